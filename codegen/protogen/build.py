@@ -1,0 +1,172 @@
+"""The pipeline: from a project's configuration to the files that every target wants written.
+
+Runs the stages in order and collects their findings; what is on disk afterwards is `write`'s business.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from protogen import ir, registry
+from protogen.bundle import bundle
+from protogen.config import Config, ProtocolConfig, Refusal, TargetNames
+from protogen.load import load
+from protogen.lower import lower
+from protogen.metaschema import check
+from protogen.naming import snake
+from protogen.normalise import normalise
+from protogen.output import GeneratedFile, Options, Renderer
+from protogen.problems import Problem, error, has_errors
+
+
+class Product(msgspec.Struct, frozen=True, kw_only=True):
+    """What one target made of one protocol; file paths are relative to the output folder."""
+
+    protocol: str
+    target: str
+    files: tuple[GeneratedFile, ...]
+    seconds: float
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a build made and found; `products` is empty for a protocol with errors."""
+
+    products: tuple[Product, ...]
+    problems: tuple[Problem, ...]
+    inputs: tuple[ir.Source, ...]
+
+
+def read_protocol(path: Path, *, root: Path, name: str | None = None) -> tuple[ir.Protocol | None, list[Problem]]:
+    """One schema file as IR: load, check, bundle, normalise, lower. None where a stage found errors.
+
+    `name` replaces the protocol's name where the document itself gives none.
+    """
+    document, problems = load(path, root=root)
+    if document is None:
+        return None, problems
+    problems += check(document)
+    if has_errors(problems):
+        return None, problems
+    bundled, found = bundle(document, root=root)
+    problems += found
+    normal, found = normalise(bundled)
+    problems += found
+    if has_errors(problems):
+        return None, problems
+    protocol, found = lower(bundled, normal)
+    problems += found
+    if not protocol.definitions and not protocol.methods:
+        what = "defines no type and no method"
+        fix = 'add "$defs", or constrain the root schema'
+        problems.append(error("PG101", what, fix=fix, place=document.place()))
+    if name is not None and not _declares_name(document.tree):
+        protocol = msgspec.structs.replace(protocol, name=name)
+    return (None if has_errors(problems) else protocol), problems
+
+
+def build(
+    config: Config,
+    *,
+    protocols: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    renderer: Renderer | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Outcome:
+    """All files for the chosen protocols and targets (empty: all that the configuration names).
+
+    `progress` is told each step as it begins. Errors: Refusal for unknown protocols and targets.
+    """
+    chosen = select(config, protocols)
+    for target in targets:
+        registry.target(target)
+    products: list[Product] = []
+    problems: list[Problem] = []
+    inputs: dict[str, ir.Source] = {}
+    for entry in chosen:
+        progress(f"{entry.name}: reading {entry.schema}")
+        protocol, found = read_protocol(schema_path(config, entry), root=config.root, name=entry.name)
+        problems += found
+        if protocol is None:
+            continue
+        inputs.update((source.path, source) for source in protocol.sources)
+        for name in targets or entry.targets:
+            progress(f"{entry.name}: {name}")
+            if renderer is None:
+                renderer = _templates()
+            product, found = generate(protocol, entry, name, renderer=renderer)
+            problems += found
+            products.append(product)
+    return Outcome(products=tuple(products), problems=tuple(problems), inputs=tuple(inputs.values()))
+
+
+def generate(
+    protocol: ir.Protocol, entry: ProtocolConfig, target: str, *, renderer: Renderer
+) -> tuple[Product, list[Problem]]:
+    """The files of one target for one protocol, below `<target>/<protocol>/`."""
+    started = time.perf_counter()
+    files, problems = registry.target(target).generate(protocol, options(entry, target), renderer)
+    prefix = f"{target}/{entry.name}"
+    placed = tuple(GeneratedFile(path=f"{prefix}/{_safe(file.path, target)}", text=file.text) for file in files)
+    seconds = time.perf_counter() - started
+    return Product(protocol=entry.name, target=target, files=placed, seconds=seconds), problems
+
+
+def options(entry: ProtocolConfig, target: str) -> Options:
+    """Names and version of one SDK: from the configuration, else derived from the protocol's name."""
+    names = entry.names.get(target, TargetNames())
+    slug = entry.name.replace(".", "-").replace("_", "-").lower()
+    package, distribution = {
+        "python": (f"{snake(entry.name)}_protocol", f"{slug}-protocol"),
+        "pydantic": (f"{snake(entry.name)}_models", f"{slug}-models"),
+        "typescript": (f"@protogen/{slug}", f"@protogen/{slug}"),
+        "go": (f"protogen.dev/{slug}", f"protogen.dev/{slug}"),
+    }.get(target, (slug, slug))
+    return Options(
+        package=names.package or package,
+        distribution=names.distribution or names.package or distribution,
+        version=names.version or entry.version,
+        license=names.license or entry.license,
+    )
+
+
+def select(config: Config, names: Iterable[str]) -> tuple[ProtocolConfig, ...]:
+    """The configured protocols called `names`, or all. Errors: Refusal naming the nearest known one."""
+    import difflib
+
+    table = {entry.name: entry for entry in config.protocols}
+    chosen: list[ProtocolConfig] = []
+    for name in names:
+        if name not in table:
+            near = difflib.get_close_matches(name, table, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(table)}; or name a schema file"
+            raise Refusal("PG202", f'there is no protocol "{name}" in {config.file or "the configuration"}', fix=hint)
+        chosen.append(table[name])
+    return tuple(chosen) or config.protocols
+
+
+def schema_path(config: Config, entry: ProtocolConfig) -> Path:
+    """The schema of a protocol as a path that can be opened."""
+    return config.root / entry.schema
+
+
+def _declares_name(tree: object) -> bool:
+    about = tree.get("x-protocol") if isinstance(tree, dict) else None
+    return isinstance(about, dict) and "name" in about
+
+
+def _templates() -> Renderer:
+    from protogen.render import Templates
+
+    return Templates()
+
+
+def _safe(path: str, target: str) -> str:
+    """`path` unchanged; a target that would write elsewhere is a defect of the target."""
+    parts = path.split("/")
+    if path.startswith("/") or "\\" in path or any(part in ("", ".", "..") for part in parts):
+        raise ValueError(f"target {target!r} wants to write {path!r}, which is not a plain relative path")
+    return path

@@ -1,0 +1,140 @@
+"""Documents from files: text, parsed tree, digest and the place of everything in it.
+
+The only input I/O of the build; never the network. Does not know what the documents say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from protogen.positions import position
+from protogen.problems import Place, Problem, error, warning
+
+MAX_DEPTH = 200
+"""Nesting beyond this is refused: no real schema comes near it, and Python's own recursion ends soon after."""
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """One input file: `path` as shown to people (relative to the project where it is inside), `file` as opened."""
+
+    path: str
+    file: str
+    text: str
+    tree: Any
+    sha256: str
+
+    def place(self, pointer: str = "") -> Place:
+        """The line and column of `pointer` in this document."""
+        line, column = position(self.text, pointer)
+        return Place(path=self.path, line=line, column=column, pointer=pointer)
+
+
+def shown(path: Path, *, root: Path) -> str:
+    """`path` relative to `root` with forward slashes, or as it is where it lies outside."""
+    resolved = path.resolve()
+    return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else path.as_posix()
+
+
+def load(path: Path, *, root: Path) -> tuple[Document | None, list[Problem]]:
+    """Reads one JSON file; None and the reason where that cannot be done.
+
+    `root` is the project's folder, absolute and resolved; it decides how the path is shown.
+    """
+    name = shown(path, root=root)
+    try:
+        data = path.read_bytes()
+    except OSError as reason:
+        return None, [_unreadable(name, reason)]
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as reason:
+        line = data.count(b"\n", 0, reason.start) + 1
+        column = reason.start - (data.rfind(b"\n", 0, reason.start) + 1) + 1
+        place = Place(path=name, line=line, column=column)
+        fix = "save the file as UTF-8"
+        return None, [error("PG002", f"byte 0x{data[reason.start]:02x} is not UTF-8", fix=fix, place=place)]
+    tree, problems = _parse(text, name)
+    if problems and tree is None:
+        return None, problems
+    return Document(path=name, file=str(path), text=text, tree=tree, sha256=hashlib.sha256(data).hexdigest()), problems
+
+
+def _unreadable(name: str, reason: OSError) -> Problem:
+    what = f"cannot be read: {reason.strerror or reason}"
+    fix = "name a folder's file, not the folder" if isinstance(reason, IsADirectoryError) else "check the path and its permissions"
+    return error("PG001", what, fix=fix, place=Place(path=name))
+
+
+def _parse(text: str, name: str) -> tuple[Any, list[Problem]]:
+    repeated: list[str] = []
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        built = dict(pairs)
+        if len(built) != len(pairs):
+            seen: set[str] = set()
+            for key, _ in pairs:
+                if key in seen:
+                    repeated.append(key)
+                seen.add(key)
+        return built
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is not JSON")
+
+    if not text.strip():
+        return None, [error("PG003", "the file is empty", fix="write a JSON document into it", place=Place(path=name))]
+    try:
+        tree = json.loads(text, object_pairs_hook=members, parse_constant=refuse)
+    except json.JSONDecodeError as reason:
+        place = Place(path=name, line=reason.lineno, column=reason.colno)
+        return None, [error("PG003", f"is not JSON: {reason.msg}", fix="correct the text at this place", place=place)]
+    except ValueError as reason:
+        return None, [error("PG003", f"is not JSON: {reason}", fix="use a JSON value", place=Place(path=name))]
+    except RecursionError:
+        return None, [_too_deep(name)]
+    if depth(tree) > MAX_DEPTH:
+        return None, [_too_deep(name)]
+    problems = [
+        warning(
+            "PG004",
+            f'the key "{key}" is repeated in one object; the last one counts',
+            fix="remove the others",
+            place=_repeated_place(text, name, key),
+        )
+        for key in repeated
+    ]
+    return tree, problems
+
+
+def _repeated_place(text: str, name: str, key: str) -> Place:
+    at = text.rfind(json.dumps(key, ensure_ascii=False))
+    if at < 0:
+        return Place(path=name)
+    return Place(path=name, line=text.count("\n", 0, at) + 1, column=at - (text.rfind("\n", 0, at) + 1) + 1)
+
+
+def _too_deep(name: str) -> Problem:
+    what = f"is nested deeper than {MAX_DEPTH} levels"
+    return error("PG005", what, fix="move inner schemas into definitions", place=Place(path=name))
+
+
+def depth(tree: Any) -> int:
+    """Levels of nesting: 1 for a scalar."""
+    deepest = 0
+    layer: list[Any] = [tree]
+    while layer:
+        deepest += 1
+        if deepest > MAX_DEPTH + 1:
+            break
+        layer = [
+            member
+            for value in layer
+            if isinstance(value, (dict, list))
+            for member in (value.values() if isinstance(value, dict) else value)
+        ]
+    return deepest
