@@ -1,0 +1,108 @@
+"""The verdict on a value: jsonschema-rs says it, the jsonschema package confirms it.
+
+Knows the lowered schema (draft-07, formats are annotations). Both validators refuse to fetch anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from protogen.samples.patterns import UnreadPattern, to_python
+from protogen.samples.references import reference_to
+from protogen.samples.text import Json
+from protogen.samples.variants import refuse
+
+
+class Judge:
+    """Labels values of one schema document's definitions; validators are compiled when first asked for."""
+
+    def __init__(self, definitions: dict[str, Any]) -> None:
+        self._definitions = definitions
+        self._first: dict[str, Callable[[Json], bool]] = {}
+        self._second: dict[str, Callable[[Json], bool]] = {}
+
+    def label(self, name: str, value: Json) -> bool:
+        """Whether a value is valid for a definition, as jsonschema-rs has it; a lone surrogate never is."""
+        check = self._first.get(name)
+        if check is None:
+            import jsonschema_rs
+
+            schema = {"$ref": reference_to(name), "definitions": self._definitions}
+            check = jsonschema_rs.Draft7Validator(schema, validate_formats=False, retriever=refuse).is_valid
+            self._first[name] = check
+        try:
+            return check(value)
+        except UnicodeEncodeError:
+            return False
+
+    def confirm(self, name: str, value: Json) -> bool:
+        """Whether a value is valid for a definition, as the jsonschema package has it.
+
+        Patterns are translated so that they mean what ECMA-262 says, which Python's `$` and `\\d` do not.
+        """
+        check = self._second.get(name)
+        if check is None:
+            check = self._second[name] = self._confirming(name)
+        return check(value)
+
+    def _confirming(self, name: str) -> Callable[[Json], bool]:
+        import jsonschema
+        import referencing
+
+        # An explicit registry: without one the package would fetch what it cannot find.
+        schema = {"$ref": reference_to(name), "definitions": self._definitions}
+        validator = _confirming_class()(schema, registry=referencing.Registry())
+
+        def check(value: Json) -> bool:
+            try:
+                return bool(validator.is_valid(value))
+            except (RecursionError, jsonschema.exceptions.SchemaError):
+                return False
+
+        return check
+
+
+def _confirming_class() -> Any:
+    import jsonschema
+
+    translated: dict[str, re.Pattern[str] | None] = {}
+
+    def matches(pattern: str, text: str) -> bool:
+        if pattern not in translated:
+            try:
+                translated[pattern] = re.compile(to_python(pattern))
+            except (UnreadPattern, re.error):
+                translated[pattern] = None
+        compiled = translated[pattern]
+        return compiled is not None and compiled.search(text) is not None
+
+    def pattern(validator: Any, pattern: str, instance: Json, schema: Json) -> Iterator[Any]:
+        if isinstance(instance, str) and not matches(pattern, instance):
+            yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+    def pattern_properties(validator: Any, table: dict[str, Any], instance: Json, schema: Json) -> Iterator[Any]:
+        if not isinstance(instance, dict):
+            return
+        for pattern, member in table.items():
+            for key, value in instance.items():
+                if matches(pattern, key):
+                    yield from validator.descend(value, member, path=key, schema_path=pattern)
+
+    def additional_properties(validator: Any, extra: Json, instance: Json, schema: dict[str, Any]) -> Iterator[Any]:
+        if not isinstance(instance, dict):
+            return
+        known, expressions = schema.get("properties", {}), schema.get("patternProperties", {})
+        for key, value in instance.items():
+            if key not in known and not any(matches(pattern, key) for pattern in expressions):
+                yield from validator.descend(value, extra, path=key)
+
+    return jsonschema.validators.extend(
+        jsonschema.Draft7Validator,
+        {
+            "pattern": pattern,
+            "patternProperties": pattern_properties,
+            "additionalProperties": additional_properties,
+        },
+    )
