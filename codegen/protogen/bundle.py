@@ -76,9 +76,7 @@ def subschemas(schema: Any, pointer: str) -> Iterator[tuple[Any, str]]:
         elif shape in (Shape.SCHEMAS, Shape.SCHEMA_OR_SCHEMAS) and isinstance(value, list):
             yield from ((entry, f"{at}/{index}") for index, entry in enumerate(value) if keywords.is_schema(entry))
         elif shape in (Shape.SCHEMA_MAP, Shape.SCHEMA_OR_NAMES_MAP) and isinstance(value, dict):
-            yield from (
-                (entry, f"{at}/{escape(name)}") for name, entry in value.items() if keywords.is_schema(entry)
-            )
+            yield from ((entry, f"{at}/{escape(name)}") for name, entry in value.items() if keywords.is_schema(entry))
 
 
 def annotated_schemas(tree: Any) -> Iterator[tuple[Any, str, str]]:
@@ -124,7 +122,9 @@ class _Bundler:
         for pointer, name in _listed(main.tree):
             self._name(self._site_at(site, pointer), name, listed=True)
         tree = main.tree
-        if isinstance(tree, bool) or (isinstance(tree, dict) and any(keywords.constrains(key, site.draft) for key in tree)):
+        if isinstance(tree, bool) or (
+            isinstance(tree, dict) and any(keywords.constrains(key, site.draft) for key in tree)
+        ):
             self._name_root(site)
         for schema, pointer, name in annotated_schemas(tree):
             below = self._site_at(site, pointer)
@@ -270,7 +270,7 @@ class _Bundler:
         return unique
 
     def _walk(self, schema: Any, site: Site) -> None:
-        """Follows every reference in `schema`; definitions inside it are followed only when something refers to them."""
+        """Follows every reference in `schema`; definitions inside it wait until something refers to them."""
         stack = [(schema, site)]
         while stack:
             node, at = stack.pop()
@@ -308,7 +308,9 @@ class _Bundler:
             )
             if anchored is None:
                 names = [name for _, name in self._anchors]
-                self._dangling(reference, site, below, f"no schema has the anchor {fragment!r}", closest(fragment, names))
+                self._dangling(
+                    reference, site, below, f"no schema has the anchor {fragment!r}", closest(fragment, names)
+                )
             return anchored
         pointer = start + fragment
         if not _exists(document.tree, pointer):
@@ -376,7 +378,7 @@ def _constraints_and_notes(tree: dict[str, Any], like: Any) -> Any:
 
 
 def _name_for(site: Site) -> str:
-    """A name for what a reference points at: the last part of the path, with its owners where it is not a definition."""
+    """A name for what a reference points at: the definition's own, or its path where it is none."""
     parts = [unescape(part) for part in site.pointer.split("/")[1:]]
     if not parts:
         title = site.document.tree.get("title") if isinstance(site.document.tree, dict) else None
@@ -464,9 +466,7 @@ def _endless(named: dict[tuple[str, str], BundledSchema], targets: dict[tuple[st
     return problems
 
 
-def _in_place(
-    schema: Any, site: Site, targets: dict[tuple[str, str], str]
-) -> Iterator[tuple[str, str]]:
+def _in_place(schema: Any, site: Site, targets: dict[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
     """Names that `schema` applies to the very value it is applied to, and where it says so."""
     stack = [(schema, site.pointer)]
     while stack:
@@ -481,6 +481,5 @@ def _in_place(
             members = node.get(keyword)
             if isinstance(members, list):
                 stack.extend((member, f"{pointer}/{keyword}/{index}") for index, member in enumerate(members))
-        for keyword in ("not", "if", "then", "else"):
-            if keyword in node:
-                stack.append((node[keyword], f"{pointer}/{keyword}"))
+        singles = ("not", "if", "then", "else")
+        stack.extend((node[keyword], f"{pointer}/{keyword}") for keyword in singles if keyword in node)

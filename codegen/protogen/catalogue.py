@@ -15,113 +15,146 @@ class Entry(msgspec.Struct, frozen=True):
 CATALOGUE: dict[str, Entry] = {
     "PG001": Entry(
         "input cannot be read",
-        "The file is missing, is a folder, or its permissions keep protogen from opening it.\n"
-        "Check the path in protogen.toml or on the command line; it is relative to the folder of protogen.toml.",
+        """\
+The file is missing, is a folder, or its permissions keep protogen from opening it.
+Check the path in protogen.toml or on the command line; it is relative to the folder of protogen.toml.""",
     ),
     "PG002": Entry(
         "input is not UTF-8",
-        "JSON is UTF-8 text. The message names the first byte that is not. Save the file as UTF-8.",
+        """\
+JSON is UTF-8 text. The message names the first byte that is not. Save the file as UTF-8.""",
     ),
     "PG003": Entry(
         "input is not JSON",
-        "The parser stopped at the place given. Trailing commas, comments and NaN are not JSON.",
+        """\
+The parser stopped at the place given. Trailing commas, comments and NaN are not JSON.""",
     ),
     "PG004": Entry(
         "key repeated in one object",
-        "JSON parsers keep the last of two equal keys, so that the first one says nothing. Remove one of them.",
+        """\
+JSON parsers keep the last of two equal keys, so that the first one says nothing. Remove one of them.""",
     ),
     "PG005": Entry(
         "nested too deep",
-        "A document nested deeper than 200 levels is refused. Move inner schemas into definitions and refer to them.",
+        """\
+A document nested deeper than 200 levels is refused. Move inner schemas into definitions and refer to them.""",
     ),
     "PG101": Entry(
         "not a protocol document",
-        "The document declares x-protocol or x-methods and breaks schemas/protogen.schema.json, the meta-schema of\n"
-        "protocol documents. The message names the member. Editors complete from the meta-schema: docs/how-to/editors.md.",
+        """\
+The document declares x-protocol or x-methods and breaks schemas/protogen.schema.json, the meta-schema of
+protocol documents. The message names the member. Editors complete from the meta-schema: docs/how-to/editors.md.""",
     ),
     "PG102": Entry(
         "reference leads nowhere",
-        'A "$ref" names a definition, an anchor or a file that does not exist. The message suggests the nearest name.',
+        """\
+A "$ref" names a definition, an anchor or a file that does not exist. The message suggests the nearest name.""",
     ),
     "PG103": Entry(
         "alternatives cannot be told apart",
-        'The alternatives of a "oneOf" or "anyOf" have the same required properties. Readers must validate each to choose,\n'
-        "and the types of the SDKs show a union without a tag.\n\n"
-        'Give every alternative a required property of the same name with its own constant:\n\n'
-        '  "oneOf": [\n'
-        '    {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "text"}}},\n'
-        '    {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "image"}}}\n'
-        "  ]",
+        """\
+The alternatives of a "oneOf" or "anyOf" have the same required properties. Readers must validate each to choose,
+and the types of the SDKs show a union without a tag.
+
+Give every alternative a required property of the same name with its own constant:
+
+  "oneOf": [
+    {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "text"}}},
+    {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "image"}}}
+  ]""",
     ),
     "PG104": Entry(
         "keyword is not read",
-        "The keyword is none of JSON Schema's and none of protogen's, so that it has no effect. Often it is misspelt: the\n"
-        'message suggests the nearest one. A note of your own begins with "x-" and is left in peace.',
+        """\
+The keyword is none of JSON Schema's and none of protogen's, so that it has no effect. Often it is misspelt: the
+message suggests the nearest one. A note of your own begins with "x-" and is left in peace.""",
     ),
     "PG105": Entry(
         "reference outside the project",
-        "protogen never fetches anything: a reference to another host, or to a file outside the project's folder, is an\n"
-        "error. Copy the schema into the project and refer to it by a relative path.",
+        """\
+protogen never fetches anything: a reference to another host, or to a file outside the project's folder, is an
+error. Copy the schema into the project and refer to it by a relative path.""",
     ),
     "PG106": Entry(
         "cycle of references",
-        "Definitions refer to each other without ever describing a value, so that no value could be checked against them.\n"
-        "Recursion through a property, an array's items or a map is fine.",
+        """\
+Definitions refer to each other without ever describing a value, so that no value could be checked against them.
+Recursion through a property, an array's items or a map is fine.""",
     ),
     "PG107": Entry(
         "names collide in a language",
-        "Two names of the schema become the same name in a language's style (foo_bar and FooBar are both FooBar).\n"
-        'All of them get a number. Choose better names with "x-protogen-name" beside the definition or property.',
+        """\
+Two names of the schema become the same name in a language's style (foo_bar and FooBar are both FooBar).
+All of them get a number. Choose better names with "x-protogen-name" beside the definition or property.""",
     ),
     "PG108": Entry(
         "pinned names contradict",
-        'Two "x-protogen-name" annotations ask for one name in the same scope. Change one of them.',
+        """\
+Two "x-protogen-name" annotations ask for one name in the same scope. Change one of them.""",
     ),
     "PG109": Entry(
         "keywords beside $ref say nothing",
-        'Up to draft-07 a "$ref" makes its neighbours meaningless. Put the reference into "allOf" beside them, or declare\n'
-        'a later draft with "$schema".',
+        """\
+Up to draft-07 a "$ref" makes its neighbours meaningless. Put the reference into "allOf" beside them, or declare
+a later draft with "$schema".""",
     ),
     "PG110": Entry(
         "keyword with a value of the wrong form",
-        'For example "required": true, or "minimum": "0". The message says what the keyword takes.',
+        """\
+For example "required": true, or "minimum": "0". The message says what the keyword takes.""",
     ),
     "PG111": Entry(
         "method names an unknown role or error",
-        'The "from", "to" and "errors" of a method name entries of "x-roles" and "x-errors". The nearest one is suggested.',
+        """\
+The "from", "to" and "errors" of a method name entries of "x-roles" and "x-errors". The nearest one is suggested.""",
     ),
     "PG113": Entry(
         "unknown draft",
-        'The "$schema" names no draft between 4 and 2020-12; the document is read as 2020-12.',
+        """\
+The "$schema" names no draft between 4 and 2020-12; the document is read as 2020-12.""",
     ),
     "PG114": Entry(
         "two errors with one code",
-        'A caller looks an error up by its code. Give one another code, or give each its own "family" where the methods\n'
-        "that raise them are different ones.",
+        """\
+A caller looks an error up by its code. Give one another code, or give each its own "family" where the methods
+that raise them are different ones.""",
     ),
     "PG115": Entry(
         "object keywords without a type",
-        '"properties" says nothing about strings, numbers and arrays, so that all of them are valid. Add "type": "object".',
+        """\
+"properties" says nothing about strings, numbers and arrays, so that all of them are valid. Add "type": "object".""",
     ),
     "PG201": Entry(
         "configuration cannot be used",
-        "protogen.toml is missing, is not TOML, or has a key or value that protogen does not know. docs/reference/config.md\n"
-        "lists them all.",
+        """\
+protogen.toml is missing, is not TOML, or has a key or value that protogen does not know. docs/reference/config.md
+lists them all.""",
     ),
-    "PG202": Entry("unknown protocol", "The name is none of the [protocols.<name>] tables of protogen.toml, nor a file."),
-    "PG203": Entry("unknown target or code", "protogen targets and protogen explain list what there is."),
+    "PG202": Entry(
+        "unknown protocol",
+        """\
+The name is none of the [protocols.<name>] tables of protogen.toml, nor a file.""",
+    ),
+    "PG203": Entry(
+        "unknown target or code",
+        """\
+protogen targets and protogen explain list what there is.""",
+    ),
     "PG301": Entry(
         "output cannot be written",
-        "The folder is read-only, the disk is full, or a file stands where a folder is needed. Everything that was there\n"
-        "before is unchanged: a build writes all of its files or none.",
+        """\
+The folder is read-only, the disk is full, or a file stands where a folder is needed. Everything that was there
+before is unchanged: a build writes all of its files or none.""",
     ),
     "PG303": Entry(
         "manifest cannot be read",
-        "MANIFEST.json in the output folder lists what protogen wrote there. It is damaged; delete it and build again.",
+        """\
+MANIFEST.json in the output folder lists what protogen wrote there. It is damaged; delete it and build again.""",
     ),
     "PG304": Entry(
         "file was not written by protogen",
-        "A file of the same name is in the output folder and protogen did not write it. Move it away, choose another\n"
-        "folder with --out, or replace it with --force.",
+        """\
+A file of the same name is in the output folder and protogen did not write it. Move it away, choose another
+folder with --out, or replace it with --force.""",
     ),
 }

@@ -59,7 +59,7 @@ def cli() -> None:
     """Typed SDKs, servers and tests for JSON-RPC protocols, made from one description in JSON Schema."""
 
 
-def _complete_protocol(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete_protocol(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
     file = find(Path.cwd())
@@ -73,7 +73,7 @@ def _complete_protocol(ctx: click.Context, param: click.Parameter, incomplete: s
     return [*found, CompletionItem(incomplete, type="file")]
 
 
-def _complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete_target(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
     from protogen import registry
@@ -81,7 +81,7 @@ def _complete_target(ctx: click.Context, param: click.Parameter, incomplete: str
     return [CompletionItem(name) for name in registry.names() if name.startswith(incomplete)]
 
 
-def _complete_code(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete_code(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
     from protogen.catalogue import CATALOGUE
@@ -99,14 +99,21 @@ def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 _config_option = click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE",
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
     help="The project's protogen.toml (default: the nearest one in this folder or above).",
 )
 _format_option = click.option(
     "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to report."
 )
 _target_option = click.option(
-    "--target", "targets", multiple=True, metavar="NAME", shell_complete=_complete_target,
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=_complete_target,
     help="Only this target; repeat for several (see protogen targets).",
 )
 
@@ -123,7 +130,9 @@ Examples:
 @click.argument("protocols", nargs=-1, metavar="[PROTOCOL|FILE]...", shell_complete=_complete_protocol)
 @_options(
     _target_option,
-    click.option("--check", is_flag=True, help="Write nothing; exit 1 and show the differences if the output is stale."),
+    click.option(
+        "--check", is_flag=True, help="Write nothing; exit 1 and show the differences if the output is stale."
+    ),
     click.option("--dry-run", is_flag=True, help="Write nothing; say what would be written."),
     click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write (default: generated/)."),
     click.option("--force", is_flag=True, help="Replace files that protogen did not write."),
@@ -158,7 +167,19 @@ def build(
         if standing is not None:
             _say_unchanged(*standing, time.perf_counter() - started, style)
             return
-    _build(config, chosen, targets, check=check, dry_run=dry_run, force=force, strict=strict, style=style, started=started, tool=tool, key=key)
+    _build(
+        config,
+        chosen,
+        targets,
+        check=check,
+        dry_run=dry_run,
+        force=force,
+        strict=strict,
+        style=style,
+        started=started,
+        tool=tool,
+        key=key,
+    )
 
 
 def _core_root() -> Path:
@@ -198,7 +219,9 @@ def _build(
             if not (check or dry_run):
                 write(config.out, files, changes, whole=whole, force=force)
         except Refused as refused:
-            raise Refusal(refused.problem.code, refused.problem.what, fix=refused.problem.fix, path=_place(refused.problem)) from None
+            raise Refusal(
+                refused.problem.code, refused.problem.what, fix=refused.problem.fix, path=_place(refused.problem)
+            ) from None
     stale = [change for change in changes if check or change.kind != "untracked"]
     _report(outcome, config, changes, style=style, check=check, dry_run=dry_run, seconds=time.perf_counter() - started)
     if failed or (check and stale) or (strict and outcome.problems):
@@ -237,7 +260,11 @@ def _project(names: Iterable[str], config_file: Path | None, out: Path | None) -
     else:
         file = config_file if config_file is not None else find(Path.cwd())
         if file is None:
-            raise Refusal("PG201", "no protogen.toml in this folder or above", fix="write one (docs/reference/config.md), or name a schema file")
+            raise Refusal(
+                "PG201",
+                "no protogen.toml in this folder or above",
+                fix="write one (docs/reference/config.md), or name a schema file",
+            )
         config = read(file)
     if out is not None:
         from dataclasses import replace
@@ -263,7 +290,9 @@ def _place(problem: Problem) -> str:
 
 def _say_unchanged(files: int, lines: int, seconds: float, style: str) -> None:
     if style == "json":
-        click.echo(json.dumps({"changed": 0, "files": files, "lines": lines, "problems": [], "seconds": round(seconds, 3)}))
+        click.echo(
+            json.dumps({"changed": 0, "files": files, "lines": lines, "problems": [], "seconds": round(seconds, 3)})
+        )
         return
     click.echo(f"nothing changed: {files} files, {lines:,} lines, {seconds:.2f} s")
 
@@ -286,11 +315,14 @@ def _report(
     errors = sum(problem.level == "error" for problem in outcome.problems)
     warnings = len(outcome.problems) - errors
     if errors:
-        click.echo(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}: nothing was written", err=True)
+        click.echo(
+            f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}: nothing was written",
+            err=True,
+        )
         return
     if check and changes:
         click.echo(f"{len(changes)} difference{'s' * (len(changes) != 1)}; to bring the output up to date run:")
-        click.echo(_command(config, outcome))
+        click.echo(_command())
         return
     files = sum(len(product.files) for product in outcome.products)
     lines = sum(file.text.count("\n") for product in outcome.products for file in product.files)
@@ -370,12 +402,9 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _command(config: Config, outcome: Outcome) -> str:
-    words = ["protogen", "build"]
-    for word in sys.argv[2:]:
-        if word != "--check":
-            words.append(word)
-    return " ".join(words)
+def _command() -> str:
+    """What the user typed, without --check."""
+    return " ".join(["protogen", *(word for word in sys.argv[1:] if word != "--check")])
 
 
 @cli.command(
@@ -388,9 +417,20 @@ Examples:
 )
 @click.argument("protocols", nargs=-1, metavar="[PROTOCOL|FILE]...", shell_complete=_complete_protocol)
 @_options(
-    click.option("--samples", type=click.Path(path_type=Path), metavar="FILE", help="Lines of {type, value, valid} (default: own samples)."),
+    click.option(
+        "--samples",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Lines of {type, value, valid} (default: own samples).",
+    ),
     _target_option,
-    click.option("--count", type=click.IntRange(min=1), default=2000, show_default=True, help="At least so many own samples a protocol."),
+    click.option(
+        "--count",
+        type=click.IntRange(min=1),
+        default=2000,
+        show_default=True,
+        help="At least so many own samples a protocol.",
+    ),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of the own samples."),
     _config_option,
     _format_option,
@@ -439,7 +479,11 @@ def explain(code: str | None) -> None:
         return
     found = CATALOGUE.get(code.upper())
     if found is None:
-        raise Refusal("PG203", f"there is no finding {code!r}{closest(code.upper(), CATALOGUE)}", fix="protogen explain lists them")
+        raise Refusal(
+            "PG203",
+            f"there is no finding {code!r}{closest(code.upper(), CATALOGUE)}",
+            fix="protogen explain lists them",
+        )
     click.echo(f"{code.upper()}: {found.title}\n\n{found.text}")
 
 

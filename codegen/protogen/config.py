@@ -77,7 +77,9 @@ def read(file: Path) -> Config:
         text = file.read_text("utf-8")
         tree = tomllib.loads(text)
     except OSError as reason:
-        raise Refusal("PG201", f"cannot be read: {reason.strerror}", fix="check its permissions", path=str(file)) from None
+        raise Refusal(
+            "PG201", f"cannot be read: {reason.strerror}", fix="check its permissions", path=str(file)
+        ) from None
     except UnicodeDecodeError:
         raise Refusal("PG201", "is not UTF-8", fix="save it as UTF-8", path=str(file)) from None
     except tomllib.TOMLDecodeError as reason:
@@ -125,7 +127,9 @@ def _config(tree: dict[str, Any], file: Path) -> Config:
 def _protocol(name: str, entry: Any, project: dict[str, Any], file: Path) -> ProtocolConfig:
     where = f"protocols.{name}"
     if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z._-]*", name):
-        raise Refusal("PG201", f"{name!r} cannot be a folder's name", fix="use letters, digits, '.', '-' and '_'", path=str(file))
+        raise Refusal(
+            "PG201", f"{name!r} cannot be a folder's name", fix="use letters, digits, '.', '-' and '_'", path=str(file)
+        )
     table = _table(entry, where, file)
     names: dict[str, TargetNames] = {}
     for key, value in table.items():
@@ -139,7 +143,12 @@ def _protocol(name: str, entry: Any, project: dict[str, Any], file: Path) -> Pro
         raise Refusal("PG201", f"[{where}] has no schema", fix='add schema = "path/to/protocol.json"', path=str(file))
     targets = table.get("targets", project.get("targets", list(DEFAULT_TARGETS)))
     if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
-        raise Refusal("PG201", f"targets of [{where}] must be an array of strings", fix='write targets = ["python"]', path=str(file))
+        raise Refusal(
+            "PG201",
+            f"targets of [{where}] must be an array of strings",
+            fix='write targets = ["python"]',
+            path=str(file),
+        )
     shared = {**project, **{key: value for key, value in table.items() if not isinstance(value, dict)}}
     return ProtocolConfig(
         name=name,
@@ -160,7 +169,9 @@ def _table(value: Any, where: str, file: Path) -> dict[str, Any]:
 def _string(table: dict[str, Any], key: str, where: str, file: Path, *, default: str | None = None) -> str:
     value = table.get(key, default)
     if not isinstance(value, str) or not value:
-        raise Refusal("PG201", f"{where}.{key} must be a non-empty string, got {value!r}", fix="correct it", path=str(file))
+        raise Refusal(
+            "PG201", f"{where}.{key} must be a non-empty string, got {value!r}", fix="correct it", path=str(file)
+        )
     return value
 
 

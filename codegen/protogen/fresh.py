@@ -39,9 +39,8 @@ def is_fresh(root: Path, key: str, tool: str) -> tuple[int, int] | None:
         if record["tool"] != tool:
             return None
         for path, digest in (*record["inputs"].items(), *record["outputs"].items()):
-            with open(root / path, "rb") as file:
-                if hashlib.sha256(file.read()).hexdigest() != digest:
-                    return None
+            if hashlib.sha256((root / path).read_bytes()).hexdigest() != digest:
+                return None
         return len(record["outputs"]), int(record["lines"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -71,7 +70,7 @@ def remember(root: Path, key: str, tool: str, *, inputs: Iterable[str], outputs:
         (file.parent / ".gitignore").write_text("*\n")
         staged = file.with_suffix(f".{os.getpid()}")
         staged.write_text(json.dumps({"builds": builds}))
-        os.replace(staged, file)
+        staged.replace(file)
     except OSError:
         return
 
@@ -85,11 +84,11 @@ def _tree(folder: Path, suffix: str) -> list[str]:
 
 
 def _versions() -> list[str]:
-    """`name-version.dist-info` of the libraries, read off the folders: importing importlib.metadata costs more than all the rest."""
+    """`name-version.dist-info` of the libraries, read off the folders: importlib.metadata costs more than the rest."""
     names: set[str] = set()
     for entry in sys.path:
         try:
-            names.update(name for name in os.listdir(entry or ".") if name.endswith(".dist-info"))
+            names.update(found.name for found in os.scandir(entry or ".") if found.name.endswith(".dist-info"))
         except OSError:
             continue
     return sorted(name for name in names if name.split("-")[0].lower() in LIBRARIES)

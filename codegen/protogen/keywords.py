@@ -5,6 +5,7 @@ One table for the bundler, the normaliser and the documentation. Knows no protoc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -192,7 +193,7 @@ def _types(value: Any) -> bool:
     return isinstance(value, str) and value in TYPE_NAMES
 
 
-_CHECKS = {
+_CHECKS: dict[Shape, Callable[[Any], bool]] = {
     Shape.SCHEMA: is_schema,
     Shape.SCHEMAS: _schemas,
     Shape.SCHEMA_MAP: lambda value: isinstance(value, dict) and all(map(is_schema, value.values())),

@@ -66,7 +66,11 @@ def load(path: Path, *, root: Path) -> tuple[Document | None, list[Problem]]:
 
 def _unreadable(name: str, reason: OSError) -> Problem:
     what = f"cannot be read: {reason.strerror or reason}"
-    fix = "name a folder's file, not the folder" if isinstance(reason, IsADirectoryError) else "check the path and its permissions"
+    fix = (
+        "name a folder's file, not the folder"
+        if isinstance(reason, IsADirectoryError)
+        else "check the path and its permissions"
+    )
     return error("PG001", what, fix=fix, place=Place(path=name))
 
 

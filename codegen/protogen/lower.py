@@ -19,7 +19,7 @@ from protogen.positions import escape
 from protogen.problems import Place, Problem, closest, error, warning
 
 ALL_KINDS: frozenset[ir.JsonKind] = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
-_KIND_ORDER = ("null", "boolean", "integer", "number", "string", "array", "object")
+_KIND_ORDER: tuple[ir.JsonKind, ...] = ("null", "boolean", "integer", "number", "string", "array", "object")
 
 
 def lower(bundle: Bundle, normal: list[NormalSchema]) -> tuple[ir.Protocol, list[Problem]]:
@@ -97,20 +97,32 @@ class _Lowerer:
             typed = said.get("type")
             if typed is not None and not all(_has_type(value, typed) for value in values):
                 self._inexact = True
-            return ir.Enum(**common, values=_enum_values(schema), open=schema.get("x-open-enum") is True, exact=not self._inexact)
+            return ir.Enum(
+                **common, values=_enum_values(schema), open=schema.get("x-open-enum") is True, exact=not self._inexact
+            )
         merged = self._merged(schema)
-        if merged is not None and merged.is_object and (merged.properties or merged.required or _closed(merged) or entry.name in self._records):
+        if (
+            merged is not None
+            and merged.is_object
+            and (merged.properties or merged.required or _closed(merged) or entry.name in self._records)
+        ):
             return self._record(entry, merged, common)
         for keyword in ("anyOf", "oneOf"):
             arms = said.get(keyword)
-            if arms is not None and sum(not is_null(arm) for arm in arms) > 1 and (merged is None or not merged.is_object):
+            if (
+                arms is not None
+                and sum(not is_null(arm) for arm in arms) > 1
+                and (merged is None or not merged.is_object)
+            ):
                 opened = self._open_enum(arms, common)
                 return opened if opened is not None else self._union(entry, keyword, arms, common)
         kinds = said.get("type")
         if isinstance(kinds, list) and sum(kind != "null" for kind in kinds) > 1:
             shared = {key: value for key, value in said.items() if key != "type"}
             parts: list[Schema] = [{"type": kind, **_relevant(shared, kind)} for kind in kinds]
-            self._note_rest(shared, set(_OF_KIND["string"]) | _OF_KIND["number"] | _OF_KIND["array"] | _OF_KIND["object"])
+            self._note_rest(
+                shared, set(_OF_KIND["string"]) | _OF_KIND["number"] | _OF_KIND["array"] | _OF_KIND["object"]
+            )
             return self._union(entry, "anyOf", parts, common)
         return ir.Alias(**common, type=self._type(schema), exact=not self._inexact)
 
@@ -208,8 +220,14 @@ class _Lowerer:
             if said == {"type": "string"}:
                 is_open = True
             elif "const" in said and isinstance(said["const"], str) and set(said) <= {"const", "type"}:
-                values.append(ir.EnumValue(value=said["const"], doc=_text(arm.get("description")), name=arm.get("title")))
-            elif "enum" in said and all(isinstance(value, str) for value in said["enum"]) and set(said) <= {"enum", "type"}:
+                values.append(
+                    ir.EnumValue(value=said["const"], doc=_text(arm.get("description")), name=arm.get("title"))
+                )
+            elif (
+                "enum" in said
+                and all(isinstance(value, str) for value in said["enum"])
+                and set(said) <= {"enum", "type"}
+            ):
                 values.extend(_enum_values(self._resolved(arm)))
             else:
                 return None
@@ -218,7 +236,9 @@ class _Lowerer:
             return None
         return ir.Enum(**common, values=tuple(values), open=is_open, exact=True)
 
-    def _union(self, entry: NormalSchema, keyword: str, arms: list[Schema], common: dict[str, Any]) -> ir.Union | ir.Alias:
+    def _union(
+        self, entry: NormalSchema, keyword: str, arms: list[Schema], common: dict[str, Any]
+    ) -> ir.Union | ir.Alias:
         said = constraints(entry.schema) if isinstance(entry.schema, dict) else {}
         self._note_rest(said, {keyword, "type"})
         if any(self._is_anything(arm) for arm in arms):
@@ -227,7 +247,9 @@ class _Lowerer:
         tag, tags, is_open = self._tag(arms)
         if tag is not None:
             kept = [
-                ir.Arm(name=arm.name, type=arm.type, doc=arm.doc, kinds=arm.kinds, required=arm.required, tags=tags[index])
+                ir.Arm(
+                    name=arm.name, type=arm.type, doc=arm.doc, kinds=arm.kinds, required=arm.required, tags=tags[index]
+                )
                 for index, arm in enumerate(built)
                 if tags[index]
             ]
@@ -283,7 +305,11 @@ class _Lowerer:
         excluded = said.get("not")
         if said.get("type") != "string" or not isinstance(excluded, dict):
             return False
-        names = [name for arm in _not_arms(excluded) for name in self._resolved(arm).get("enum", [self._resolved(arm).get("const")])]
+        names = [
+            name
+            for arm in _not_arms(excluded)
+            for name in self._resolved(arm).get("enum", [self._resolved(arm).get("const")])
+        ]
         return set(values) <= set(names)
 
     def _warn_alike(self, entry: NormalSchema, keyword: str, arms: tuple[ir.Arm, ...]) -> None:
@@ -295,7 +321,7 @@ class _Lowerer:
                 "PG103",
                 f'"{entry.name}": the alternatives of "{keyword}" can only be told apart by validating each',
                 fix='give every alternative a required property with its own "const"',
-                place=entry.site.place(f"/{keyword}") if entry.listed else entry.site.place(),
+                place=entry.site.place(f"/{keyword}"),
             )
         )
 
@@ -447,8 +473,11 @@ class _Lowerer:
         kinds = ALL_KINDS
         if "type" in said:
             types = said["type"]
-            named: Iterable[ir.JsonKind] = [types] if isinstance(types, str) else types
-            kinds = frozenset(kind for name in named for kind in (("integer", "number") if name == "number" else (name,)))
+            listed: list[ir.JsonKind] = types if isinstance(types, list) else [types]
+            named = set(listed)
+            if "number" in named:
+                named.add("integer")
+            kinds = frozenset(named)
         if "const" in said:
             kinds &= _kinds_of_value(said["const"])
         if "enum" in said:
@@ -493,15 +522,17 @@ class _Lowerer:
 
     def _roles(self, declared: dict[str, Any], methods: dict[str, Any]) -> tuple[ir.Role, ...]:
         if declared or not methods:
-            return tuple(ir.Role(name=name, doc=_text(_object(entry).get("summary"))) for name, entry in declared.items())
+            return tuple(
+                ir.Role(name=name, doc=_text(_object(entry).get("summary"))) for name, entry in declared.items()
+            )
         return ir.Role(name="client"), ir.Role(name="server")
 
     def _errors(self, declared: dict[str, Any]) -> tuple[ir.ErrorCode, ...]:
         built: list[ir.ErrorCode] = []
         taken: dict[tuple[str | None, int], str] = {}
-        for name, entry in declared.items():
+        for name, declaration in declared.items():
             at = f"/x-errors/{escape(name)}"
-            entry = _object(entry)
+            entry = _object(declaration)
             code = entry.get("code")
             if not isinstance(code, int) or isinstance(code, bool):
                 self._invalid(at, f'error "{name}" needs an integer "code", got {code!r}', "give it a code")
@@ -509,7 +540,12 @@ class _Lowerer:
             family = entry.get("family")
             if (family, code) in taken:
                 other = taken[family, code]
-                self._invalid(f"{at}/code", f'errors "{other}" and "{name}" both have the code {code}', 'give one another code, or each its own "family"', code="PG114")
+                self._invalid(
+                    f"{at}/code",
+                    f'errors "{other}" and "{name}" both have the code {code}',
+                    'give one another code, or each its own "family"',
+                    code="PG114",
+                )
             taken[family, code] = name
             built.append(
                 ir.ErrorCode(
@@ -530,16 +566,26 @@ class _Lowerer:
         role_names = [role.name for role in roles]
         error_names = {entry.name for entry in errors}
         built: list[ir.Method] = []
-        for name, entry in declared.items():
+        for name, declaration in declared.items():
             at = f"/x-methods/{escape(name)}"
-            entry = _object(entry)
+            entry = _object(declaration)
             sender, receiver = entry.get("from", "client"), entry.get("to", "server")
             for member, role in (("from", sender), ("to", receiver)):
                 if role not in role_names:
-                    self._invalid(f"{at}/{member}", f'method "{name}": "{role}" is no role of "x-roles"{closest(str(role), role_names)}', "name a role that is declared", code="PG111")
+                    self._invalid(
+                        f"{at}/{member}",
+                        f'method "{name}": "{role}" is no role of "x-roles"{closest(str(role), role_names)}',
+                        "name a role that is declared",
+                        code="PG111",
+                    )
             for index, used in enumerate(entry.get("errors", ())):
                 if used not in error_names:
-                    self._invalid(f"{at}/errors/{index}", f'method "{name}": "{used}" is no error of "x-errors"{closest(str(used), error_names)}', "name an error that is declared", code="PG111")
+                    self._invalid(
+                        f"{at}/errors/{index}",
+                        f'method "{name}": "{used}" is no error of "x-errors"{closest(str(used), error_names)}',
+                        "name an error that is declared",
+                        code="PG111",
+                    )
             kind = entry.get("kind", "request")
             result = self._named(f"{at}/result")
             built.append(
@@ -653,7 +699,9 @@ def _exactness(definitions: list[ir.AnyDefinition]) -> list[ir.AnyDefinition]:
                 inexact.add(user)
                 waiting.append(user)
     return [
-        msgspec.structs.replace(definition, exact=False) if definition.name in inexact and definition.exact else definition
+        msgspec.structs.replace(definition, exact=False)
+        if definition.name in inexact and definition.exact
+        else definition
         for definition in definitions
     ]
 

@@ -23,7 +23,12 @@ def check(document: Document) -> list[Problem]:
     if _accepts(tree):
         return []
     return _explain(document) or [
-        error("PG101", "breaks the meta-schema of protocol documents", fix="see schemas/protogen.schema.json", place=document.place())
+        error(
+            "PG101",
+            "breaks the meta-schema of protocol documents",
+            fix="see schemas/protogen.schema.json",
+            place=document.place(),
+        )
     ]
 
 
@@ -56,7 +61,9 @@ def _explain(document: Document) -> list[Problem]:
 
     validator = Draft202012Validator(_meta_schema(), registry=EMPTY_REGISTRY)
     found: dict[tuple[str, str], Problem] = {}
-    for failure in sorted(validator.iter_errors(document.tree), key=lambda failure: [str(part) for part in failure.absolute_path]):
+    for failure in sorted(
+        validator.iter_errors(document.tree), key=lambda failure: [str(part) for part in failure.absolute_path]
+    ):
         cause = deepest(failure)
         pointer = "".join(f"/{escape(str(part))}" for part in cause.absolute_path)
         what, fix, member = _say(cause)
@@ -81,7 +88,8 @@ def _say(cause: Any) -> tuple[str, str, str]:
             return f"{where}: {', '.join(missing)} missing", "add it", ""
         case "enum":
             choices = ", ".join(map(str, value))
-            return f"{where}: expected one of {choices}, got {cause.instance!r}{closest(str(cause.instance), map(str, value))}", "correct the value", ""
+            near = closest(str(cause.instance), map(str, value))
+            return f"{where}: expected one of {choices}, got {cause.instance!r}{near}", "correct the value", ""
         case "type":
             return f"{where}: expected {value}, got {_short(cause.instance)}", "correct the value", ""
         case _:

@@ -91,14 +91,13 @@ def strip(schema: Schema) -> Schema:
         elif isinstance(value, list):
             bare[keyword] = [strip(entry) for entry in value]
         elif keyword in _MAPS:
-            bare[keyword] = {
-                name: entry if isinstance(entry, list) else strip(entry) for name, entry in value.items()
-            }
+            bare[keyword] = {name: entry if isinstance(entry, list) else strip(entry) for name, entry in value.items()}
         else:
             bare[keyword] = strip(value) if isinstance(value, dict) else value
     return bare
 
 
+_OF_THE_MEMBER = ("default", "deprecated", "readOnly", "writeOnly")
 _MAPS = ("properties", "patternProperties", "dependencies")
 _LISTS = ("allOf", "anyOf", "oneOf")
 _SINGLES = ("contains", "propertyNames", "not", "if", "then", "else", "unevaluatedItems", "unevaluatedProperties")
@@ -260,9 +259,7 @@ class _Normaliser:
     def _arms(self, keyword: str, members: list[Any], at: str, owner: str) -> list[Schema]:
         if keyword == "allOf":
             return [self._normal(arm, f"{at}/{index}", owner) for index, arm in enumerate(members)]
-        return [
-            self._part(arm, f"{at}/{index}", _arm_name(arm, index, owner)) for index, arm in enumerate(members)
-        ]
+        return [self._part(arm, f"{at}/{index}", _arm_name(arm, index, owner)) for index, arm in enumerate(members)]
 
     def _items(self, active: dict[str, Any], pointer: str, owner: str) -> dict[str, Any]:
         prefix, rest = active.get("prefixItems"), active.get("items")
@@ -303,7 +300,7 @@ class _Normaliser:
             unique, number = f"{name}{number}", number + 1
         self._names.add(unique)
         site = Site(document=self._site.document, pointer=pointer, base=self._site.base, draft=self._site.draft)
-        outside = {key: schema[key] for key in ("default", "deprecated", "readOnly", "writeOnly") if key in schema}
+        outside: dict[str, Any] = {key: schema[key] for key in _OF_THE_MEMBER if key in schema}
         inner = {key: value for key, value in schema.items() if key not in outside or key == "deprecated"}
         self._lifted.append(NormalSchema(name=unique, schema=inner, site=site, listed=False))
         if "description" in schema:
@@ -436,7 +433,7 @@ def _annotations(node: dict[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in node.items()
-        if (key in keywords.ANNOTATIONS or key.startswith("x-protogen-") or key.startswith("x-enum-") or key == "x-open-enum")
+        if (key in keywords.ANNOTATIONS or key.startswith(("x-protogen-", "x-enum-", "x-open-enum")))
         and key not in ("$comment", "example", "examples")
     }
 

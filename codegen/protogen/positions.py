@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from json.decoder import scanstring
 
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SCALAR = re.compile(r"[^\s,\]}]+")
 
@@ -51,7 +51,7 @@ def _member(text: str, at: int, name: str) -> tuple[int, int] | None:
     found: tuple[int, int] | None = None
     while text[at] != "}":
         key_at = at
-        key, at = scanstring(text, at + 1, True)
+        key, at = _string(text, at)
         value_at = _skip(text, _skip(text, at) + 1)
         if key == name:
             found = key_at, value_at
@@ -81,7 +81,7 @@ def _end(text: str, at: int) -> int:
     """One past the last character of the value at `at`."""
     first = text[at]
     if first == '"':
-        return int(scanstring(text, at + 1, True)[1])
+        return _string(text, at)[1]
     if first in "{[":
         return int(json.JSONDecoder().raw_decode(text, at)[1])
     match = _SCALAR.match(text, at)
@@ -91,3 +91,11 @@ def _end(text: str, at: int) -> int:
 def _skip(text: str, at: int) -> int:
     match = _SPACE.match(text, at)
     return match.end() if match else at
+
+
+def _string(text: str, at: int) -> tuple[str, int]:
+    """The string that starts at `at`, and one past its closing quote."""
+    match = _STRING.match(text, at)
+    if match is None:
+        return "", at + 1
+    return str(json.loads(match.group(), strict=False)), match.end()

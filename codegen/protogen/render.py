@@ -27,7 +27,7 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
-            autoescape=False,
+            autoescape=False,  # noqa: S701 - the output is source code, not HTML
             auto_reload=False,
             bytecode_cache=_bytecode_cache(cache if cache is not None else cache_folder()),
         )

@@ -75,13 +75,17 @@ def compare(out: Path, wanted: Iterable[GeneratedFile], folders: Iterable[str], 
             raise _refusal(out / path, reason) from None
         if old != text.encode():
             changes.append(Change(path=path, kind="changed", diff=_diff(old.decode("utf-8", "replace"), text, path)))
-    for path in owned:
-        if path not in texts and (whole or path.startswith(mine)) and (out / path).is_file():
-            changes.append(Change(path=path, kind="extra"))
-    for folder in sorted(set(mine)):
-        for path in _files_below(out, folder):
-            if path not in texts and path not in owned:
-                changes.append(Change(path=path, kind="untracked"))
+    changes.extend(
+        Change(path=path, kind="extra")
+        for path in owned
+        if path not in texts and (whole or path.startswith(mine)) and (out / path).is_file()
+    )
+    changes.extend(
+        Change(path=path, kind="untracked")
+        for folder in sorted(set(mine))
+        for path in _files_below(out, folder)
+        if path not in texts and path not in owned
+    )
     if owned and whole:
         unlisted = {path for path, text in texts.items() if owned.get(path) != digest(text)}
         known = {change.path for change in changes}
@@ -123,7 +127,9 @@ def manifest(out: Path) -> dict[str, str]:
         raise _refusal(out, reason) from None
     except (OSError, ValueError):
         fix = "delete it and run protogen build again"
-        raise Refused(error("PG303", "the manifest cannot be read", fix=fix, place=Place(path=str(out / MANIFEST)))) from None
+        raise Refused(
+            error("PG303", "the manifest cannot be read", fix=fix, place=Place(path=str(out / MANIFEST)))
+        ) from None
     files = tree.get("files") if isinstance(tree, dict) else None
     return {path: str(value) for path, value in files.items()} if isinstance(files, dict) else {}
 
@@ -158,12 +164,12 @@ def _replace_all(out: Path, texts: dict[str, str], gone: list[str]) -> None:
             backup = stage / "old" / path
             backup.parent.mkdir(parents=True, exist_ok=True)
             if at.is_file():
-                os.replace(at, backup)
+                at.replace(backup)
                 done.append((at, backup))
             else:
                 done.append((at, None))
             if path in texts:
-                os.replace(stage / "new" / path, at)
+                (stage / "new" / path).replace(at)
     except OSError as reason:
         _undo(done)
         shutil.rmtree(stage, ignore_errors=True)
@@ -176,7 +182,7 @@ def _replace_all(out: Path, texts: dict[str, str], gone: list[str]) -> None:
 def _undo(done: list[tuple[Path, Path | None]]) -> None:
     for path, backup in reversed(done):
         if backup is not None and backup.is_file():
-            os.replace(backup, path)
+            backup.replace(path)
         elif backup is None:
             path.unlink(missing_ok=True)
 
