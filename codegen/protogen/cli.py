@@ -32,9 +32,7 @@ DONE, FINDINGS, USAGE = 0, 1, 2
 def main() -> NoReturn:
     """Runs the command line and turns every expected failure into one line and an exit code."""
     try:
-        cli.main(prog_name="protogen", standalone_mode=False)
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        code = cli.main(prog_name="protogen", standalone_mode=False)
     except click.Abort:
         click.echo("interrupted", err=True)
         sys.exit(130)
@@ -47,7 +45,7 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
-    sys.exit(DONE)
+    sys.exit(code or DONE)
 
 
 @click.group(

@@ -61,15 +61,15 @@ def _explain(document: Document) -> list[Problem]:
 
     validator = Draft202012Validator(_meta_schema(), registry=EMPTY_REGISTRY)
     found: dict[tuple[str, str], Problem] = {}
-    for failure in sorted(
-        validator.iter_errors(document.tree), key=lambda failure: [str(part) for part in failure.absolute_path]
-    ):
+    for failure in validator.iter_errors(document.tree):
         cause = deepest(failure)
         pointer = "".join(f"/{escape(str(part))}" for part in cause.absolute_path)
         what, fix, member = _say(cause)
         place = document.place(pointer + (f"/{escape(member)}" if member else ""))
         found.setdefault((pointer, what), error("PG101", what, fix=fix, place=place))
-    return list(found.values())
+    return sorted(
+        found.values(), key=lambda problem: (problem.place.line, problem.place.column) if problem.place else (0, 0)
+    )
 
 
 def _say(cause: Any) -> tuple[str, str, str]:

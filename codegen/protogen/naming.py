@@ -6,22 +6,30 @@ Knows casing and reserved words as data handed in; which style belongs to which 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W_0-9a-zA-Z]+")
+_CHUNK = re.compile(r"[^\W_]+")
 
 
 def words(name: str) -> list[str]:
-    """`getHTTPUrl_v2/x` as `get HTTP Url v 2 x`; digits stay with the word before them."""
-    parts: list[str] = []
-    for match in _WORD.finditer(name):
-        text = match.group()
-        if text.isdigit() and parts and match.start() and name[match.start() - 1].isalnum():
-            parts[-1] += text
-        else:
-            parts.append(text)
-    return parts
+    """`getHTTPUrl_v2/x` as `get HTTP Url v2 x`: letters of any script, digits with the word before them."""
+    text = "".join(letter if f"a{letter}".isidentifier() else " " for letter in unicodedata.normalize("NFKC", name))
+    return [word for chunk in _CHUNK.findall(text) for word in _humps(chunk)]
+
+
+def _humps(chunk: str) -> Iterator[str]:
+    """`getHTTPUrl2x` as `get HTTP Url2 x`."""
+    start = 0
+    for at in range(1, len(chunk)):
+        before, here = chunk[at - 1], chunk[at]
+        after = chunk[at + 1] if at + 1 < len(chunk) else ""
+        hump = here.isupper() and (not before.isupper() or after.islower())
+        if hump or (here.isalpha() and before.isdigit()):
+            yield chunk[start:at]
+            start = at
+    yield chunk[start:]
 
 
 def pascal(name: str) -> str:
