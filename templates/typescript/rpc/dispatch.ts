@@ -1,0 +1,199 @@
+/**
+ * The dispatcher: takes calls by name, validates, runs the handler, validates again, and turns failures into errors.
+ *
+ * Knows no transport; nothing that a handler throws by accident reaches the wire.
+ */
+
+import { issueData, type Codec } from "./codec.js";
+import { RpcError, RpcErrorCodes, ValidationError } from "./errors.js";
+import { assertJson, isObject, setMember } from "./json.js";
+import { errorObject, INTERNAL_ERROR, type Id, type Outcome } from "./messages.js";
+import type { Caller, Connection, Headers, HttpBinding, MethodSpec, Service } from "./methods.js";
+
+/** What every handler is told about the call it serves. */
+export interface HandlerContext<Event = unknown> {
+  /** Wire name of the method. */
+  readonly method: string;
+  /** The request's id; undefined for a notification. */
+  readonly id: Id | undefined;
+  /** Aborts when the caller has given up or has gone. */
+  readonly signal: AbortSignal;
+  /** Headers of the HTTP request, names in lower case; empty on other transports. */
+  readonly headers: Headers;
+  /**
+   * Sends an event beside the result to a caller that listens; resolves when there is room for the next one.
+   * Errors: ValidationError when the event breaks its schema.
+   */
+  readonly emit: (event: Event) => Promise<void>;
+}
+
+/** Settings of a dispatcher. */
+export interface DispatcherOptions {
+  /** Told of every failure that the caller only sees as "Internal error"; by default it goes to console.error. */
+  readonly onError?: (error: unknown, method: string) => void;
+}
+
+/** What a dispatcher is made from; filled in by generated code. */
+export interface DispatcherParts {
+  readonly codec: Codec;
+  readonly http: HttpBinding;
+  readonly methods: readonly MethodSpec[];
+  /** The clients with which a handler may call its caller back, as members of the context. */
+  readonly clients: (connection: Connection) => Readonly<Record<string, unknown>>;
+}
+
+type HandlerFunction = (params: unknown, context: HandlerContext) => unknown;
+
+/** A handler behind its protocol's method table. */
+export class Dispatcher implements Service {
+  /** What the protocol says about HTTP; the server adapters read it. */
+  readonly http: HttpBinding;
+  readonly #handler: object;
+  readonly #codec: Codec;
+  readonly #methods: ReadonlyMap<string, MethodSpec>;
+  readonly #clients: DispatcherParts["clients"];
+  readonly #onError: (error: unknown, method: string) => void;
+
+  constructor(handler: object, parts: DispatcherParts, options: DispatcherOptions = {}) {
+    this.http = parts.http;
+    this.#handler = handler;
+    this.#codec = parts.codec;
+    this.#methods = new Map(parts.methods.map((spec) => [spec.name, spec]));
+    this.#clients = parts.clients;
+    this.#onError = options.onError ?? reportToConsole;
+  }
+
+  has(method: string): boolean {
+    return this.#methods.has(method);
+  }
+
+  async answer(method: string, params: unknown, id: Id, caller: Caller): Promise<Outcome> {
+    const spec = this.#methods.get(method);
+    if (spec?.kind !== "request") return unknownMethod(method);
+    try {
+      const result = (await this.#run(spec, params, id, caller)) ?? null;
+      if (spec.result !== null) this.#codec.check(spec.result, result);
+      // What cannot be written must fail here, where it still becomes an answer.
+      assertJson(result);
+      return { result };
+    } catch (error) {
+      return this.#failure(error, method, caller);
+    }
+  }
+
+  async notice(method: string, params: unknown, caller: Caller): Promise<void> {
+    const spec = this.#methods.get(method);
+    // A request sent without an id runs too: its caller does not want the answer (JSON-RPC 2.0, section 4.1).
+    if (spec === undefined) return;
+    try {
+      await this.#run(spec, params, undefined, caller);
+    } catch (error) {
+      if (!(error instanceof InvalidParams)) this.#onError(error, method);
+    }
+  }
+
+  async #run(spec: MethodSpec, params: unknown, id: Id | undefined, caller: Caller): Promise<unknown> {
+    const given = namedParams(spec, params);
+    if (spec.params !== null) {
+      const issues = this.#codec.issues(spec.params, given);
+      if (issues.length > 0) throw new InvalidParams(issueData(issues));
+    }
+    const member = (this.#handler as Record<string, unknown>)[spec.member];
+    if (typeof member !== "function") throw new MethodNotServed(spec.name);
+    const context = { ...this.#clients(caller.connection), ...this.#context(spec, id, caller) };
+    return (member as HandlerFunction).call(this.#handler, given, context);
+  }
+
+  #context(spec: MethodSpec, id: Id | undefined, caller: Caller): HandlerContext {
+    const emit = async (event: unknown): Promise<void> => {
+      if (spec.events === null) throw new TypeError(`${spec.name} has no events`);
+      this.#codec.check(spec.events, event);
+      await caller.emit(event);
+    };
+    return { method: spec.name, id, signal: caller.signal, headers: caller.headers, emit };
+  }
+
+  #failure(error: unknown, method: string, caller: Caller): Outcome {
+    if (error instanceof RpcError && isWritable(error.data)) return { error: errorObject(error) };
+    // A handler that stops because its caller has gone has done what it should.
+    if (!caller.signal.aborted) this.#onError(error, method);
+    return { error: INTERNAL_ERROR };
+  }
+}
+
+class InvalidParams extends RpcError {
+  constructor(data: unknown) {
+    super(RpcErrorCodes.InvalidParams, "Invalid params", data);
+  }
+}
+
+class MethodNotServed extends RpcError {
+  constructor(method: string) {
+    super(RpcErrorCodes.MethodNotFound, `Method not found: ${method}`);
+  }
+}
+
+function unknownMethod(method: string): Outcome {
+  return { error: errorObject(new MethodNotServed(method)) };
+}
+
+function reportToConsole(error: unknown, method: string): void {
+  console.error(`handler of ${method} failed:`, error);
+}
+
+function isWritable(data: unknown): boolean {
+  try {
+    if (data !== undefined) assertJson(data);
+    return true;
+  } catch (error) {
+    if (error instanceof ValidationError) return false;
+    throw error;
+  }
+}
+
+/** Parameters by name: absent ones as `{}`, those sent by position under their names where the method allows it. */
+export function namedParams(spec: MethodSpec, params: unknown): unknown {
+  if (params === undefined) return {};
+  if (!Array.isArray(params) || spec.structure === "by-name") return params;
+  if (params.length > spec.positions.length) {
+    const message = `expected at most ${spec.positions.length} items, got ${params.length}`;
+    throw new InvalidParams(issueData([{ path: "$", message }]));
+  }
+  const named = {};
+  spec.positions.slice(0, params.length).forEach((name, index) => setMember(named, name, params[index]));
+  return named;
+}
+
+/** Parameters as they are sent: an array where the method takes no other form, else the object. */
+export function sentParams(spec: MethodSpec, params: unknown): unknown {
+  if (params === undefined) return {};
+  if (spec.structure !== "by-position" || !isObject(params)) return params;
+  const values = spec.positions.map((name) => (Object.hasOwn(params, name) ? params[name] : undefined));
+  while (values.length > 0 && values.at(-1) === undefined) values.pop();
+  return values.map((value) => value ?? null);
+}
+
+/** Several services as one: the first that has a method serves it. */
+export class ServiceList implements Service {
+  readonly #services: Service[] = [];
+
+  add(service: Service): void {
+    if (!this.#services.includes(service)) this.#services.push(service);
+  }
+
+  has(method: string): boolean {
+    return this.#find(method) !== undefined;
+  }
+
+  async answer(method: string, params: unknown, id: Id, caller: Caller): Promise<Outcome> {
+    return (await this.#find(method)?.answer(method, params, id, caller)) ?? unknownMethod(method);
+  }
+
+  async notice(method: string, params: unknown, caller: Caller): Promise<void> {
+    await this.#find(method)?.notice(method, params, caller);
+  }
+
+  #find(method: string): Service | undefined {
+    return this.#services.find((service) => service.has(method));
+  }
+}

@@ -1,0 +1,23 @@
+/** The library's public names; they run wherever `fetch` does. */
+
+export { EventStream, RpcClient, type CallOptions, type ClientOptions } from "./client.js";
+export { Dispatcher, type DispatcherOptions, type HandlerContext } from "./dispatch.js";
+export {
+  CallbackUnavailableError,
+  InvalidResultError,
+  JsonError,
+  RpcError,
+  RpcErrorCodes,
+  SdkError,
+  TimeoutError,
+  TransportError,
+  UnknownTypeError,
+  ValidationError,
+  type Issue,
+} from "./errors.js";
+export { HttpConnection, type HttpConnectionOptions } from "./http_client.js";
+export { fetchHandler, type HttpServerOptions } from "./http_server.js";
+export { equalJson, parseJson, toNumber, writeJson } from "./json.js";
+export type { Connection, HttpBinding, MethodSpec, TypedMethod } from "./methods.js";
+export type { UnknownTag } from "./tags.js";
+export type { Schema } from "./validate.js";

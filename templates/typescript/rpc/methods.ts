@@ -1,0 +1,91 @@
+/**
+ * What the library has to know of a method, and the contract between calls and what carries them.
+ *
+ * The values are generated from the protocol; knows no transport.
+ */
+
+import type { RpcError } from "./errors.js";
+import type { Outcome } from "./messages.js";
+import type { Shape } from "./validate.js";
+
+/** A generated error class; `shape` is what its data must be, where the protocol says so. */
+export interface ErrorClass {
+  readonly code: number;
+  readonly shape?: Shape;
+  new (data?: never, message?: string): RpcError;
+}
+
+/** A method of the protocol: its wire name, shapes and errors. */
+export interface MethodSpec {
+  readonly name: string;
+  readonly kind: "request" | "notification";
+  /** The member of the handler that serves the method. */
+  readonly member: string;
+  readonly params: Shape | null;
+  readonly result: Shape | null;
+  readonly events: Shape | null;
+  /** Classes by order of precedence: the method's own, then those of its family. */
+  readonly errors: readonly ErrorClass[];
+  readonly idempotent: boolean;
+  readonly structure: "by-name" | "by-position" | "either";
+  /** Names of the parameters in the order they have when sent by position. */
+  readonly positions: readonly string[];
+}
+
+/** A method with the types of what it takes, gives and sends; they exist for the compiler alone. */
+export interface TypedMethod<Params, Result, Event> extends MethodSpec {
+  readonly types?: (params: Params, event: Event) => Result;
+}
+
+/** What the protocol says about its HTTP transport. */
+export interface HttpBinding {
+  readonly path: string;
+  readonly healthPath: string | null;
+  readonly instanceHeader: string;
+}
+
+/** Header names in lower case with their values. */
+export type Headers = Readonly<Record<string, string>>;
+
+/** What belongs to one call beside its message. */
+export interface CallScope {
+  /** Aborts when the caller gives up: the connection then tells the other side, and rejects with the signal's reason. */
+  readonly signal: AbortSignal;
+  /** Sent along where the transport has headers. */
+  readonly headers?: Headers;
+  /** Takes what a streaming method sends beside its result; the connection waits for it before it reads on. */
+  readonly takeEvent?: (event: unknown) => void | Promise<void>;
+}
+
+/** Something that carries calls to the other side: HTTP, a process, or the way back from a handler to its caller. */
+export interface Connection {
+  /** Sends a request and waits for its outcome. Errors: TransportError, CallbackUnavailableError, the signal's reason. */
+  call(method: string, params: unknown, scope: CallScope): Promise<Outcome>;
+  /** Sends a notification. Errors: as for call. */
+  notify(method: string, params: unknown, scope: CallScope): Promise<void>;
+  /** Has a service answer what the other side calls. */
+  serve(service: Service): void;
+  /** Gives up everything under way and releases what the connection holds. */
+  close(): Promise<void>;
+}
+
+/** The circumstances of a message that is to be served. */
+export interface Caller {
+  /** The way back to the caller. */
+  readonly connection: Connection;
+  /** Aborts when the caller has given up. */
+  readonly signal: AbortSignal;
+  readonly headers: Headers;
+  /** Sends something beside the result; resolves when there is room for more. */
+  readonly emit: (event: unknown) => Promise<void>;
+}
+
+/** Something that answers calls, such as a Dispatcher. */
+export interface Service {
+  /** Whether the service has the method. */
+  has(method: string): boolean;
+  /** Serves a request; never rejects. */
+  answer(method: string, params: unknown, id: string | number | bigint | null, caller: Caller): Promise<Outcome>;
+  /** Serves a notification; never rejects. */
+  notice(method: string, params: unknown, caller: Caller): Promise<void>;
+}
