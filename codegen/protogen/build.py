@@ -13,6 +13,7 @@ import msgspec
 
 from protogen import ir, registry
 from protogen.bundle import bundle
+from protogen.collisions import collisions
 from protogen.config import Config, ProtocolConfig, Refusal, TargetNames
 from protogen.load import load
 from protogen.lower import lower
@@ -59,6 +60,7 @@ def read_protocol(path: Path, *, root: Path, name: str | None = None) -> tuple[i
         return None, problems
     protocol, found = lower(bundled, normal)
     problems += found
+    problems += collisions(protocol, bundled, normal)
     if not protocol.definitions and not protocol.methods:
         what = "defines no type and no method"
         fix = 'add "$defs", or constrain the root schema'

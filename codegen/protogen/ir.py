@@ -281,6 +281,7 @@ class Protocol(Node, frozen=True, kw_only=True):
     version: str
     title: str
     doc: str
+    summary: str = ""
     definitions: tuple[AnyDefinition, ...]
     roles: tuple[Role, ...] = ()
     methods: tuple[Method, ...] = ()

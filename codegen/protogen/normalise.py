@@ -367,7 +367,7 @@ def _wants_name(schema: dict[str, Any]) -> bool:
         return False
     if schema.get("properties") or (schema.get("type") == "object" and schema.get("additionalProperties") is False):
         return True
-    if "enum" in schema or len(schema.get("allOf", ())) > 1:
+    if sum(value is not None for value in schema.get("enum", ())) > 1 or len(schema.get("allOf", ())) > 1:
         return True
     if any(sum(not is_null(arm) for arm in schema.get(keyword, ())) > 1 for keyword in ("anyOf", "oneOf")):
         return True

@@ -87,6 +87,12 @@ BAD_SCHEMAS = [
         '"idempotant" is no member here; did you mean "idempotent"?',
     ),
     (
+        "pins that contradict each other",
+        defs(A={"type": "object", "x-protogen-name": "C"}, B={"type": "object", "x-protogen-name": "C"}),
+        "acme.json:7:5 error PG108:",
+        "are pinned to one name",
+    ),
+    (
         "two errors with one code",
         {
             **PROTOCOL,
@@ -115,12 +121,52 @@ def test_a_bad_schema_is_one_finding_with_its_place(
 
 
 WARNED_SCHEMAS = [
-    ("an unread keyword", defs(A={"type": "string", "maxLenght": 3}), "acme.json:5:7 warning PG104:", 'did you mean "maxLength"?'),
-    ("a keyword of a later draft", {"$schema": "http://json-schema.org/draft-07/schema#", "$defs": {"A": {"$ref": "#/$defs/B", "minLength": 1}, "B": {}}}, "acme.json:6:7 warning PG109:", "beside"),
-    ("an unknown draft", {"$schema": "https://json-schema.org/draft/2021-12/schema", **defs(A=OBJECT)}, "acme.json:2:3 warning PG113:", "2020-12"),
-    ("a repeated key", '{"$defs": {"A": {"type": "string", "type": "object"}}}', "acme.json:1:36 warning PG004:", '"type" is repeated'),
-    ("a union without a tag", defs(A={"oneOf": [{"$ref": "#/$defs/B"}, {"$ref": "#/$defs/C"}]}, B=OBJECT, C=OBJECT), "acme.json:4:7 warning PG103:", "validating each"),
-]  # fmt: skip
+    (
+        "an unread keyword",
+        defs(A={"type": "string", "maxLenght": 3}),
+        "acme.json:5:7 warning PG104:",
+        'did you mean "maxLength"?',
+    ),
+    (
+        "a keyword of a later draft",
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "$defs": {"A": {"$ref": "#/$defs/B", "minLength": 1}, "B": {}},
+        },
+        "acme.json:6:7 warning PG109:",
+        "beside",
+    ),
+    (
+        "an unknown draft",
+        {"$schema": "https://json-schema.org/draft/2021-12/schema", **defs(A=OBJECT)},
+        "acme.json:2:3 warning PG113:",
+        "2020-12",
+    ),
+    (
+        "a repeated key",
+        '{"$defs": {"A": {"type": "string", "type": "object"}}}',
+        "acme.json:1:36 warning PG004:",
+        '"type" is repeated',
+    ),
+    (
+        "definitions that collide after casing",
+        defs(foo_bar=OBJECT, FooBar={"type": "string"}),
+        "acme.json:6:5 warning PG107:",
+        '"x-protogen-name"',
+    ),
+    (
+        "properties that collide after casing",
+        defs(A={"type": "object", "properties": {"fooBar": {}, "foo_bar": {}}}),
+        "acme.json:7:9 warning PG107:",
+        'properties of "A" "fooBar" and "foo_bar"',
+    ),
+    (
+        "a union without a tag",
+        defs(A={"oneOf": [{"$ref": "#/$defs/B"}, {"$ref": "#/$defs/C"}]}, B=OBJECT, C=OBJECT),
+        "acme.json:4:7 warning PG103:",
+        "validating each",
+    ),
+]
 
 
 @pytest.mark.parametrize(
