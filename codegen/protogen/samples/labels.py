@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from protogen.samples.patterns import UnreadPattern, to_python
-from protogen.samples.references import reference_to
+from protogen.samples.references import definition_name, reference_to
 from protogen.samples.text import Json
 from protogen.samples.variants import refuse
 
@@ -22,6 +22,7 @@ class Judge:
         self._definitions = definitions
         self._first: dict[str, Callable[[Json], bool]] = {}
         self._second: dict[str, Callable[[Json], bool]] = {}
+        self._confirm: tuple[Any, dict[tuple[str, int], bool]] | None = None
 
     def label(self, name: str, value: Json) -> bool:
         """Whether a value is valid for a definition, as jsonschema-rs has it; a lone surrogate never is."""
@@ -48,26 +49,27 @@ class Judge:
         return check(value)
 
     def _confirming(self, name: str) -> Callable[[Json], bool]:
-        import jsonschema
-        import referencing
-
-        # An explicit registry: without one the package would fetch what it cannot find.
-        schema = {"$ref": reference_to(name), "definitions": self._definitions}
-        validator = _confirming_class()(schema, registry=referencing.Registry())
+        if self._confirm is None:
+            self._confirm = _confirming_class(self._definitions)
+        validator, seen = self._confirm
+        whole = validator({"$ref": reference_to(name)})
 
         def check(value: Json) -> bool:
-            try:
-                return bool(validator.is_valid(value))
-            except (RecursionError, jsonschema.exceptions.SchemaError):
-                return False
+            seen.clear()
+            return bool(whole.is_valid(value))
 
         return check
 
 
-def _confirming_class() -> Any:
+def _confirming_class(definitions: dict[str, Any]) -> tuple[Any, dict[tuple[str, int], bool]]:
+    """A draft-07 validator class whose references lead only into `definitions`, and what it remembers of one value.
+
+    Verdicts on (reference, part of the value) are remembered, or unions of recursive types would take exponential time.
+    """
     import jsonschema
 
     translated: dict[str, re.Pattern[str] | None] = {}
+    seen: dict[tuple[str, int], bool] = {}
 
     def matches(pattern: str, text: str) -> bool:
         if pattern not in translated:
@@ -77,6 +79,13 @@ def _confirming_class() -> Any:
                 translated[pattern] = None
         compiled = translated[pattern]
         return compiled is not None and compiled.search(text) is not None
+
+    def reference(validator: Any, ref: str, instance: Json, schema: Json) -> Iterator[Any]:
+        key = (ref, id(instance))
+        if key not in seen:
+            seen[key] = validator.evolve(schema=definitions[definition_name(ref)]).is_valid(instance)
+        if not seen[key]:
+            yield jsonschema.ValidationError(f"does not meet {ref}")
 
     def pattern(validator: Any, pattern: str, instance: Json, schema: Json) -> Iterator[Any]:
         if isinstance(instance, str) and not matches(pattern, instance):
@@ -98,11 +107,10 @@ def _confirming_class() -> Any:
             if key not in known and not any(matches(pattern, key) for pattern in expressions):
                 yield from validator.descend(value, extra, path=key)
 
-    return jsonschema.validators.extend(
-        jsonschema.Draft7Validator,
-        {
-            "pattern": pattern,
-            "patternProperties": pattern_properties,
-            "additionalProperties": additional_properties,
-        },
-    )
+    keywords = {
+        "$ref": reference,
+        "pattern": pattern,
+        "patternProperties": pattern_properties,
+        "additionalProperties": additional_properties,
+    }
+    return jsonschema.validators.extend(jsonschema.Draft7Validator, keywords), seen

@@ -142,6 +142,7 @@ class Maker:
         self._flattened: dict[int, tuple[Schema, list[tuple[Schema, str]]]] = {}
         self._smallest: dict[int, tuple[Schema, Json | _Nothing]] = {}
         self._bases: dict[str, Json] = {}
+        self._searching = False
         self._settle_bases()
 
     def _settle_bases(self) -> None:
@@ -182,7 +183,18 @@ class Maker:
             value = self._flat_base(case)
             if value is not NOTHING and (not _has(schema, _DOUBTFUL) or self._valid(schema, value)):
                 return value
-        return NOTHING
+        return self._search_base(schema)
+
+    def _search_base(self, schema: Schema) -> Json | _Nothing:
+        """A value that fits one alternative alone where the smallest values of the alternatives fit several."""
+        if self._searching or not _has(schema, _DOUBTFUL):
+            return NOTHING
+        self._searching = True  # a search within a search would never end for recursive types
+        try:
+            options = (item.value for case, _ in self._cases(schema) for item in self.variants(case, DEPTH - 1))
+            return next((value for value in options if self._valid(schema, value)), NOTHING)
+        finally:
+            self._searching = False
 
     def _flat_base(self, schema: Schema) -> Json | _Nothing:
         if isinstance(schema, bool):
