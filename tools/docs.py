@@ -1,0 +1,123 @@
+"""Docs: the parts of docs/ that are made from the code, written or checked.
+
+Usage: .venv/bin/python tools/docs.py [--check]. `docs/PROBLEMS.md` is made from the catalogue of findings; the part of
+`docs/reference/cli.md` between its two markers from the commands' own help.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from protogen.catalogue import CATALOGUE
+from protogen.cli import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN = "<!-- begin: written by tools/docs.py -->"
+END = "<!-- end: written by tools/docs.py -->"
+WIDTH = 80 - 2
+"""What click fills of the 80 columns that it assumes where the output is no terminal."""
+
+GROUPS = (
+    ("PG0", "Reading files"),
+    ("PG1", "Schemas and protocols"),
+    ("PG2", "Usage and configuration"),
+    ("PG3", "Writing the output"),
+)
+"""First characters of a code to the heading of its group."""
+
+
+def main(arguments: list[str]) -> int:
+    """Write what differs, or with --check name it; returns the exit code: 0 done, 1 stale, 2 usage."""
+    if arguments not in ([], ["--check"]):
+        print("usage: docs.py [--check]", file=sys.stderr)
+        return 2
+    stale = {path: text for path, text in pages(ROOT).items() if not path.exists() or path.read_text("utf-8") != text}
+    for path, text in stale.items():
+        print(f"{'stale' if arguments else 'written'}: {path.relative_to(ROOT)}")
+        if not arguments:
+            path.write_text(text, "utf-8")
+    return 1 if arguments and stale else 0
+
+
+def pages(root: Path) -> dict[Path, str]:
+    """The full text that each page with made parts should have."""
+    reference = root / "docs" / "reference" / "cli.md"
+    return {
+        root / "docs" / "PROBLEMS.md": problems_page(),
+        reference: between(reference.read_text("utf-8"), commands_section()),
+    }
+
+
+def between(page: str, section: str) -> str:
+    """`page` with what stands between its markers replaced by `section`; ValueError where a marker is missing."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n\n{section}\n{END}{after}"
+
+
+def problems_page() -> str:
+    """docs/PROBLEMS.md: every finding with its meaning and the way out."""
+    lines = [
+        "# Problems",
+        "",
+        "Every finding that protogen reports has a code. `protogen explain PG103` prints one of them; this page lists all.",
+        "The page is made from `codegen/protogen/catalogue.py` by `tools/docs.py`.",
+        "",
+        "A finding is printed as `path:line:column level code: what is wrong; what to do about it`. After an error",
+        "nothing is written at all; a warning only informs, unless `--strict` is given.",
+        "",
+    ]
+    for start, heading in GROUPS:
+        entries = [(code, entry) for code, entry in CATALOGUE.items() if code.startswith(start)]
+        lines += [f"## {heading}", ""]
+        for code, entry in entries:
+            lines += [f'<a id="{code}"></a>', f"### {code}: {entry.title}", ""]
+            lines += [*_blocks(entry.text), ""]
+    missing = [code for code in CATALOGUE if not code.startswith(tuple(start for start, _ in GROUPS))]
+    if missing:
+        raise ValueError(f"no group for {', '.join(missing)}; add one to GROUPS")
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _blocks(text: str) -> list[str]:
+    """The catalogue's text as Markdown: paragraphs as they are, indented ones as code."""
+    blocks: list[str] = []
+    for paragraph in text.split("\n\n"):
+        if all(line.startswith("  ") for line in paragraph.splitlines()):
+            code = [line[2:] for line in paragraph.splitlines()]
+            blocks.append("\n".join(["```text", *code, "```"]))
+        else:
+            blocks.append(_escaped(paragraph))
+    return "\n\n".join(blocks).splitlines()
+
+
+def _escaped(paragraph: str) -> str:
+    """`<name>` kept visible where Markdown would take it for HTML."""
+    return paragraph.replace("<", "\\<")
+
+
+def commands_section() -> str:
+    """The help of the group and of each command, as a session that can be repeated."""
+    parts = [_session([])]
+    for name in cli.commands:
+        parts += [f"### protogen {name}", "", _session([name])]
+    return "\n".join(parts)
+
+
+def _session(words: list[str]) -> str:
+    context = click.Context(cli, info_name="protogen", terminal_width=WIDTH, **cli.context_settings)
+    command: click.Command = cli
+    for word in words:
+        command = cli.commands[word]
+        context = click.Context(
+            command, info_name=word, parent=context, terminal_width=WIDTH, **command.context_settings
+        )
+    typed = " ".join(["protogen", *words, "--help"])
+    return "\n".join(["```console", f"$ {typed}", command.get_help(context), "```", ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
