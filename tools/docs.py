@@ -63,7 +63,7 @@ def problems_page() -> str:
     lines = [
         "# Problems",
         "",
-        "Every finding that protogen reports has a code. `protogen explain PG103` prints one of them; this page lists all.",
+        "Every finding that protogen reports has a code. `protogen explain PG103` prints one; this page lists all.",
         "The page is made from `codegen/protogen/catalogue.py` by `tools/docs.py`.",
         "",
         "A finding is printed as `path:line:column level code: what is wrong; what to do about it`. After an error",

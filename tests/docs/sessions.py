@@ -75,7 +75,7 @@ def perform(process: subprocess.Popen[str], step: Step, port: str, page: Path) -
         wait_for_port(port)
         return
     # Braces keep the command in the shell itself, so that `cd` and variables last; its output is one stream.
-    process.stdin.write(f"{{ {step.command.replace(PORT, port)}\n}} 2>&1 </dev/null\nprintf "\\n%s %s\\n" {END} $?\n")
+    process.stdin.write(f"{{ {step.command.replace(PORT, port)}\n}} 2>&1 </dev/null\nprintf '\\n%s %s\\n' {END} $?\n")
     process.stdin.flush()
     printed: list[str] = []
     for line in process.stdout:
