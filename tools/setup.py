@@ -246,7 +246,15 @@ def npm_key(folder: Path) -> str:
 def install_npm_packages(folder: Path) -> None:
     """Install exactly what package-lock.json of the folder holds."""
     path = os.pathsep.join([str(TOOLCHAIN), os.environ.get("PATH", os.defpath)])
-    command = [str(TOOLCHAIN / "npm"), "ci", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"]
+    command = [
+        str(TOOLCHAIN / "npm"),
+        "ci",
+        "--no-audit",
+        "--no-fund",
+        "--no-progress",
+        "--prefer-offline",
+        "--loglevel=error",
+    ]
     if run(command, cwd=folder, environment={**os.environ, "PATH": path}, check=False).returncode:
         raise SetupFailed(f"npm could not install what {folder / 'package-lock.json'} holds (its message is above)")
 
