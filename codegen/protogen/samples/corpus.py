@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from protogen.samples.labels import Judge
+from protogen.samples.stock import Variant, thin
 from protogen.samples.text import read, write
-from protogen.samples.variants import Maker, Variant, thin
+from protogen.samples.variants import Maker
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,30 +39,33 @@ def make(
     *,
     names: Iterable[str] | None = None,
     seed: int = 0,
-    count: int | None = None,
+    least: int = 0,
+    most: int | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Corpus:
     """Labelled samples of the definitions called `names` (default: all), in the order of the schema.
 
-    Without `count`: every sample the maker knows, some hundreds for a record. With it: that many, spread over
-    the definitions, random mixtures filling up; fewer where types are too small for so many different values.
+    Every sample the maker knows, some hundreds for a record; where these are fewer than `least`, random mixtures
+    fill up as far as types are large enough for so many different values; of more than `most`, as many are kept,
+    spread over the definitions and over both verdicts. `progress` is told definitions done and their number.
     """
     maker, judge = Maker(definitions, seed=seed), Judge(definitions)
     wanted = list(definitions if names is None else names)
-    share = None if count is None else max(8, 2 * count // max(len(wanted), 1))
+    share = None if most is None else max(64, 8 * most // max(len(wanted), 1))
     found: dict[str, list[Sample]] = {}
     disputed: list[Sample] = []
     for at, name in enumerate(wanted):
         progress(at, len(wanted))
         variants = maker.definition(name)
-        if share is not None and len(variants) > 4 * share:
-            variants = thin(variants, 4 * share)
+        if share is not None:
+            variants = thin(variants, share)
         found[name], doubts = _labelled(judge, name, variants, set())
         disputed.extend(doubts)
-    if count is not None:
-        missing = count - sum(map(len, found.values()))
-        disputed.extend(_fill(maker, judge, found, missing) if missing > 0 else ())
-        found = _cut(found, count)
+    missing = least - sum(map(len, found.values()))
+    if missing > 0:
+        disputed.extend(_fill(maker, judge, found, missing))
+    if most is not None:
+        found = _cut(found, most)
     progress(len(wanted), len(wanted))
     samples = [sample for samples in found.values() for sample in samples]
     return Corpus(samples=tuple(samples), disputed=tuple(disputed))
@@ -105,18 +109,15 @@ def _fill(maker: Maker, judge: Judge, found: dict[str, list[Sample]], missing: i
     return disputed
 
 
-def _cut(found: dict[str, list[Sample]], count: int) -> dict[str, list[Sample]]:
-    """At most `count` samples, none of a definition cut while another has more, both verdicts kept."""
-    sizes = sorted(len(samples) for samples in found.values())
-    left, limit = count, 0
-    for at, size in enumerate(sizes):
-        share = left // (len(sizes) - at)
-        if size > share:
-            limit = share
-            break
-        left -= size
-        limit = size
-    return {name: _thin(samples, limit) if len(samples) > limit else samples for name, samples in found.items()}
+def _cut(found: dict[str, list[Sample]], most: int) -> dict[str, list[Sample]]:
+    """At most `most` samples, none of a definition cut while another has more, both verdicts kept."""
+    left = most
+    kept: dict[str, list[Sample]] = {}
+    for rank, name in enumerate(sorted(found, key=lambda name: len(found[name]))):
+        share = -(-left // (len(found) - rank))
+        kept[name] = _thin(found[name], share)
+        left -= len(kept[name])
+    return {name: kept[name] for name in found}
 
 
 def _thin(samples: list[Sample], width: int) -> list[Sample]:

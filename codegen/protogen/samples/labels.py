@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from protogen.samples.checks import refuse
 from protogen.samples.patterns import UnreadPattern, to_python
 from protogen.samples.references import definition_name, reference_to
 from protogen.samples.text import Json
-from protogen.samples.variants import refuse
 
 
 class Judge:
@@ -80,18 +80,18 @@ def _confirming_class(definitions: dict[str, Any]) -> tuple[Any, dict[tuple[str,
         compiled = translated[pattern]
         return compiled is not None and compiled.search(text) is not None
 
-    def reference(validator: Any, ref: str, instance: Json, schema: Json) -> Iterator[Any]:
+    def reference(validator: Any, ref: str, instance: Json, _: Json) -> Iterator[Any]:
         key = (ref, id(instance))
         if key not in seen:
             seen[key] = validator.evolve(schema=definitions[definition_name(ref)]).is_valid(instance)
         if not seen[key]:
             yield jsonschema.ValidationError(f"does not meet {ref}")
 
-    def pattern(validator: Any, pattern: str, instance: Json, schema: Json) -> Iterator[Any]:
+    def pattern(_: Any, pattern: str, instance: Json, _schema: Json) -> Iterator[Any]:
         if isinstance(instance, str) and not matches(pattern, instance):
             yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
-    def pattern_properties(validator: Any, table: dict[str, Any], instance: Json, schema: Json) -> Iterator[Any]:
+    def pattern_properties(validator: Any, table: dict[str, Any], instance: Json, _: Json) -> Iterator[Any]:
         if not isinstance(instance, dict):
             return
         for pattern, member in table.items():
@@ -113,4 +113,5 @@ def _confirming_class(definitions: dict[str, Any]) -> tuple[Any, dict[tuple[str,
         "patternProperties": pattern_properties,
         "additionalProperties": additional_properties,
     }
-    return jsonschema.validators.extend(jsonschema.Draft7Validator, keywords), seen
+    extended = jsonschema.validators.extend(jsonschema.Draft7Validator, keywords)  # type: ignore[no-untyped-call]  # the stubs leave it bare
+    return extended, seen

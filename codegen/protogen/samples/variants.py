@@ -5,37 +5,38 @@ Knows no file and no protocol; a variant's `good` is an intention, the labels ar
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
-
-import jsonschema_rs
-import msgspec
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from protogen.samples import patterns
+from protogen.samples.checks import Schema, validity
 from protogen.samples.merge import merge, without
 from protogen.samples.references import definition_name, reference_to
+from protogen.samples.scalars import SCALAR_WORDS, scalars
+from protogen.samples.stock import (
+    ANY,
+    KEYS,
+    KINDS,
+    LONGEST,
+    NOTHING,
+    Nothing,
+    Variant,
+    at_path,
+    distinct,
+    holds,
+    kind_of,
+    near,
+    short,
+    thin,
+    unlike,
+)
 from protogen.samples.text import Json, Spelled, read, same, write
 
-Schema = dict[str, Any] | bool
-
-
-class Variant(msgspec.Struct, frozen=True):
-    """A value, what it exercises (a path and a keyword), and whether it is meant to be valid."""
-
-    value: Json
-    note: str
-    good: bool
-
-
-class _Nothing:
-    """The type of NOTHING: no value is known."""
-
-
-NOTHING: Final = _Nothing()
+Wrap = Callable[[Json], Json]
+"""Puts a value into a larger one."""
 
 DEPTH = 2
 """How many references a definition's variants follow before a referenced type is represented by one value."""
@@ -49,84 +50,10 @@ _CASES = 24
 _NEST = 24
 """Levels of a recursive value: deeper than any hand-written document, far from every reader's limit."""
 
-_LONGEST = 4096
-"""Lengths of strings and arrays that are still made to meet a bound."""
-
 _COMBINATORS = ("allOf", "anyOf", "oneOf", "not", "if")
 
 _DOUBTFUL = (*_COMBINATORS, "dependencies", "dependentSchemas", "contains", "propertyNames", "patternProperties")
 """Keywords whose meeting cannot be told while a value is made: a validator decides then."""
-
-_ANY: tuple[tuple[str, Json], ...] = (
-    ("text", "text"),
-    ("null", None),
-    ("an object holding null, {} and []", {"a": None, "b": {}, "c": [], "d": {"": [1, Spelled("1.0"), "1"]}}),
-    ("an integer beyond 2^53", 2**53 + 1),
-    ("an integer of 30 digits", 123456789012345678901234567891),
-    ("true", True),
-    ("mixed members", [None, False, 0, 0.1, "\u0000\"\\/\u2028😀", [[]], {"__proto__": {"a": 1}}]),
-    ("{}", {}),
-    ("[]", []),
-    ("a fraction", -1.5e-7),
-    ("empty text", ""),
-    ("false", False),
-    ("zero", 0),
-)
-
-_KINDS: dict[str, tuple[Json, ...]] = {
-    "null": (None,),
-    "boolean": (True, False),
-    "integer": (1, 0),
-    "number": (1.5,),
-    "string": ("text", "1", "true", "null", ""),
-    "array": ([], [1], [None]),
-    "object": ({}, {"a": 1}),
-}
-"""Values of every JSON type, among them those that careless readers turn into another type."""
-
-_FORMATS: dict[str, tuple[str, ...]] = {
-    "date-time": ("2024-02-29T12:30:45Z", "1999-12-31T23:59:59.123456+05:30"),
-    "date": ("2024-02-29",),
-    "time": ("12:30:45Z",),
-    "duration": ("P1DT2H",),
-    "uuid": ("7f9c24e8-3b12-4fef-91e0-5a2d3b8c6f10",),
-    "uri": ("https://example.org/a?b=c#d",),
-    "uri-reference": ("../a",),
-    "email": ("ann@example.org",),
-    "hostname": ("example.org",),
-    "ipv4": ("192.0.2.1",),
-    "ipv6": ("2001:db8::1",),
-    "byte": ("aGVsbG8=",),
-    "binary": ("aGVsbG8=",),
-    "regex": ("^a+$",),
-    "json-pointer": ("/a/0",),
-}
-
-_TEXTS = (
-    ("unicode", "ünïcödé 😀 \u2028"),
-    ("escapes", "quote \" backslash \\ newline \n tab \t nul \u0000 del \u007f </script>"),
-    ("empty text", ""),
-    ("digits", "12345678901234567890"),
-)
-
-_KEYS = ("", "__proto__", "constructor", "a/b~c", "ünï 😀", "\ufdd0extra", "x-\"quoted\"\n")
-"""Names of unknown members that trip readers: prototypes, pointers, non-characters."""
-
-_INTEGERS = (
-    0,
-    1,
-    -1,
-    2**31,
-    2**53,
-    2**53 + 1,
-    -(2**53) - 1,
-    2**63 - 1,
-    2**63,
-    -(2**63) - 1,
-    2**64 - 1,
-    2**64,
-    123456789012345678901234567891,
-)
 
 
 class Maker:
@@ -140,7 +67,7 @@ class Maker:
         # Keyed by identity, since schemas are dicts; each entry keeps its schema so that no identity is used twice.
         self._checks: dict[int, tuple[Schema, Callable[[Json], bool]]] = {}
         self._flattened: dict[int, tuple[Schema, list[tuple[Schema, str]]]] = {}
-        self._smallest: dict[int, tuple[Schema, Json | _Nothing]] = {}
+        self._smallest: dict[int, tuple[Schema, Json | Nothing]] = {}
         self._bases: dict[str, Json] = {}
         self._searching = False
         self._settle_bases()
@@ -169,7 +96,7 @@ class Maker:
 
     # --- smallest values -----------------------------------------------------------------------
 
-    def _base(self, schema: Schema) -> Json | _Nothing:
+    def _base(self, schema: Schema) -> Json | Nothing:
         if isinstance(schema, dict) and "$ref" in schema:
             return self._bases.get(definition_name(schema["$ref"]), NOTHING)
         known = self._smallest.get(id(schema))
@@ -178,14 +105,14 @@ class Maker:
             known = self._smallest[id(schema)] = (schema, self._find_base(schema))
         return known[1]
 
-    def _find_base(self, schema: Schema) -> Json | _Nothing:
+    def _find_base(self, schema: Schema) -> Json | Nothing:
         for case, _ in self._cases(schema):
             value = self._flat_base(case)
             if value is not NOTHING and (not _has(schema, _DOUBTFUL) or self._valid(schema, value)):
                 return value
         return self._search_base(schema)
 
-    def _search_base(self, schema: Schema) -> Json | _Nothing:
+    def _search_base(self, schema: Schema) -> Json | Nothing:
         """A value that fits one alternative alone where the smallest values of the alternatives fit several."""
         if self._searching or not _has(schema, _DOUBTFUL):
             return NOTHING
@@ -196,7 +123,7 @@ class Maker:
         finally:
             self._searching = False
 
-    def _flat_base(self, schema: Schema) -> Json | _Nothing:
+    def _flat_base(self, schema: Schema) -> Json | Nothing:
         if isinstance(schema, bool):
             return "text" if schema else NOTHING
         if "$ref" in schema:
@@ -211,7 +138,7 @@ class Maker:
                 return value
         return NOTHING
 
-    def _base_of(self, kind: str, schema: dict[str, Any]) -> Json | _Nothing:
+    def _base_of(self, kind: str, schema: dict[str, Any]) -> Json | Nothing:
         match kind:
             case "object":
                 return self._object_base(schema)
@@ -224,7 +151,7 @@ class Maker:
             case _:
                 return None
 
-    def _object_base(self, schema: dict[str, Any]) -> Json | _Nothing:
+    def _object_base(self, schema: dict[str, Any]) -> Json | Nothing:
         value: dict[str, Json] = {}
         for key in schema.get("required", ()):
             member = self._base(_member_schema(schema, key))
@@ -232,7 +159,7 @@ class Maker:
                 return NOTHING
             value[key] = member
         spare = itertools.chain(schema.get("properties", {}), self._names(schema))
-        while len(value) < min(schema.get("minProperties", 0), _LONGEST):
+        while len(value) < min(schema.get("minProperties", 0), LONGEST):
             name = next((key for key in spare if key not in value), None)
             if name is None:
                 return NOTHING
@@ -241,8 +168,8 @@ class Maker:
                 value[name] = member
         return value
 
-    def _array_base(self, schema: dict[str, Any]) -> Json | _Nothing:
-        wanted = min(schema.get("minItems", 0), _LONGEST)
+    def _array_base(self, schema: dict[str, Any]) -> Json | Nothing:
+        wanted = min(schema.get("minItems", 0), LONGEST)
         if "contains" in schema:
             wanted = max(wanted, schema.get("minContains", 1))
         value: list[Json] = []
@@ -251,7 +178,7 @@ class Maker:
             if "contains" in schema and at < max(1, schema.get("minContains", 1)):
                 item = merge(item, schema["contains"], self._definitions)
             if schema.get("uniqueItems"):
-                member = next((other for other in self._distinct(item, at + 1) if not _holds(value, other)), NOTHING)
+                member = next((other for other in self._distinct(item, at + 1) if not holds(value, other)), NOTHING)
             else:
                 member = self._base(item)
             if member is NOTHING:
@@ -263,12 +190,12 @@ class Maker:
         """Values of a schema, no two of them the same JSON value; more than `count` where there are."""
         found: list[Json] = []
         for variant in self.variants(schema, 0):
-            if variant.good and not _holds(found, variant.value):
+            if variant.good and not holds(found, variant.value):
                 found.append(variant.value)
         kinds = set(_types(schema)) if isinstance(schema, dict) else {"integer"}
         for number in range(count * 2 if kinds & {"integer", "number", "string"} else 0):
             value = f"text{number}" if "string" in kinds else number
-            if self._valid(schema, value) and not _holds(found, value):
+            if self._valid(schema, value) and not holds(found, value):
                 found.append(value)
         return found
 
@@ -291,7 +218,7 @@ class Maker:
                 rest = without(schema, word)
                 for at, arm in enumerate(schema[word]):
                     for case, way in self._expand(merge(rest, arm, self._definitions), steps + 1):
-                        yield case, _at(f"{word}[{at}]", way)
+                        yield case, at_path(f"{word}[{at}]", way)
                 return
         if "allOf" in schema:
             whole: Schema = without(schema, "allOf")
@@ -311,9 +238,9 @@ class Maker:
         rest = without(schema, "if", "then", "else")
         met = merge(rest, schema["if"], self._definitions)
         for case, way in self._expand(merge(met, schema.get("then", True), self._definitions), steps + 1):
-            yield case, _at("then", way)
+            yield case, at_path("then", way)
         for case, way in self._expand(merge(rest, schema.get("else", True), self._definitions), steps + 1):
-            yield case, _at("else", way)
+            yield case, at_path("else", way)
 
     def _clashes(self, schema: dict[str, Any]) -> Iterator[tuple[Schema, str]]:
         """Schemas whose values break a combinator of `schema` itself."""
@@ -345,7 +272,7 @@ class Maker:
         base = self._bases.get(name, NOTHING)
         if level <= 0:
             good = [] if base is NOTHING else [Variant(base, "", True)]
-            return [*good, *_unlike(self._kinds(schema), ())[:2]]
+            return [*good, *unlike(self._kinds(schema), ())[:2]]
         found = self.variants(schema, level + 1 if _resolves(schema) else level)
         if level == DEPTH:
             found = [*found, *self._nested(name)]
@@ -361,7 +288,7 @@ class Maker:
         found = self._ways(schema, level) if _has(schema, _COMBINATORS) else self._flat(schema, level)
         if not _has(schema, _DOUBTFUL):
             return found
-        return [Variant(item.value, item.note, self._valid(schema, item.value)) for item in _unlike_each_other(found)]
+        return [Variant(item.value, item.note, self._valid(schema, item.value)) for item in distinct(found)]
 
     def _ways(self, schema: dict[str, Any], level: int) -> list[Variant]:
         """The variants of each way to meet the schema's combinators, and values that break one of them."""
@@ -375,21 +302,21 @@ class Maker:
                 inner = self._flat(case, inner_level)
             else:
                 inner = _alone(self._base(case))
-            found.extend(Variant(item.value, _at(way, item.note), item.good) for item in inner)
+            found.extend(Variant(item.value, at_path(way, item.note), item.good) for item in inner)
         for case, way in self._clashes(schema):
             found.extend(Variant(item.value, way, False) for item in _alone(self._base(case)))
         return found
 
     def _flat(self, schema: Schema, level: int) -> list[Variant]:
         if isinstance(schema, bool):
-            return [Variant(value, note, schema) for note, value in (_ANY if schema else _ANY[:4])]
+            return [Variant(value, note, schema) for note, value in (ANY if schema else ANY[:4])]
         if "$ref" in schema:
             return self.variants(schema, level)
         if "const" in schema or "enum" in schema:
             return self._listed(schema)
         kinds = _types(schema)
         if "type" not in schema and not any(_has(schema, words) for words in _CONSTRAINTS.values()):
-            return [Variant(value, note, True) for note, value in _ANY]
+            return [Variant(value, note, True) for note, value in ANY]
         found: list[Variant] = []
         for kind in kinds:
             match kind:
@@ -400,23 +327,23 @@ class Maker:
                 case "string" | "number" | "integer":
                     found.extend(self._scalars(kind, schema))
                 case _:
-                    found.extend(Variant(value, kind, True) for value in _KINDS[kind])
+                    found.extend(Variant(value, kind, True) for value in KINDS[kind])
         base = next((item.value for item in found if item.good), NOTHING)
-        return [*found, *_unlike(kinds, () if base is NOTHING else ([base],))]
+        return [*found, *unlike(kinds, () if base is NOTHING else ([base],))]
 
     def _kinds(self, schema: Schema) -> list[str]:
         if isinstance(schema, bool) or _has(schema, (*_COMBINATORS, "$ref")):
-            return list(_KINDS)
+            return list(KINDS)
         listed = [schema["const"]] if "const" in schema else schema.get("enum")
-        return [_kind(value) for value in listed] if listed is not None else _types(schema)
+        return [kind_of(value) for value in listed] if listed is not None else _types(schema)
 
     def _listed(self, schema: dict[str, Any]) -> list[Variant]:
         word = "const" if "const" in schema else "enum"
         values = [schema["const"]] if word == "const" else schema["enum"]
-        check = validity({key: schema[key] for key in schema if key in _SCALAR_WORDS}, {})
-        found = [Variant(value, f"{word} {_short(value)}", check(value)) for value in values]
+        check = validity({key: schema[key] for key in schema if key in SCALAR_WORDS}, {})
+        found = [Variant(value, f"{word} {short(value)}", check(value)) for value in values]
         for value in values:
-            for other, note in _near(value):
+            for other, note in near(value):
                 plain = read(write(other))
                 if not any(same(plain, listed) for listed in values):
                     found.append(Variant(other, f"{word}: {note}", False))
@@ -425,12 +352,12 @@ class Maker:
             if len(found) > 3 * len(values) + 12:
                 break
         found.append(Variant("", f"{word}: empty text", any(value == "" for value in values)))
-        found.extend(_unlike([_kind(value) for value in values], ([values[0]],) if values else ()))
-        return _unlike_each_other(found)
+        found.extend(unlike([kind_of(value) for value in values], ([values[0]],) if values else ()))
+        return distinct(found)
 
     def _scalars(self, kind: str, schema: dict[str, Any]) -> list[Variant]:
-        leaf = {key: schema[key] for key in schema if key in _SCALAR_WORDS}
-        return list(_scalar_variants(kind, json.dumps(leaf, sort_keys=True), self._seed))
+        leaf = {key: schema[key] for key in schema if key in SCALAR_WORDS}
+        return list(scalars(kind, json.dumps(leaf, sort_keys=True), self._seed))
 
     def _arrays(self, schema: dict[str, Any], level: int) -> list[Variant]:
         base = self._array_base(schema)
@@ -443,7 +370,7 @@ class Maker:
         grown: list[Json] = list(base)
         while len(grown) <= longest:
             options = self._distinct(_item_schema(schema, len(grown)), len(grown) + 1)
-            fresh = [option for option in options if not _holds(grown, option)] if unique else options
+            fresh = [option for option in options if not holds(grown, option)] if unique else options
             if not fresh:
                 break
             grown = [*grown, fresh[0]]
@@ -480,14 +407,14 @@ class Maker:
             return
         after = base[at + 1 :]
         other = self._base(_item_schema(schema, at + 1))
-        room = schema.get("maxItems", _LONGEST) > len(before) + 1 + len(after)
+        room = schema.get("maxItems", LONGEST) > len(before) + 1 + len(after)
         for variant in self.variants(item_schema, level):
             value = [*before, variant.value, *after]
-            if unique and _holds([*before, *after], variant.value):
+            if unique and holds([*before, *after], variant.value):
                 continue
-            yield Variant(value, _at(f"[{at}]", variant.note), variant.good)
+            yield Variant(value, at_path(f"[{at}]", variant.note), variant.good)
             if not variant.good and room and not unique and at == 0 and other is not NOTHING:
-                yield Variant([*before, other, variant.value], _at("[last]", variant.note), False)
+                yield Variant([*before, other, variant.value], at_path("[last]", variant.note), False)
 
     def _objects(self, schema: dict[str, Any], level: int) -> list[Variant]:
         base = self._object_base(schema)
@@ -507,10 +434,14 @@ class Maker:
         for key in required:
             found.append(Variant({name: base[name] for name in base if name != key}, f"{key} missing", False))
             if len(whole) > len(base):
-                found.append(Variant({name: whole[name] for name in whole if name != key}, f"only {key} missing", False))
+                found.append(
+                    Variant({name: whole[name] for name in whole if name != key}, f"only {key} missing", False)
+                )
         for key, member in properties.items():
-            for variant in self.variants(member, level):
-                found.append(Variant({**base, key: variant.value}, _at(key, variant.note), variant.good))
+            found.extend(
+                Variant({**base, key: variant.value}, at_path(key, variant.note), variant.good)
+                for variant in self.variants(member, level)
+            )
         found.extend(self._unknown(schema, base, level))
         found.extend(self._sizes(schema, base, whole))
         return found
@@ -520,9 +451,9 @@ class Maker:
         extra = schema.get("additionalProperties", True)
         properties = schema.get("properties", {})
         name = next((name for name in self._names(schema) if name not in properties), "unknown")
-        full = len(base) >= schema.get("maxProperties", _LONGEST)
+        full = len(base) >= schema.get("maxProperties", LONGEST)
         if extra is True or extra == {}:
-            for note, value in _ANY[:6] if properties else _ANY:
+            for note, value in ANY[:6] if properties else ANY:
                 yield Variant({**base, name: value}, f"unknown member: {note}", not full)
             for key in itertools.islice(properties, 2):
                 if key.swapcase() not in properties:
@@ -534,25 +465,27 @@ class Maker:
                 yield Variant({**base, key.swapcase(): base.get(key)}, f"member named {key.swapcase()}", False)
         else:
             for variant in self.variants(extra, level):
-                yield Variant({**base, name: variant.value}, _at(name, variant.note), variant.good and not full)
+                yield Variant({**base, name: variant.value}, at_path(name, variant.note), variant.good and not full)
         filler = self._base(extra)
         if "propertyNames" not in schema and not schema.get("patternProperties"):
-            for key in _KEYS:
+            for key in KEYS:
                 if filler is not NOTHING and key not in properties:
-                    yield Variant({**base, key: filler}, f"member named {_short(key)}", not full)
+                    yield Variant({**base, key: filler}, f"member named {short(key)}", not full)
                 elif extra is False:
-                    yield Variant({**base, key: 1}, f"member named {_short(key)} where closed", False)
+                    yield Variant({**base, key: 1}, f"member named {short(key)} where closed", False)
         for pattern, member in schema.get("patternProperties", {}).items():
             matching = [key for key in patterns.matching(pattern, self._rng(pattern)) if key not in properties]
             for variant in self.variants(member, level) if matching else ():
-                note = _at(f"patternProperties {pattern}", variant.note)
+                note = at_path(f"patternProperties {pattern}", variant.note)
                 yield Variant({**base, matching[0]: variant.value}, note, variant.good and not full)
             for key in matching[1:]:
                 value = self._base(_member_schema(schema, key))
                 if value is not NOTHING:
-                    yield Variant({**base, key: value}, f"member named {_short(key)}", not full)
+                    yield Variant({**base, key: value}, f"member named {short(key)}", not full)
             for key in ("zzz", "0", ""):
-                yield Variant({**base, key: filler if filler is not NOTHING else 1}, f"member named {_short(key)}", False)
+                yield Variant(
+                    {**base, key: filler if filler is not NOTHING else 1}, f"member named {short(key)}", False
+                )
         if "propertyNames" in schema:
             for variant in self.variants(schema["propertyNames"], min(level, 1)):
                 if isinstance(variant.value, str) and variant.value not in base and filler is not NOTHING:
@@ -561,7 +494,7 @@ class Maker:
 
     def _sizes(self, schema: dict[str, Any], base: dict[str, Json], whole: dict[str, Json]) -> Iterator[Variant]:
         """The object with as many members as are allowed, one more, one fewer; and broken dependencies."""
-        low, high = schema.get("minProperties", 0), schema.get("maxProperties", _LONGEST)
+        low, high = schema.get("minProperties", 0), schema.get("maxProperties", LONGEST)
         if low:
             for key in list(base)[:2]:
                 yield Variant({name: base[name] for name in base if name != key}, "minProperties missed", False)
@@ -629,12 +562,16 @@ class Maker:
                     value = wrap(value)
                 yield Variant(value, f"{_NEST} levels of {note}, innermost {wrong.note}", False)
 
-    def _wrappers(self, schema: Schema, name: str, hops: int) -> Iterator[tuple[str, Callable[[Json], Json]]]:
+    def _wrappers(self, schema: Schema, name: str, hops: int) -> Iterator[tuple[str, Wrap]]:
         """Ways to put a value of definition `name` into a value of `schema`."""
         if isinstance(schema, dict) and "$ref" in schema:
             if hops == 0:
                 return
             schema = self._definitions[definition_name(schema["$ref"])]
+            hops -= 1
+        if _resolves(schema):
+            if hops == 0:
+                return
             hops -= 1
         for case, _ in self._cases(schema):
             if isinstance(case, bool):
@@ -647,11 +584,9 @@ class Maker:
             items = case.get("items")
             if "array" in _types(case) and isinstance(items, dict) and case.get("minItems", 0) <= 1:
                 for note, wrap in self._holders(items, name, hops):
-                    yield _at("[0]", note), lambda inner, wrap=wrap: [wrap(inner)]
+                    yield at_path("[0]", note), _in_array(wrap)
 
-    def _member_wrappers(
-        self, schema: dict[str, Any], name: str, hops: int
-    ) -> Iterator[tuple[str, Callable[[Json], Json]]]:
+    def _member_wrappers(self, schema: dict[str, Any], name: str, hops: int) -> Iterator[tuple[str, Wrap]]:
         base = self._object_base(schema)
         if base is NOTHING:
             return
@@ -661,9 +596,9 @@ class Maker:
             members["x-unknown"] = extra
         for key, member in members.items():
             for note, wrap in self._holders(member, name, hops):
-                yield _at(key, note), lambda inner, key=key, wrap=wrap: {**base, key: wrap(inner)}
+                yield at_path(key, note), _in_object(base, key, wrap)
 
-    def _holders(self, schema: Schema, name: str, hops: int) -> Iterator[tuple[str, Callable[[Json], Json]]]:
+    def _holders(self, schema: Schema, name: str, hops: int) -> Iterator[tuple[str, Wrap]]:
         if isinstance(schema, dict) and schema.get("$ref") == reference_to(name):
             yield "", lambda inner: inner
             return
@@ -692,22 +627,6 @@ class Maker:
             yield Variant(dict(members), "mixture: " + "; ".join(part.note for part in parts), good)
 
 
-_SCALAR_WORDS = (
-    "type",
-    "enum",
-    "const",
-    "format",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "patterns",
-)
-
 _CONSTRAINTS = {
     "object": (
         "properties",
@@ -727,40 +646,15 @@ _CONSTRAINTS = {
 }
 
 
-def validity(schema: Schema, definitions: dict[str, Schema]) -> Callable[[Json], bool]:
-    """Whether a value (without Spelled) meets a schema whose references point into `definitions`."""
-    if isinstance(schema, dict) and "patterns" in schema:
-        also = [{"pattern": pattern} for pattern in schema["patterns"]]
-        schema = {**without(schema, "patterns"), "allOf": [*schema.get("allOf", ()), *also]}
-    whole = {"allOf": [schema], "definitions": definitions}
-    return jsonschema_rs.Draft7Validator(whole, validate_formats=False, retriever=refuse).is_valid
+def _in_array(wrap: Wrap) -> Wrap:
+    return lambda inner: [wrap(inner)]
 
 
-def refuse(uri: str) -> Json:
-    """The retriever of every validator here: a schema is whole, nothing is ever fetched."""
-    raise LookupError(f"{uri} is outside the schema")
+def _in_object(base: dict[str, Json], key: str, wrap: Wrap) -> Wrap:
+    return lambda inner: {**base, key: wrap(inner)}
 
 
-def thin(variants: Sequence[Variant], width: int) -> list[Variant]:
-    """At most `width` of the variants, as many good ones as broken ones where there are enough, evenly spread."""
-    if len(variants) <= width:
-        return list(variants)
-    good = [at for at, item in enumerate(variants) if item.good]
-    bad = [at for at, item in enumerate(variants) if not item.good]
-    half = width // 2
-    wanted_bad = min(len(bad), max(half, width - len(good)))
-    chosen = {*spread(good, width - wanted_bad), *spread(bad, wanted_bad)}
-    return [item for at, item in enumerate(variants) if at in chosen]
-
-
-def spread(items: Sequence[int], count: int) -> list[int]:
-    """`count` of the items at even distances, the first among them."""
-    if count >= len(items):
-        return list(items)
-    return [items[at * len(items) // count] for at in range(count)]
-
-
-def _alone(value: Json | _Nothing) -> list[Variant]:
+def _alone(value: Json | Nothing) -> list[Variant]:
     return [] if value is NOTHING else [Variant(value, "", True)]
 
 
@@ -784,26 +678,8 @@ def _types(schema: Schema) -> list[str]:
     if "type" in schema:
         named = schema["type"]
         return [named] if isinstance(named, str) else list(named)
-    kinds = [kind for kind in _KINDS if kind != "integer"]
+    kinds = [kind for kind in KINDS if kind != "integer"]
     return sorted(kinds, key=lambda kind: not _has(schema, _CONSTRAINTS.get(kind, ())))
-
-
-def _kind(value: Json) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float() | Spelled():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
 
 
 def _member_schema(schema: dict[str, Any], key: str) -> Schema:
@@ -826,52 +702,6 @@ def _item_schema(schema: dict[str, Any], at: int) -> Schema:
     return found
 
 
-def _unlike(kinds: Iterable[str], wrapped: Iterable[Json]) -> list[Variant]:
-    """Values of every JSON type that is not among `kinds`; `wrapped` are arrays around a right value."""
-    admitted = set(kinds)
-    if "number" in admitted:
-        admitted.add("integer")
-    found = [
-        Variant(value, f"{_short(value)} for {' or '.join(kinds) or 'nothing'}", False)
-        for kind, values in _KINDS.items()
-        if kind not in admitted
-        for value in values[:3]
-    ]
-    if "array" not in admitted:
-        found.extend(Variant(value, "the value in an array", False) for value in wrapped)
-    return found
-
-
-def _near(value: Json) -> Iterator[tuple[Json, str]]:
-    """Values that are nearly `value`: other case, other type, a blank more; and other spellings of it."""
-    match value:
-        case str():
-            yield value + " ", "a blank more"
-            yield value.swapcase(), "other case"
-            yield value[:-1], "a character less"
-            yield [value], "in an array"
-        case bool():
-            yield int(value), "a number for a boolean"
-            yield not value, "the other boolean"
-            yield str(value).lower(), "text for a boolean"
-        case int():
-            yield Spelled(f"{value}.0"), "spelled with a fraction"
-            yield value + 1, "one more"
-            yield str(value), "text for a number"
-            yield bool(value), "a boolean for a number"
-        case float():
-            yield value + 1, "one more"
-            yield str(value), "text for a number"
-        case None:
-            yield "null", "text for null"
-            yield False, "false for null"
-        case list():
-            yield [*value, None], "an item more"
-        case dict():
-            yield dict(reversed(list(value.items()))), "other order"
-            yield {**value, "unknown": 1}, "a member more"
-
-
 def _repeated(items: list[Json]) -> Iterator[Variant]:
     """Arrays in which two items are the same JSON value."""
     if not items:
@@ -884,106 +714,3 @@ def _repeated(items: list[Json]) -> Iterator[Variant]:
     if isinstance(first, dict):
         turned = dict(reversed(list(first.items())))
         yield Variant([first, turned], "uniqueItems: one object, other order", False)
-
-
-def _holds(values: Iterable[Json], value: Json) -> bool:
-    plain = read(write(value))
-    return any(same(read(write(other)), plain) for other in values)
-
-
-def _unlike_each_other(variants: Iterable[Variant]) -> list[Variant]:
-    """The variants without those whose text was there before."""
-    return list({write(item.value): item for item in reversed(list(variants))}.values())[::-1]
-
-
-def _at(path: str, note: str) -> str:
-    return f"{path}: {note}" if path and note else path or note
-
-
-def _short(value: Json) -> str:
-    text = write(value)
-    return text if len(text) <= 40 else f"{text[:39]}…"
-
-
-@functools.lru_cache(maxsize=4096)
-def _scalar_variants(kind: str, leaf: str, seed: int) -> tuple[Variant, ...]:
-    """The variants of one string or number type; `leaf` is the JSON text of its keywords."""
-    schema = json.loads(leaf)
-    rng = random.Random(f"{seed}:{leaf}")
-    candidates = list(_strings(schema, rng) if kind == "string" else _numbers(kind, schema))
-    check = validity({**schema, "type": kind}, {})
-    found = [Variant(value, f"{kind} {note}".rstrip(), check(read(write(value)))) for value, note in candidates]
-    return tuple(_unlike_each_other(found))
-
-
-def _strings(schema: dict[str, Any], rng: random.Random) -> Iterator[tuple[Json, str]]:
-    low, high = schema.get("minLength", 0), schema.get("maxLength", _LONGEST + 1)
-    expressions = [schema["pattern"], *schema.get("patterns", ())] if "pattern" in schema else []
-    for text in _FORMATS.get(schema.get("format", ""), ()):
-        yield text, f"of format {schema['format']}"
-    for expression in expressions:
-        matching = patterns.matching(expression, rng, count=8)
-        for text in matching:
-            yield text, "that matches"
-            for filled in (text.ljust(low, text[-1:] or "x"), text[:high]):
-                yield filled, "that matches, of fitting length"
-        for text in matching[:1]:
-            yield from _misses(text)
-    if not expressions:
-        yield "text".ljust(low, "x")[: min(high, _LONGEST)], ""
-    if "format" in schema:
-        yield f"not a {schema['format']}".ljust(low, "x"), "that ignores the format"
-    yield from ((text, note) for note, text in _TEXTS)
-    for length, note in ((low, "of minLength"), (low - 1, "shorter than minLength"), (low + 1, "just longer")):
-        if "minLength" in schema and 0 <= length <= _LONGEST:
-            yield "a" * length, note
-            yield "😀" * length, f"{note}, astral characters"
-    for length, note in ((high, "of maxLength"), (high + 1, "longer than maxLength")):
-        if length <= _LONGEST:
-            yield "a" * length, note
-            yield "😀" * length, f"{note}, astral characters"
-            yield "é" * length, f"{note}, two bytes each"
-
-
-def _misses(text: str) -> Iterator[tuple[str, str]]:
-    """Strings next to one that matches."""
-    yield f"{text}\n", "pattern: a line end after it"
-    yield f"{text}!", "pattern: a character more"
-    yield f" {text}", "pattern: a blank before it"
-    yield text[1:], "pattern: without its first character"
-    yield text[:-1], "pattern: without its last character"
-    yield text.swapcase(), "pattern: other case"
-    yield f"x\n{text}", "pattern: on a second line"
-    digit = next((at for at, char in enumerate(text) if char.isdigit()), None)
-    if digit is not None:
-        yield f"{text[:digit]}\u0663{text[digit + 1 :]}", "pattern: a digit of another script"
-
-
-def _numbers(kind: str, schema: dict[str, Any]) -> Iterator[tuple[Json, str]]:
-    low = max((schema[word] for word in ("minimum", "exclusiveMinimum") if word in schema), default=None)
-    high = min((schema[word] for word in ("maximum", "exclusiveMaximum") if word in schema), default=None)
-    step = schema.get("multipleOf")
-    start = low if low is not None else high if high is not None else 0
-    if step:
-        start = -(-start // step) * step
-        yield start, "a multiple"
-        yield start + step, "the next multiple"
-        yield start + step / 2, "no multiple"
-    if start == int(start):
-        yield from ((int(start) + delta, note) for delta, note in ((0, ""), (1, ""), (-1, "")))
-    for bound, word in ((low, "lower bound"), (high, "upper bound")):
-        if bound is not None:
-            yield bound, f"at its {word}"
-            for delta in (-1, 1, -0.5, 0.5):
-                yield bound + delta, f"by its {word}"
-            if bound == int(bound) and abs(bound) < 2**53:
-                yield Spelled(f"{int(bound)}.0"), f"at its {word}, spelled with a fraction"
-    for number in _INTEGERS:
-        yield number, ""
-    yield Spelled("1.0"), "spelled 1.0"
-    yield Spelled("1e2"), "spelled 1e2"
-    yield Spelled("-0"), "spelled -0"
-    yield 1.5, "with a fraction"
-    if kind == "number":
-        for text in ("0.1", "-1.5E-7", "1e21", "1.7976931348623157e308", "5e-324", "123456.789e3", "0.30000000000000004"):
-            yield Spelled(text), f"spelled {text}"
