@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = {"dev": ["pyproject.toml"], "toolchains": [], "lock": []}
+GROUPS = {"dev": ["pyproject.toml"], "toolchains": [], "lock": [], "pip": []}
 """Per group the file whose own dependencies are locked with it: `dev` installs the project too."""
 
 
