@@ -1,0 +1,1 @@
+"""The target `jsonschema`: one self-contained schema document per protocol and draft."""

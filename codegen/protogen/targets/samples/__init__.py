@@ -1,0 +1,1 @@
+"""The target `samples`: a labelled corpus per protocol."""
