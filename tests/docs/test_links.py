@@ -57,3 +57,11 @@ def test_broken_links_are_found(tmp_path: Path) -> None:
         "no.svg: no such file",
         "gone.svg: no such file",
     ]
+
+
+def test_index_of_decisions_lists_each_by_its_title_in_order() -> None:
+    folder = ROOT / "docs" / "decisions"
+    titles = {file: file.read_text("utf-8").partition("\n")[0].removeprefix("# ") for file in folder.glob("0*.md")}
+    wanted = [f"- [{titles[file]}]({file.name})" for file in sorted(titles)]
+    index = (folder / "README.md").read_text("utf-8").splitlines()
+    assert [line for line in index if line.startswith("- ")] == wanted

@@ -1,0 +1,1 @@
+"""How long `protogen build` takes, beside the generators that people use otherwise."""
