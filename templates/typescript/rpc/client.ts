@@ -9,7 +9,7 @@ import { sentParams, type Dispatcher } from "./dispatch.js";
 import { InvalidResultError, RpcError, TimeoutError, TransportError } from "./errors.js";
 import { HttpConnection, type HttpConnectionOptions } from "./http_client.js";
 import type { ErrorObject } from "./messages.js";
-import type { CallScope, Connection, Headers, HttpBinding, MethodSpec, TypedMethod } from "./methods.js";
+import type { CallScope, Connection, Headers, HttpBinding, MethodSpec } from "./methods.js";
 import { EventQueue } from "./queue.js";
 import { linkSignals } from "./signals.js";
 
@@ -37,8 +37,8 @@ export interface ClientOptions extends Omit<CallOptions, "signal" | "headers"> {
 export interface ClientParts {
   readonly codec: Codec;
   readonly http: HttpBinding;
-  /** Serves what the other side calls. */
-  readonly callbacks: Dispatcher | null;
+  /** Serve what the other side calls. */
+  readonly callbacks: readonly Dispatcher[];
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -59,7 +59,7 @@ export class RpcClient {
         : target;
     this.#codec = parts.codec;
     this.#options = options;
-    if (parts.callbacks !== null) this.#connection.serve(parts.callbacks);
+    for (const service of parts.callbacks) this.#connection.serve(service);
   }
 
   /**
@@ -84,21 +84,13 @@ export class RpcClient {
   }
 
   /** A call of a method of the protocol; for generated code. */
-  protected async _request<Params, Result, Event>(
-    spec: TypedMethod<Params, Result, Event>,
-    params: Params,
-    options: CallOptions = {},
-  ): Promise<Result> {
+  protected async _request<Result>(spec: MethodSpec, params: unknown, options: CallOptions = {}): Promise<Result> {
     if (spec.params !== null) this.#codec.check(spec.params, params);
     return this.#exchange(spec, sentParams(spec, params), options, undefined);
   }
 
   /** A notification of the protocol; for generated code. */
-  protected async _notify<Params>(
-    spec: TypedMethod<Params, void, never>,
-    params: Params,
-    options: CallOptions = {},
-  ): Promise<void> {
+  protected async _notify(spec: MethodSpec, params: unknown, options: CallOptions = {}): Promise<void> {
     if (spec.params !== null) this.#codec.check(spec.params, params);
     const sent = sentParams(spec, params);
     await this.#attempts(spec, options, (each) =>
@@ -107,9 +99,9 @@ export class RpcClient {
   }
 
   /** A call whose events are wanted; for generated code. */
-  protected _stream<Params, Result, Event>(
-    spec: TypedMethod<Params, Result, Event>,
-    params: Params,
+  protected _stream<Event, Result>(
+    spec: MethodSpec,
+    params: unknown,
     options: CallOptions = {},
   ): EventStream<Event, Result> {
     return new EventStream<Event, Result>(async (take, signal) => {
@@ -130,7 +122,7 @@ export class RpcClient {
   }
 
   async #exchange<Result>(
-    spec: TypedMethod<never, Result, never>,
+    spec: MethodSpec,
     params: unknown,
     options: CallOptions,
     takeEvent: CallScope["takeEvent"],
@@ -149,7 +141,7 @@ export class RpcClient {
   }
 
   #typedError(spec: MethodSpec, error: ErrorObject): RpcError {
-    for (const known of spec.errors) {
+    for (const known of [...spec.errors, ...spec.otherErrors]) {
       if (known.code !== error.code) continue;
       const data = error.data ?? undefined;
       if (data === undefined || known.shape === undefined || this.#codec.accepts(known.shape, data)) {

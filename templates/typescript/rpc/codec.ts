@@ -4,7 +4,7 @@
  * Knows the schema as data; the generated schema.ts adds the types.
  */
 
-import { ValidationError, type Issue } from "./errors.js";
+import { ValidationError, type ValidationIssue } from "./errors.js";
 import { parseJson, writeJson } from "./json.js";
 import { Validator, type Shape } from "./validate.js";
 
@@ -36,6 +36,6 @@ function describe(shape: Shape): string {
 }
 
 /** The issues as the data of an "Invalid params" error. */
-export function issueData(issues: readonly Issue[]): { errors: Issue[] } {
+export function issueData(issues: readonly ValidationIssue[]): { errors: ValidationIssue[] } {
   return { errors: issues.map(({ path, message }) => ({ path, message })) };
 }

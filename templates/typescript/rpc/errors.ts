@@ -16,7 +16,7 @@
  */
 
 /** One finding of validation: where, as a path such as `$.steps[0].id`, and what was expected there. */
-export interface Issue {
+export interface ValidationIssue {
   readonly path: string;
   readonly message: string;
 }
@@ -27,9 +27,9 @@ export abstract class SdkError extends Error {}
 /** A value breaks its schema; `issues` lists every finding. */
 export class ValidationError extends SdkError {
   override readonly name: string = "ValidationError";
-  readonly issues: readonly Issue[];
+  readonly issues: readonly ValidationIssue[];
 
-  constructor(what: string, issues: readonly Issue[]) {
+  constructor(what: string, issues: readonly ValidationIssue[]) {
     super(`${what}: ${issues.map((issue) => `${issue.path}: ${issue.message}`).join("; ")}`);
     this.issues = issues;
   }
@@ -48,9 +48,9 @@ export class JsonError extends ValidationError {
 export class InvalidResultError extends SdkError {
   override readonly name: string = "InvalidResultError";
   readonly method: string;
-  readonly issues: readonly Issue[];
+  readonly issues: readonly ValidationIssue[];
 
-  constructor(method: string, issues: readonly Issue[]) {
+  constructor(method: string, issues: readonly ValidationIssue[]) {
     super(`invalid result of ${method}: ${issues.map((issue) => `${issue.path}: ${issue.message}`).join("; ")}`);
     this.method = method;
     this.issues = issues;

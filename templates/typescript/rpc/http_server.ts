@@ -104,7 +104,9 @@ export class HttpService {
     const content = classify(value);
     switch (content.kind) {
       case "invalid":
-        return json(200, refuse(INVALID_REQUEST));
+        return json(200, refuse(INVALID_REQUEST, content.id));
+      case "bad-answer":
+        return json(400, refuse(INVALID_REQUEST));
       case "response":
         return this.#settle(content.message) ? accepted() : json(400, refuse(INVALID_REQUEST));
       case "notification": {
@@ -128,8 +130,12 @@ export class HttpService {
 
   async #member(head: RequestHead, value: unknown): Promise<ResponseMessage | null> {
     const content = classify(value);
-    if (content.kind === "invalid") return refuse(INVALID_REQUEST);
-    if (content.kind === "response") return this.#settle(content.message) ? null : refuse(INVALID_REQUEST);
+    if (content.kind === "invalid") return refuse(INVALID_REQUEST, content.id);
+    if (content.kind === "bad-answer") return null;
+    if (content.kind === "response") {
+      this.#settle(content.message);
+      return null;
+    }
     const { method, params } = content.message;
     if (content.kind === "request") {
       const { id } = content.message;

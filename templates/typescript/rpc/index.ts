@@ -13,11 +13,11 @@ export {
   TransportError,
   UnknownTypeError,
   ValidationError,
-  type Issue,
+  type ValidationIssue,
 } from "./errors.js";
 export { HttpConnection, type HttpConnectionOptions } from "./http_client.js";
 export { fetchHandler, type HttpServerOptions } from "./http_server.js";
 export { equalJson, parseJson, toNumber, writeJson } from "./json.js";
-export type { Connection, HttpBinding, MethodSpec, TypedMethod } from "./methods.js";
+export type { Connection, HttpBinding, MethodSpec } from "./methods.js";
 export type { UnknownTag } from "./tags.js";
-export type { Schema } from "./validate.js";
+export type { JsonSchema } from "./validate.js";

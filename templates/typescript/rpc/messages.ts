@@ -38,41 +38,49 @@ export type Outcome = { readonly result: unknown } | { readonly error: ErrorObje
 /** The answer to a request. */
 export type ResponseMessage = { readonly jsonrpc: "2.0"; readonly id: Id } & Outcome;
 
-/** One JSON value, told apart. `invalid` covers everything that JSON-RPC 2.0 does not allow. */
+/**
+ * One JSON value, told apart.
+ *
+ * `bad-answer` looks like a response but is none: it is never answered, lest two peers send each other errors for ever.
+ * `invalid` is owed an error, under its id where that can be read.
+ */
 export type Classified =
   | { readonly kind: "request"; readonly message: RequestMessage }
   | { readonly kind: "notification"; readonly message: NotificationMessage }
   | { readonly kind: "response"; readonly message: ResponseMessage }
-  | { readonly kind: "invalid" };
-
-const INVALID = { kind: "invalid" } as const;
+  | { readonly kind: "bad-answer" }
+  | { readonly kind: "invalid"; readonly id: Id };
 
 /** Tells what a parsed message is; members that JSON-RPC does not know are ignored. */
 export function classify(value: unknown): Classified {
-  if (!isObject(value) || value["jsonrpc"] !== "2.0") return INVALID;
-  return Object.hasOwn(value, "method") ? classifyCall(value) : classifyResponse(value);
+  if (!isObject(value)) return { kind: "invalid", id: null };
+  const isAnswer = Object.hasOwn(value, "result") || Object.hasOwn(value, "error");
+  if (Object.hasOwn(value, "method") === isAnswer) return invalid(value);
+  return isAnswer ? classifyAnswer(value) : classifyCall(value);
+}
+
+function invalid(value: Record<string, unknown>): Classified {
+  return { kind: "invalid", id: isId(value["id"]) ? value["id"] : null };
 }
 
 function classifyCall(value: Record<string, unknown>): Classified {
   const { method, id, params } = value;
-  if (typeof method !== "string") return INVALID;
-  // "params": null is how several implementations write absent parameters.
-  const absent = params === undefined || params === null;
-  if (!absent && typeof params !== "object") return INVALID;
-  const call = absent ? { jsonrpc: "2.0" as const, method } : { jsonrpc: "2.0" as const, method, params };
+  if (value["jsonrpc"] !== "2.0" || typeof method !== "string") return invalid(value);
+  // Parameters are an array or an object (JSON-RPC 2.0, section 4.2); null is neither.
+  if (params !== undefined && (typeof params !== "object" || params === null)) return invalid(value);
+  const call: NotificationMessage = { jsonrpc: "2.0", method, ...(params === undefined ? {} : { params }) };
   if (id === undefined) return { kind: "notification", message: call };
-  return isId(id) ? { kind: "request", message: { ...call, id } } : INVALID;
+  return isId(id) ? { kind: "request", message: { ...call, id } } : invalid(value);
 }
 
-function classifyResponse(value: Record<string, unknown>): Classified {
+function classifyAnswer(value: Record<string, unknown>): Classified {
+  const jsonrpc = "2.0";
   const { id, result, error } = value;
-  if (!isId(id)) return INVALID;
-  if (isErrorObject(error)) {
-    if (result !== undefined && result !== null) return INVALID;
-    return { kind: "response", message: { jsonrpc: "2.0", id, error } };
-  }
-  if (result === undefined || (error !== undefined && error !== null)) return INVALID;
-  return { kind: "response", message: { jsonrpc: "2.0", id, result } };
+  if (value["jsonrpc"] !== jsonrpc || !isId(id)) return { kind: "bad-answer" };
+  // Some implementations write the member that does not apply as null.
+  if (isErrorObject(error) && (result ?? null) === null) return { kind: "response", message: { jsonrpc, id, error } };
+  if (result === undefined || (error ?? null) !== null) return { kind: "bad-answer" };
+  return { kind: "response", message: { jsonrpc, id, result } };
 }
 
 function isId(value: unknown): value is Id {
@@ -88,9 +96,9 @@ export function respond(id: Id, outcome: Outcome): ResponseMessage {
   return { jsonrpc: "2.0", id, ...outcome };
 }
 
-/** The response for a message whose id could not be told (JSON-RPC 2.0, section 5: null). */
-export function refuse(error: ErrorObject): ResponseMessage {
-  return { jsonrpc: "2.0", id: null, error };
+/** The response for what is no call; its id is null where none could be read (JSON-RPC 2.0, section 5). */
+export function refuse(error: ErrorObject, id: Id = null): ResponseMessage {
+  return { jsonrpc: "2.0", id, error };
 }
 
 /** The error object that says what an RpcError says. */

@@ -24,17 +24,14 @@ export interface MethodSpec {
   readonly params: Shape | null;
   readonly result: Shape | null;
   readonly events: Shape | null;
-  /** Classes by order of precedence: the method's own, then those of its family. */
+  /** The method's own errors; they decide what a code means. */
   readonly errors: readonly ErrorClass[];
+  /** The errors that decide where the method's own do not. */
+  readonly otherErrors: readonly ErrorClass[];
   readonly idempotent: boolean;
   readonly structure: "by-name" | "by-position" | "either";
   /** Names of the parameters in the order they have when sent by position. */
   readonly positions: readonly string[];
-}
-
-/** A method with the types of what it takes, gives and sends; they exist for the compiler alone. */
-export interface TypedMethod<Params, Result, Event> extends MethodSpec {
-  readonly types?: (params: Params, event: Event) => Result;
 }
 
 /** What the protocol says about its HTTP transport. */

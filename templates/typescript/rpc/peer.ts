@@ -145,8 +145,10 @@ export class Peer implements Connection {
         // An answer to a call that was given up is dropped.
         this.#pending.get(content.message.id)?.settle(content.message);
         return null;
+      case "bad-answer":
+        return null;
       case "invalid":
-        return refuse(INVALID_REQUEST);
+        return refuse(INVALID_REQUEST, content.id);
     }
   }
 

@@ -5,14 +5,14 @@
  * `$ref` other keywords are ignored, as draft-07 says. Knows nothing of messages or methods.
  */
 
-import { SdkError, UnknownTypeError, type Issue } from "./errors.js";
+import { SdkError, UnknownTypeError, type ValidationIssue } from "./errors.js";
 import { canonicalJson, equalJson, isNumeric, isObject, memberNames, parseJson } from "./json.js";
 
 /** A JSON Schema as plain data. */
-export type Schema = boolean | { readonly [keyword: string]: unknown };
+export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
 
 /** What a value must be: the name of a definition, or a schema whose references name definitions. */
-export type Shape = string | Schema;
+export type Shape = string | JsonSchema;
 
 /** The schema itself cannot be used: a reference that leads nowhere, or a pattern that is no regular expression. */
 export class SchemaError extends SdkError {
@@ -70,10 +70,10 @@ export class Validator {
   }
 
   /** The schema of a definition. Errors: UnknownTypeError. */
-  schema(name: string): Schema {
+  schema(name: string): JsonSchema {
     const text = this.#texts.get(name);
     if (text === undefined) throw new UnknownTypeError(name);
-    return parseJson(text) as Schema;
+    return parseJson(text) as JsonSchema;
   }
 
   /** Whether a value has the shape. Errors: UnknownTypeError. */
@@ -82,7 +82,7 @@ export class Validator {
   }
 
   /** Every way in which a value misses the shape; empty when it has it. Errors: UnknownTypeError. */
-  issues(shape: Shape, value: unknown): Issue[] {
+  issues(shape: Shape, value: unknown): ValidationIssue[] {
     if (this.accepts(shape, value)) return [];
     const findings: Finding[] = [];
     if (guard(() => this.#check(shape)(value, newRun(findings), null, null)) === undefined) {

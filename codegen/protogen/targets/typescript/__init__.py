@@ -1,0 +1,1 @@
+"""The TypeScript SDK: interfaces over parsed JSON, clients, handlers, and a library without dependencies."""
