@@ -16,7 +16,6 @@ RENDERED = (
     "mark-modules.cjs",
     "tsconfig.json",
     "tsconfig.cjs.json",
-    "tsconfig.esm.json",
     "src/client.ts",
     "src/errors.ts",
     "src/handlers.ts",

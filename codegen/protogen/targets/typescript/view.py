@@ -451,9 +451,7 @@ class _Maker:
         told = doc([f"What a handler of the role `{role.name}` is told about a call."])
         serves = doc([f"Serves the role `{role.name}`.", role.doc])
         methods = self._handler_methods(role, names.context)
-        adapted = doc(
-            [f"A handler of the role `{role.name}` as a service for `fetchHandler` and the adapters of Node."]
-        )
+        adapted = doc([f"A handler of the role `{role.name}` as a service for `fetchHandler` and Node."])
         dispatcher = (
             f"{adapted}{signature}\n"
             f"  const parts = {{\n{body}  }} satisfies DispatcherParts;\n"
@@ -688,6 +686,7 @@ def _package(protocol: ir.Protocol, options: Options) -> str:
         "version": options.version,
         "description": f"SDK of {protocol.title} {protocol.version}: types, client, server and validation",
         "license": options.license,
+        "type": "module",
         "sideEffects": False,
         "engines": {"node": ">=20"},
         "main": "./dist/cjs/index.js",
@@ -697,10 +696,10 @@ def _package(protocol: ir.Protocol, options: Options) -> str:
         "typesVersions": {"*": {"node": ["./dist/cjs/node.d.ts"]}},
         "files": ["dist"],
         "scripts": {
-            "build": "tsc -p tsconfig.esm.json && tsc -p tsconfig.cjs.json && node mark-modules.cjs",
+            "build": "tsc -p tsconfig.json && tsc -p tsconfig.cjs.json && node mark-modules.cjs",
             "prepack": "npm run build",
         },
-        "devDependencies": {"@types/node": ">=20", "typescript": ">=5.4"},
+        "devDependencies": {"@types/node": ">=20", "typescript": ">=6"},
         "prettier": {"printWidth": WIDTH},
     }
     return json.dumps(content, indent=2, ensure_ascii=False)
