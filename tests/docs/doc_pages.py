@@ -12,6 +12,7 @@ from pathlib import Path
 
 FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<info>.*)$")
 TITLE = re.compile(r'\btitle="(?P<title>[^"]+)"')
+EXCERPT = re.compile(r'\bexcerpt="(?P<file>[^"]+)"')
 LINK = re.compile(r"!?\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)\)")
 SOURCE = re.compile(r'<(?:img|source)[^>]*\bsrc(?:set)?="(?P<target>[^"]+)"')
 
@@ -31,6 +32,12 @@ class Fence:
         """The file that the block shows, where it shows one."""
         found = TITLE.search(self.info)
         return found["title"] if found else None
+
+    @property
+    def excerpt(self) -> str | None:
+        """The file that the block shows a part of, where it does."""
+        found = EXCERPT.search(self.info)
+        return found["file"] if found else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Console sessions of a page, run in a shell of their own and compared with what the page shows.
 
 A page's blocks are one session in one folder. The folder is empty, or a copy of the checkout where the page says
-`<!-- session: checkout -->`. A block with a title is a file that the reader writes; a console block is commands with
-their output, where `...` stands for any text within a line and a line `...` for any lines. A command that fails fails
-the test, unless the page shows the exit code (`; echo $?`). Port 8000 of the page is a free port here.
+`<!-- session: checkout -->`. A block with a title is a file that the reader writes, one with an excerpt shows lines of
+a file that is there. A console block is commands with their output, where `...` stands for any text within a line and a
+line `...` for any lines. A command that fails fails the test, unless the page shows the exit code (`; echo $?`). Port
+8000 of the page is a free port here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def run_page(page: Path, *, root: Path, folder: Path) -> int:
         for fence in fences(text):
             if fence.title is not None:
                 write(work, fence, port)
+            elif fence.excerpt is not None:
+                look_up(work, fence, page)
             elif fence.language == "console":
                 for step in steps(fence):
                     perform(process, step, port, page)
@@ -98,16 +101,27 @@ def perform(process: subprocess.Popen[str], step: Step, port: str, page: Path) -
         )
 
 
+def look_up(work: Path, fence: Fence, page: Path) -> None:
+    """Find the lines that a block shows in the file that it says they are from."""
+    text = (work / (fence.excerpt or "")).read_text("utf-8")
+    if re.search(f"^{pattern(fence.text.splitlines())}", text, re.MULTILINE) is None:
+        raise Differs(f"{page.name}:{fence.line}: {fence.excerpt} has no such lines; it says\n{text}")
+
+
 def matches(shown: tuple[str, ...], printed: list[str]) -> bool:
     """Whether the output is the one shown, elisions and spaces at line ends apart."""
+    return re.fullmatch(pattern(shown), "".join(f"{line.rstrip()}\n" for line in printed)) is not None
+
+
+def pattern(shown: Iterable[str]) -> str:
+    """A regular expression for the lines shown, elisions included."""
     lines = []
     for line in shown:
         if line.strip() == "...":
             lines.append(r"(?:.*\n)*?")
         else:
             lines.append(r"[^\n]*?".join(re.escape(part) for part in line.rstrip().split("...")) + r"\n")
-    text = "".join(f"{line.rstrip()}\n" for line in printed)
-    return re.fullmatch("".join(lines), text) is not None
+    return "".join(lines)
 
 
 @contextmanager

@@ -82,6 +82,7 @@ def test_elision_matches_what_it_says(shown: tuple[str, ...], printed: list[str]
         "```console\n$ exit 3\n```\n",
         "```console\n$ false\n```\n",
         '```text title="unnamed.txt"\na\n```\n',
+        "```console\n$ printf 'a\\nb\\n' >f\n```\n```text excerpt=\"f\"\nb\na\n```\n",
         "```console\n$ echo one; echo two >&2\none\n```\n",
     ],
 )
@@ -97,7 +98,8 @@ def test_files_and_variables_last_through_a_page(tmp_path: Path) -> None:
     page.write_text(
         'Write `a/b.txt`:\n\n```text title="a/b.txt"\nport 8000\n```\n\n'
         "```console\n$ cd a && name=b.txt\n```\nthen\n```console\n$ cat $name\nport 8000\n"
-        "$ printf '%s\\n' \\\n>   x\nx\n```\n",
+        "$ printf '%s\\n' \\\n>   x\nx\n```\n"
+        '```text excerpt="a/b.txt"\nport ...\n```\n',
         "utf-8",
     )
     assert run_page(page, root=ROOT, folder=tmp_path) == 3
