@@ -140,6 +140,18 @@ The name is none of the [protocols.<name>] tables of protogen.toml, nor a file."
         """\
 protogen targets and protogen explain list what there is.""",
     ),
+    "PG204": Entry(
+        "toolchain is missing",
+        """\
+protogen verify runs generated code and needs the language's own tools: Node.js and TypeScript, or Go. The message says
+how to get them; --target leaves a language out.""",
+    ),
+    "PG205": Entry(
+        "samples cannot be used",
+        """\
+A file of samples has a line {"type", "value", "valid"} each; "type" is a definition's name, and "valid" may be left
+out. The message names the lines that are not so.""",
+    ),
     "PG301": Entry(
         "output cannot be written",
         """\
@@ -156,5 +168,17 @@ MANIFEST.json in the output folder lists what protogen wrote there. It is damage
         """\
 A file of the same name is in the output folder and protogen did not write it. Move it away, choose another
 folder with --out, or replace it with --force.""",
+    ),
+    "PG305": Entry(
+        "validators differ on a sample",
+        """\
+The two validators that label samples read a constraint in two ways, mostly a pattern. The sample is left out. Write the
+constraint so that nobody can read it differently: people's validators will differ on it too.""",
+    ),
+    "PG306": Entry(
+        "definition without a model",
+        """\
+The pydantic target must give every definition a class of its name, and did not for this one. Say it with fewer
+combinators, or leave the protocol out of that target.""",
     ),
 }

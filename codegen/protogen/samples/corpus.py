@@ -15,6 +15,9 @@ from protogen.samples.stock import Variant, thin
 from protogen.samples.text import read, write
 from protogen.samples.variants import Maker
 
+_TURNS = 12
+"""Rounds of random mixtures before types are taken to have no further values."""
+
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a corpus: `text` is the value's JSON text as it is to be decoded, spelling of numbers included."""
@@ -93,7 +96,7 @@ def _fill(maker: Maker, judge: Judge, found: dict[str, list[Sample]], missing: i
     """Adds random mixtures to `found` until `missing` are there or types run out of them; gives the disputed."""
     disputed: list[Sample] = []
     mixed = [name for name, samples in found.items() if len(samples) > 1]
-    for turn in range(4):
+    for turn in range(_TURNS):
         if missing <= 0 or not mixed:
             break
         each = -(-missing // len(mixed))

@@ -46,7 +46,7 @@ def _python(folder: Path, options: Options, scratch: Path, near: Iterable[Path])
 
 def _pydantic(folder: Path, options: Options, scratch: Path, near: Iterable[Path]) -> Driver:
     del options, scratch, near
-    return _interpreter("pydantic_driver.py", folder, "models")
+    return _interpreter("pydantic_driver.py", folder.parent, folder.name)
 
 
 def _interpreter(script: str, folder: Path, module: str) -> Driver:
@@ -57,7 +57,7 @@ def _interpreter(script: str, folder: Path, module: str) -> Driver:
 def _typescript(folder: Path, options: Options, scratch: Path, near: Iterable[Path]) -> Driver:
     """Compiles a copy of the SDK with the compiler of the nearest `node_modules`, else that on PATH."""
     del options
-    node = _tool("node", "install Node.js 20 or later (https://nodejs.org)")
+    node = _tool("node", "install Node.js 20 or later")
     modules = next((path for path in _module_folders(near) if (path / ".bin" / "tsc").exists()), None)
     if modules is not None:
         tsc = str(modules / ".bin" / "tsc")
@@ -82,7 +82,7 @@ def _typescript(folder: Path, options: Options, scratch: Path, near: Iterable[Pa
 def _go(folder: Path, options: Options, scratch: Path, near: Iterable[Path]) -> Driver:
     """Builds a program beside the SDK's module, without network and with the Go that is installed."""
     del near
-    go = _tool("go", "install Go 1.24 or later (https://go.dev/dl)")
+    go = _tool("go", "install Go 1.24 or later")
     module = options.package
     scratch.joinpath("go.mod").write_text(
         f"module verify\n\ngo 1.24\n\nrequire {module} v0.0.0\n\nreplace {module} => {folder}\n", "utf-8"
@@ -100,7 +100,9 @@ PREPARE: dict[str, Prepare] = {"python": _python, "pydantic": _pydantic, "typesc
 
 
 def _tool(name: str, how: str) -> str:
-    found = shutil.which(name)
+    # Beside the interpreter stand the tools that the repository's set-up installs where a machine has none.
+    places = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.prefix) / "toolchain" / "bin")))
+    found = shutil.which(name, path=places)
     if found is None:
         raise Refusal("PG204", f"{name} is not on PATH", fix=how)
     return found

@@ -1,0 +1,1 @@
+"""The target `pydantic`: models through datamodel-code-generator."""
