@@ -96,7 +96,7 @@ def install_python_packages() -> None:
             f"{sys.executable} cannot make a virtual environment; install its venv module "
             "(Debian and Ubuntu: apt-get install python3-venv) or set PYTHON to another Python 3.11 or later"
         )
-    # The pip that Python brings with it takes twice as long; bytecode is left to the first import, as most is never used.
+    # The pip that Python brings with it takes twice as long. Bytecode is left to the first import: most is never used.
     pip_install("--require-hashes", "--no-deps", "--no-compile", "-r", "requirements/pip.txt")
     pip_install("--require-hashes", "--no-deps", "--no-compile", "-r", "requirements/dev.txt")
 
