@@ -75,6 +75,14 @@ def test_planted_mention_is_found(source: str) -> None:
     assert len(list(mentions(source))) == 1
 
 
-def test_prose_may_name_a_protocol() -> None:
-    source = '"""Reads stepflow."""\n# apflow\n@command(epilog="stepflow")\ndef build():\n    """protogen build stepflow"""\n    x = 1\n'
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""Reads stepflow."""',
+        "# apflow",
+        'def build():\n    """protogen build stepflow"""',
+        '@command(epilog="protogen build stepflow")\ndef build(): pass',
+    ],
+)
+def test_prose_may_name_a_protocol(source: str) -> None:
     assert list(mentions(source)) == []
