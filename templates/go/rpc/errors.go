@@ -44,6 +44,17 @@ type Failure interface {
 	RPCError() *Error
 }
 
+// Message is the text an error travels with: its own, or else that of the protocol.
+func Message(own, protocol string) string {
+	if own != "" {
+		return own
+	}
+	return protocol
+}
+
+// ErrNotServed answers a method that a handler does not serve.
+var ErrNotServed = &Error{Code: CodeMethodNotFound, Message: "Method not found"}
+
 // ErrorType makes the typed error of one code.
 type ErrorType struct {
 	Code int64

@@ -44,11 +44,9 @@ type Codec[T any] struct {
 	Write func(T, *Writer)
 }
 
-// NoValue is the codec of None.
-var NoValue = Codec[None]{
-	Name:  "nothing",
-	Read:  func(*None, *Value) error { return nil },
-	Write: func(_ None, w *Writer) { w.null() },
+// NewCodec is the codec of a Go type for a schema.
+func NewCodec[T any](name string, schema func() *Type, read func(*T, *Value) error, write func(T, *Writer)) *Codec[T] {
+	return &Codec[T]{Name: name, Type: schema, Read: read, Write: write}
 }
 
 // Method is all that a client and a dispatcher need for one method.
@@ -120,7 +118,7 @@ func toPositions(text []byte, fields []string) (json.RawMessage, error) {
 		list = append(list, value.Raw())
 		last = i + 1
 	}
-	return Marshal(func(w *Writer) { WriteList(WriteAny[json.RawMessage])(list[:last], w) })
+	return Marshal(func(w *Writer) { WriteList(WriteAny)(list[:last], w) })
 }
 
 // incoming reads the params of a request, wherever they may be an array by position.

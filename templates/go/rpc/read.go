@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -175,10 +174,7 @@ func (v *Value) equals(text string) error {
 
 // Rest keeps the members that no field took.
 func (o *Object) Rest(extra *map[string]json.RawMessage) error {
-	return Rest(o, extra, func(into *json.RawMessage, in *Value) error {
-		*into = in.Raw()
-		return nil
-	})
+	return Rest(o, extra, ReadAny)
 }
 
 // Rest keeps the members that no field took, each read as a T.
@@ -223,33 +219,21 @@ func (o *Object) Done() error {
 	return o.Exact(&none)
 }
 
-// ReadString reads a string, or a string enum that is open.
-func ReadString[T ~string](into *T, in *Value) error {
+// ReadString reads a string.
+func ReadString(into *string, in *Value) error {
 	if in.kind != KindString {
 		return in.Mismatch("string")
 	}
-	*into = T(strings.Clone(in.text))
+	*into = strings.Clone(in.text)
 	return nil
 }
 
-// ReadStringOf reads one of the given strings.
-func ReadStringOf[T ~string](into *T, in *Value, values ...T) error {
-	if in.kind != KindString {
-		return in.Mismatch("string")
-	}
-	if at := slices.Index(values, T(in.text)); at >= 0 {
-		*into = values[at]
-		return nil
-	}
-	return &DecodeError{Path: "$", Problem: fmt.Sprintf("%q is none of the values of its enum", in.text)}
-}
-
 // ReadBool reads true or false.
-func ReadBool[T ~bool](into *T, in *Value) error {
+func ReadBool(into *bool, in *Value) error {
 	if in.kind != KindBoolean {
 		return in.Mismatch("boolean")
 	}
-	*into = T(in.truth)
+	*into = in.truth
 	return nil
 }
 
@@ -271,30 +255,26 @@ func (v *Value) integer() (string, error) {
 }
 
 // ReadInt64 reads an integer of 64 bits; `1.0` and `1e2` are integers.
-func ReadInt64[T ~int64](into *T, in *Value) error {
-	var exact int64
-	if err := ReadClippedInt64(&exact, in); err != nil {
+func ReadInt64(into *int64, in *Value) error {
+	if err := ReadClippedInt64(into, in); err != nil {
 		return err
 	}
 	if in.clipped {
 		in.clipped = false
 		return &DecodeError{Path: "$", Problem: "the integer needs more than 64 bits"}
 	}
-	*into = T(exact)
 	return nil
 }
 
 // ReadUint64 is ReadInt64 for integers that are not negative.
-func ReadUint64[T ~uint64](into *T, in *Value) error {
-	var exact uint64
-	if err := ReadClippedUint64(&exact, in); err != nil {
+func ReadUint64(into *uint64, in *Value) error {
+	if err := ReadClippedUint64(into, in); err != nil {
 		return err
 	}
 	if in.clipped {
 		in.clipped = false
 		return &DecodeError{Path: "$", Problem: "the integer is negative or needs more than 64 bits"}
 	}
-	*into = T(exact)
 	return nil
 }
 
@@ -332,7 +312,7 @@ func ReadClippedUint64(into *uint64, in *Value) error {
 }
 
 // ReadFloat64 reads a number that a float64 holds.
-func ReadFloat64[T ~float64](into *T, in *Value) error {
+func ReadFloat64(into *float64, in *Value) error {
 	if in.kind != KindNumber {
 		return in.Mismatch("number")
 	}
@@ -340,68 +320,85 @@ func ReadFloat64[T ~float64](into *T, in *Value) error {
 	if err != nil {
 		return &DecodeError{Path: "$", Problem: "the number is out of range"}
 	}
-	*into = T(f)
+	*into = f
 	return nil
 }
 
 // ReadNumber reads the text of a number.
-func ReadNumber[T ~string](into *T, in *Value) error {
+func ReadNumber(into *json.Number, in *Value) error {
 	if in.kind != KindNumber {
 		return in.Mismatch("number")
 	}
-	*into = T(strings.Clone(in.text))
+	*into = json.Number(strings.Clone(in.text))
 	return nil
 }
 
 // ReadInteger reads the text of an integer of any size, written without fraction and exponent.
-func ReadInteger[T ~string](into *T, in *Value) error {
+func ReadInteger(into *json.Number, in *Value) error {
 	text, err := in.integer()
 	if err != nil {
 		return err
 	}
-	*into = T(strings.Clone(text))
+	*into = json.Number(strings.Clone(text))
 	return nil
 }
 
 // ReadAny keeps the JSON text of whatever comes.
-func ReadAny[T ~[]byte](into *T, in *Value) error {
-	*into = T(in.Raw())
+func ReadAny(into *json.RawMessage, in *Value) error {
+	*into = in.Raw()
 	return nil
 }
 
 // ReadText keeps the JSON text of a scalar in a string: integers in plain form, strings in shortest form.
-func ReadText[T ~string](into *T, in *Value) error {
+func ReadText(into *string, in *Value) error {
 	switch in.kind {
 	case KindNumber:
 		text, _ := integerText(in.text)
-		*into = T(strings.Clone(text))
+		*into = strings.Clone(text)
 		return nil
 	case KindString:
 		text, err := Encode(in.text)
-		*into = T(text)
+		*into = string(text)
 		return err
 	default:
-		*into = T(appendCompact(nil, in.raw))
+		*into = string(appendCompact(nil, in.raw))
 		return nil
 	}
-}
-
-// ReadOneOf reads with read and then checks that the value is one of those given.
-func ReadOneOf[T comparable](into *T, in *Value, read func(*T, *Value) error, values ...T) error {
-	var v T
-	if err := read(&v, in); err != nil {
-		return err
-	}
-	if !slices.Contains(values, v) {
-		return &DecodeError{Path: "$", Problem: "the value is none of those of its enum"}
-	}
-	*into = v
-	return nil
 }
 
 // ReadOnly reads a value that can only be one.
 func ReadOnly[T comparable](read func(*T, *Value) error, value T) func(*T, *Value) error {
-	return func(into *T, in *Value) error { return ReadOneOf(into, in, read, value) }
+	return func(into *T, in *Value) error {
+		if err := read(into, in); err != nil {
+			return err
+		}
+		return Known(*into == value)
+	}
+}
+
+// Known is the error for a value that its enum does not have, and nil for one that it has.
+func Known(known bool) error {
+	if known {
+		return nil
+	}
+	return &DecodeError{Path: "$", Problem: "the value is none of those allowed"}
+}
+
+// Tag is the string that tells the alternatives of a union apart; ok is false where there is none.
+func Tag(in *Value, name string) (tag string, ok bool) {
+	member := in.Member(name)
+	if member == nil || member.kind != KindString {
+		return "", false
+	}
+	return strings.Clone(member.text), true
+}
+
+// UnknownTag is the error for a tag that no alternative of a closed union has.
+func UnknownTag(in *Value, name string) error {
+	if in.kind != KindObject {
+		return in.Mismatch("object")
+	}
+	return &DecodeError{Path: "$", Problem: "no alternative has this " + strconv.Quote(name)}
 }
 
 // ReadList reads an array.

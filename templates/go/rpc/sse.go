@@ -3,6 +3,7 @@ package rpc
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 )
@@ -125,7 +126,7 @@ func streamedValue(name string, data *Value) (*Value, error) {
 	text, err := Marshal(func(w *Writer) {
 		w.Open(nil)
 		Put(w, "event", name, WriteString)
-		Put(w, "data", []byte(data.raw), WriteAny)
+		Put(w, "data", json.RawMessage(data.raw), WriteAny)
 		w.Close()
 	})
 	if err != nil {

@@ -591,12 +591,29 @@ func (v *Value) writeKey(out *strings.Builder) {
 	}
 }
 
+// NoType is the error for a name that is no type of the protocol.
+func NoType(name string) error { return fmt.Errorf("the protocol has no type %q", name) }
+
 // DecodeNamed reads and checks a value of a definition; read makes the Go value from it. Errors:
-// *SyntaxError, *ValidationError, or *DecodeError where the types say less than the schema.
+// *SyntaxError, *ValidationError.
 func DecodeNamed(schema *Schema, name string, data []byte, read func(*Value) (any, error)) (any, error) {
+	in, err := checkNamed(schema, name, data)
+	if err != nil {
+		return nil, err
+	}
+	return read(in)
+}
+
+// ValidateNamed checks a value of a definition. Errors: *SyntaxError, *ValidationError.
+func ValidateNamed(schema *Schema, name string, data []byte) error {
+	_, err := checkNamed(schema, name, data)
+	return err
+}
+
+func checkNamed(schema *Schema, name string, data []byte) (*Value, error) {
 	t := schema.Named(name)
 	if t == nil {
-		return nil, fmt.Errorf("the protocol has no type %q", name)
+		return nil, NoType(name)
 	}
 	in, err := Parse(data)
 	if err != nil {
@@ -605,7 +622,7 @@ func DecodeNamed(schema *Schema, name string, data []byte, read func(*Value) (an
 	if violations := t.Validate(in); violations != nil {
 		return nil, &ValidationError{Type: name, Errors: violations}
 	}
-	return read(in)
+	return in, nil
 }
 
 // Arm is what tells one alternative of an untagged union from the others.

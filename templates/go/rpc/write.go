@@ -262,29 +262,29 @@ func (w *Writer) str(s string) {
 	w.buf = append(w.buf, '"')
 }
 
-// WriteString writes a string, or a string enum.
-func WriteString[T ~string](v T, w *Writer) { w.str(string(v)) }
-
-// WriteStringOf writes a string of a closed enum; any other value is an error.
-func WriteStringOf[T ~string](v T, w *Writer, known bool) {
-	if !known {
-		w.Fail(fmt.Sprintf("%q is none of the values of its enum", string(v)))
-		return
-	}
-	w.str(string(v))
-}
+// WriteString writes a string.
+func WriteString(v string, w *Writer) { w.str(v) }
 
 // WriteBool writes true or false.
-func WriteBool[T ~bool](v T, w *Writer) { w.buf = strconv.AppendBool(w.buf, bool(v)) }
+func WriteBool(v bool, w *Writer) { w.buf = strconv.AppendBool(w.buf, v) }
 
 // WriteNull writes null.
 func WriteNull(_ struct{}, w *Writer) { w.null() }
 
 // WriteInt64 writes an integer.
-func WriteInt64[T ~int64](v T, w *Writer) { w.buf = strconv.AppendInt(w.buf, int64(v), 10) }
+func WriteInt64(v int64, w *Writer) { w.buf = strconv.AppendInt(w.buf, v, 10) }
 
 // WriteUint64 writes an integer that is not negative.
-func WriteUint64[T ~uint64](v T, w *Writer) { w.buf = strconv.AppendUint(w.buf, uint64(v), 10) }
+func WriteUint64(v uint64, w *Writer) { w.buf = strconv.AppendUint(w.buf, v, 10) }
+
+// WriteKnown writes the value of a closed enum; one that the enum does not have is an error.
+func WriteKnown[T any](w *Writer, known bool, v T, write func(T, *Writer)) {
+	if !known {
+		w.Fail(fmt.Sprintf("%v is none of the values of its enum", v))
+		return
+	}
+	write(v, w)
+}
 
 // WriteClippedInt64 writes the exact integer that the object keeps where the field could not hold it.
 func WriteClippedInt64(v int64, w *Writer) {
@@ -326,8 +326,7 @@ func (w *Writer) exact(clipped string) bool {
 }
 
 // WriteFloat64 writes a finite number.
-func WriteFloat64[T ~float64](v T, w *Writer) {
-	f := float64(v)
+func WriteFloat64(f float64, w *Writer) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		w.Fail("JSON has no NaN and no infinity")
 		return
@@ -340,7 +339,7 @@ func WriteFloat64[T ~float64](v T, w *Writer) {
 }
 
 // WriteNumber writes the text of a number; the empty text is 0.
-func WriteNumber[T ~string](v T, w *Writer) {
+func WriteNumber(v json.Number, w *Writer) {
 	text := string(v)
 	if text == "" {
 		text = "0"
@@ -354,7 +353,7 @@ func WriteNumber[T ~string](v T, w *Writer) {
 }
 
 // WriteInteger writes the text of an integer of any size; the empty text is 0.
-func WriteInteger[T ~string](v T, w *Writer) {
+func WriteInteger(v json.Number, w *Writer) {
 	before := w.err
 	if v != "" && !isInteger(string(v)) {
 		w.Fail(fmt.Sprintf("%q is no integer", string(v)))
@@ -365,7 +364,7 @@ func WriteInteger[T ~string](v T, w *Writer) {
 }
 
 // WriteAny writes JSON text without its white space; no text at all is null.
-func WriteAny[T ~[]byte](v T, w *Writer) {
+func WriteAny(v json.RawMessage, w *Writer) {
 	if v == nil {
 		w.null()
 		return
@@ -382,7 +381,7 @@ func WriteAny[T ~[]byte](v T, w *Writer) {
 }
 
 // WriteText writes a value that is kept as JSON text in a string.
-func WriteText[T ~string](v T, w *Writer) { WriteAny([]byte(v), w) }
+func WriteText(v string, w *Writer) { WriteAny(json.RawMessage(v), w) }
 
 // WriteList writes an array; a nil slice is an empty one.
 func WriteList[T any](write func(T, *Writer)) func([]T, *Writer) {
