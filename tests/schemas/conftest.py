@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,6 +14,9 @@ import jsonschema
 import jsonschema_rs
 import pytest
 from referencing.jsonschema import EMPTY_REGISTRY
+
+# pytest's importlib mode puts no folder of tests on sys.path; sample_maker and differences stand here.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 META = SCHEMAS / "protogen.schema.json"
@@ -112,7 +116,7 @@ def protocols() -> dict[str, Described]:
 
 @pytest.fixture(scope="session")
 def meta() -> Any:
-    """A judge: `meta(document)` lists the places that break the meta-schema, `meta(x, "Examples")` one definition of it."""
+    """A judge: `meta(document)` lists the places that break the meta-schema, `meta(x, "Examples")` a part of it."""
     schema = read(META)
 
     @cache
