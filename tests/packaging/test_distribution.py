@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "node_modules", "__pycache__", ".*_cache", ".hypothesis", "dist")
 SOURCE_ROOTS = ("codegen", "runtime", "compliance", "generated/python/*")
 SAY = """
@@ -123,7 +124,25 @@ def assert_finds_packaged_data(python: Path, cwd: Path) -> None:
     assert Path(module).is_relative_to(home)
     assert Path(data) == Path(module).parent / "_data"
     assert "python" in folders
-    assert "python" in run(python.parent / "protogen", "targets", cwd=cwd)
+    assert_builds_the_same(python, cwd)
+
+
+def assert_builds_the_same(python: Path, cwd: Path) -> None:
+    """The command builds a protocol in a folder of its own, and writes what the checkout's command writes."""
+    trees: list[dict[str, bytes]] = []
+    for name, protogen in (
+        ("here", Path(sysconfig.get_path("scripts")) / "protogen"),
+        ("there", python.parent / "protogen"),
+    ):
+        project = cwd / name
+        project.mkdir()
+        shutil.copy(ROOT / "schemas" / "echo" / "protocol.json", project / "echo.json")
+        chosen = [argument for target in ("python", "typescript", "go") for argument in ("--target", target)]
+        run(protogen, "build", "echo.json", "--out", "sdk", *chosen, cwd=project)
+        trees.append({file: (project / "sdk" / file).read_bytes() for file in files_below(project / "sdk")})
+    assert trees[0].keys() == trees[1].keys()
+    assert len(trees[0]) > 30
+    assert [file for file in trees[0] if trees[0][file] != trees[1][file]] == []
 
 
 def test_editable_install_reads_the_templates_of_the_checkout(
@@ -140,7 +159,7 @@ def test_editable_install_reads_the_templates_of_the_checkout(
     assert Path(module).is_relative_to(checkout)
     assert Path(data) == checkout
     assert "later" in folders
-    assert "python" in run(environment.parent / "protogen", "targets", cwd=tmp_path)
+    assert_builds_the_same(environment, tmp_path)
 
 
 def test_checkout_has_no_packaged_copy_of_the_data(root: Path) -> None:
