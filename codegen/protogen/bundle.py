@@ -107,6 +107,7 @@ class _Bundler:
         self._root = root
         self._problems: list[Problem] = []
         self._documents: dict[str, Document] = {}
+        self._uris: dict[str, str] = {}
         self._resources: dict[str, tuple[Document, str, int]] = {}
         self._anchors: dict[tuple[str, str], Site] = {}
         self._named: dict[tuple[str, str], BundledSchema] = {}
@@ -156,9 +157,16 @@ class _Bundler:
                 )
             )
 
+    def _uri(self, document: Document) -> str:
+        """The URI of a document's file, remembered: finding it looks at every folder of the path."""
+        known = self._uris.get(document.file)
+        if known is None:
+            known = self._uris[document.file] = Path(document.file).resolve().as_uri()
+        return known
+
     def _admit(self, document: Document) -> Site:
         """Registers a document, its `$id`s and its anchors; the site of its root."""
-        uri = Path(document.file).resolve().as_uri()
+        uri = self._uri(document)
         draft = self._draft(document)
         self._documents[document.path] = document
         self._resources[uri] = (document, "", draft)
@@ -297,15 +305,13 @@ class _Bundler:
         if uri:
             resource = self._resource(uri, site, below)
         else:
-            resource = self._resources.get(site.base) or self._resources[Path(site.document.file).resolve().as_uri()]
+            resource = self._resources.get(site.base) or self._resources[self._uri(site.document)]
         if resource is None:
             return None
         document, start, draft = resource
         if fragment and not fragment.startswith("/"):
             base = urljoin(site.base, uri) if uri else site.base
-            anchored = self._anchors.get((base, fragment)) or self._anchors.get(
-                (Path(document.file).resolve().as_uri(), fragment)
-            )
+            anchored = self._anchors.get((base, fragment)) or self._anchors.get((self._uri(document), fragment))
             if anchored is None:
                 names = [name for _, name in self._anchors]
                 self._dangling(
@@ -316,7 +322,7 @@ class _Bundler:
         if not _exists(document.tree, pointer):
             self._dangling(reference, site, below, "nothing stands there", _near(document.tree, pointer))
             return None
-        root = Site(document=document, pointer="", base=Path(document.file).resolve().as_uri(), draft=draft)
+        root = Site(document=document, pointer="", base=self._uri(document), draft=draft)
         return self._site_at(root, _canonical(pointer))
 
     def _resource(self, uri: str, site: Site, below: str) -> tuple[Document, str, int] | None:
@@ -341,7 +347,7 @@ class _Bundler:
         if known is None:
             self._admit(document)
             known = document
-        return known, "", self._resources[Path(known.file).resolve().as_uri()][2]
+        return known, "", self._resources[self._uri(known)][2]
 
     def _refuse(self, what: str, site: Site, below: str) -> None:
         fix = "copy the schema into the project and refer to it by a relative path"

@@ -9,14 +9,21 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Set
+from functools import lru_cache
 
 _CHUNK = re.compile(r"[^\W_]+")
 
 
 def words(name: str) -> list[str]:
     """`getHTTPUrl_v2/x` as `get HTTP Url v2 x`: letters of any script, digits with the word before them."""
+    return list(_split(name))
+
+
+@lru_cache(maxsize=1 << 14)
+def _split(name: str) -> tuple[str, ...]:
+    """`words`, remembered: each target asks for the same names in several styles."""
     text = "".join(letter if f"a{letter}".isidentifier() else " " for letter in unicodedata.normalize("NFKC", name))
-    return [word for chunk in _CHUNK.findall(text) for word in _humps(chunk)]
+    return tuple(word for chunk in _CHUNK.findall(text) for word in _humps(chunk))
 
 
 def _humps(chunk: str) -> Iterator[str]:
