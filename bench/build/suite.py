@@ -82,6 +82,9 @@ def _children(folder: Path, repeats: int) -> dict[str, list[float]]:
     input_ = out / "stepflow.json"
     input_.write_text(json.dumps(peers.readable(json.loads((ROOT / SCHEMA).read_text("utf-8")))), "utf-8")
     environment = {**os.environ, "PROTOGEN_CACHE_DIR": str(folder / "cache")}
+    # Bytecode of its own, so that it is there and fresh whatever this environment forbids or an older run left.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
     ours = [str(PROTOGEN), "build"]
     theirs = peers.commands(input_, out)
     taken: dict[str, list[float]] = {
