@@ -1,0 +1,423 @@
+"""IR types as Python annotations that msgspec decodes, and where msgspec alone is a full check.
+
+Knows which combinations msgspec can decode by itself; everything else becomes a boxed union, chosen by content.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, Literal
+
+import msgspec
+
+from protogen import ir
+from protogen.targets.python.layout import Call, Either, Expr, either, literal, text_literal
+from protogen.targets.python.names import Names
+from protogen.targets.python.patterns import UnsupportedPattern, translate
+
+_INT64: Final = range(-(2**63), 2**63)
+"""The bounds and literals that msgspec can hold for integers."""
+
+Shape = Literal["null", "boolean", "integer", "float", "string", "array", "object", "box", "any"]
+"""What msgspec tells alternatives apart by."""
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """An annotation; `exact`: msgspec refuses whatever the type excludes."""
+
+    expr: Expr
+    exact: bool = True
+
+
+class Typing:
+    """How the definitions of one protocol appear in Python; made once per protocol, then only read."""
+
+    def __init__(self, protocol: ir.Protocol, names: Names) -> None:
+        self.definitions = ir.definition_table(protocol)
+        self.names = names
+        self.tags = _record_tags(protocol, self.definitions)
+        self.boxed = self._find_boxes()
+        self.exact = self._find_exact()
+
+    # --- which definitions need a class of their own ----------------------------------------------
+
+    def _find_boxes(self) -> frozenset[str]:
+        """Unions that msgspec cannot tell apart, and one alias of every cycle of aliases."""
+        boxed: set[str] = set()
+        while True:
+            more = {
+                definition.name
+                for definition in self.definitions.values()
+                if isinstance(definition, ir.Union)
+                and definition.name not in boxed
+                and not self._is_native(definition, boxed)
+            }
+            if not more:
+                cycle = self._alias_in_cycle(boxed)
+                if cycle is None:
+                    return frozenset(boxed)
+                more = {cycle}
+            boxed |= more
+
+    def _is_native(self, union: ir.Union, boxed: set[str]) -> bool:
+        if union.tag is not None:
+            return all(self._tag_fits(arm, union.tag) for arm in union.arms)
+        seen: set[Shape] = set()
+        for arm in union.arms:
+            shapes = self.shapes(arm.type, boxed, frozenset({union.name}))
+            if "any" in shapes or "box" in shapes:
+                return False
+            if {"array", "object"} & shapes & seen:
+                return False
+            seen |= shapes
+        return True
+
+    def _tag_fits(self, arm: ir.Arm, tag: str) -> bool:
+        return (
+            isinstance(arm.type, ir.NamedType)
+            and len(arm.tags) == 1
+            and self.tags.get(arm.type.name) == (tag, arm.tags[0])
+        )
+
+    def shapes(self, type_: ir.Type, boxed: set[str] | frozenset[str], trail: frozenset[str]) -> set[Shape]:
+        """What msgspec sees in a type; `trail` are the aliases being looked through."""
+        match type_:
+            case ir.AnyType():
+                return {"any"}
+            case ir.NullType():
+                return {"null"}
+            case ir.BooleanType():
+                return {"boolean"}
+            case ir.StringType():
+                return {"string"}
+            case ir.IntegerType():
+                return {"integer"}
+            case ir.NumberType():
+                return {"integer", "float"}
+            case ir.LiteralType():
+                return set(_value_shapes(type_.value))
+            case ir.ListType() | ir.TupleType():
+                return {"array"}
+            case ir.MapType():
+                return {"object"}
+            case ir.NullableType():
+                return {"null"} | self.shapes(type_.of, boxed, trail)
+            case ir.NamedType():
+                return self._named_shapes(type_.name, boxed, trail)
+
+    def _named_shapes(self, name: str, boxed: set[str] | frozenset[str], trail: frozenset[str]) -> set[Shape]:
+        if name in boxed or name in trail:
+            return {"box"}
+        match self.definitions[name]:
+            case ir.Record():
+                return {"object"}
+            case ir.Enum() as enum:
+                return {shape for value in enum.values for shape in _value_shapes(value.value)}
+            case ir.Alias() as alias:
+                return self.shapes(alias.type, boxed, trail | {name})
+            case ir.Union() as union:
+                parts = [self.shapes(arm.type, boxed, trail | {name}) for arm in union.arms]
+                return {shape for part in parts for shape in part}
+
+    def _alias_in_cycle(self, boxed: set[str]) -> str | None:
+        """The first alias or native union, in order of the source, that leads back to itself without a class between."""
+        done: set[str] = set()
+        path: list[str] = []
+
+        def visit(name: str) -> str | None:
+            if name in done or name in boxed:
+                return None
+            if name in path:
+                return min(path[path.index(name) :], key=order.__getitem__)
+            path.append(name)
+            for other in self._needs(self.definitions[name]):
+                found = visit(other)
+                if found is not None:
+                    return found
+            path.pop()
+            done.add(name)
+            return None
+
+        order = {name: index for index, name in enumerate(self.definitions)}
+        for name in self.definitions:
+            found = visit(name)
+            if found is not None:
+                return found
+        return None
+
+    def _needs(self, definition: ir.AnyDefinition) -> list[str]:
+        """The names that must exist before an alias can be written; classes stand before all aliases."""
+        match definition:
+            case ir.Alias():
+                return names_in(definition.type)
+            case ir.Union():
+                return [name for arm in definition.arms for name in names_in(arm.type)]
+            case _:
+                return []
+
+    def alias_order(self) -> list[str]:
+        """Aliases, enums and native unions in an order in which each is defined before it is used."""
+        ordered: dict[str, None] = {}
+
+        def visit(name: str) -> None:
+            definition = self.definitions[name]
+            if isinstance(definition, ir.Record) or name in self.boxed or name in ordered:
+                return
+            for other in self._needs(definition):
+                visit(other)
+            ordered[name] = None
+
+        for name in self.definitions:
+            visit(name)
+        return list(ordered)
+
+    # --- exactness --------------------------------------------------------------------------------
+
+    def _find_exact(self) -> frozenset[str]:
+        """Definitions for which msgspec alone accepts nothing that the schema refuses."""
+        uses: dict[str, set[str]] = {}
+        exact: set[str] = set()
+        for definition in self.definitions.values():
+            own, used = self._own_exactness(definition)
+            uses[definition.name] = used
+            if own and definition.exact:
+                exact.add(definition.name)
+        changed = True
+        while changed:
+            lost = {name for name in exact if not uses[name] <= exact}
+            exact -= lost
+            changed = bool(lost)
+        # msgspec takes a record whose tag is missing unless it chooses among several.
+        return frozenset(exact - self.tags.keys())
+
+    def _own_exactness(self, definition: ir.AnyDefinition) -> tuple[bool, set[str]]:
+        match definition:
+            case ir.Record():
+                fields = [self.field_type(definition, field) for field in definition.fields]
+                plain = all(rendered.exact for rendered in fields) and all(
+                    fits_msgspec(f.wire) for f in definition.fields
+                )
+                types = [f.type for f in definition.fields]
+                direct = {name for type_ in types for name in names_in(type_)}
+                return plain and not (direct & self.tags.keys()), direct
+            case ir.Enum():
+                return self.enum_type(definition).exact, set()
+            case ir.Alias():
+                direct = set(names_in(definition.type))
+                return self.render(definition.type).exact and not (direct & self.tags.keys()), direct
+            case ir.Union():
+                direct = {name for arm in definition.arms for name in names_in(arm.type)}
+                if definition.tag is not None and definition.name not in self.boxed:
+                    return True, direct
+                arms = [self.render(arm.type) for arm in definition.arms]
+                tagged = bool(direct & self.tags.keys())
+                merged = definition.name not in self.boxed and self._merges(definition)
+                return all(arm.exact for arm in arms) and not tagged and not merged, direct
+
+    # --- annotations ------------------------------------------------------------------------------
+
+    def render(self, type_: ir.Type) -> Rendered:
+        """The annotation of a type expression."""
+        match type_:
+            case ir.AnyType():
+                return Rendered("Json")
+            case ir.NullType():
+                return Rendered("None")
+            case ir.BooleanType():
+                return Rendered("bool")
+            case ir.StringType():
+                return _string(type_)
+            case ir.IntegerType():
+                return _integer(type_)
+            case ir.NumberType():
+                return _number(type_)
+            case ir.LiteralType():
+                return _literal(type_.value)
+            case ir.ListType():
+                item = self.render(type_.item)
+                expr: Expr = Call("list", (item.expr,), "[]")
+                return Rendered(_annotated(expr, min_length=type_.min_items, max_length=type_.max_items), item.exact)
+            case ir.TupleType():
+                items = [self.render(item) for item in type_.items]
+                args = tuple(item.expr for item in items) or ("()",)
+                return Rendered(Call("tuple", args, "[]"), all(item.exact for item in items))
+            case ir.MapType():
+                value = self.render(type_.value)
+                return Rendered(Call("dict", ("str", value.expr), "[]"), value.exact)
+            case ir.NullableType():
+                inner = self.render(type_.of)
+                return Rendered(either((inner.expr, "None")), inner.exact)
+            case ir.NamedType():
+                return Rendered(self.names.types[type_.name])
+
+    def field_type(self, record: ir.Record, field: ir.Field) -> Rendered:
+        """The annotation of a field, without what says that it may be absent."""
+        return self.render(field.type)
+
+    def enum_type(self, enum: ir.Enum) -> Rendered:
+        """The values of an enum; an open one also has the plain types of its values."""
+        listed = [_literal(value.value) for value in enum.values]
+        plain = {_plain_type(value.value) for value in enum.values if value.value is not None}
+        literals = tuple(literal(value.value) for value in enum.values if _fits_literal(value.value))
+        parts: list[Expr] = [Call("Literal", literals, "[]")] if literals else []
+        parts.extend(rendered.expr for rendered in listed if not _is_literal(rendered.expr))
+        if enum.open:
+            parts.extend(sorted(plain))
+        return Rendered(either(parts or ["Json"]), all(rendered.exact for rendered in listed))
+
+    def union_type(self, union: ir.Union) -> Expr:
+        """A union as alternatives; those that msgspec cannot hold side by side are widened to their plain type."""
+        arms = [self.render(arm.type).expr for arm in union.arms]
+        if union.name in self.boxed or not self._merges(union):
+            unknown = self.names.unknown.get(union.name)
+            return either([*arms, unknown] if unknown is not None and union.name not in self.boxed else arms)
+        shapes = [self.shapes(arm.type, self.boxed, frozenset({union.name})) for arm in union.arms]
+        parts = [
+            expr
+            for expr, shape in zip(arms, shapes, strict=True)
+            if not shape <= {"null", "boolean", "integer", "float", "string"}
+        ]
+        every = {shape for part in shapes for shape in part}
+        plain: tuple[tuple[Shape, str], ...] = (
+            ("string", "str"),
+            ("integer", "int"),
+            ("float", "float"),
+            ("boolean", "bool"),
+            ("null", "None"),
+        )
+        return either([*parts, *(name for shape, name in plain if shape in every)])
+
+    def _merges(self, union: ir.Union) -> bool:
+        """Whether two alternatives of one scalar kind stand side by side."""
+        seen: set[Shape] = set()
+        for arm in union.arms:
+            shapes = self.shapes(arm.type, self.boxed, frozenset({union.name})) - {
+                "object",
+                "array",
+                "null",
+                "box",
+                "any",
+            }
+            if shapes & seen:
+                return True
+            seen |= shapes
+        return False
+
+
+def names_in(type_: ir.Type) -> list[str]:
+    """The definitions that a type expression names."""
+    match type_:
+        case ir.NamedType():
+            return [type_.name]
+        case ir.ListType():
+            return names_in(type_.item)
+        case ir.MapType():
+            return names_in(type_.value)
+        case ir.NullableType():
+            return names_in(type_.of)
+        case ir.TupleType():
+            return [name for item in type_.items for name in names_in(item)]
+        case _:
+            return []
+
+
+def fits_msgspec(wire: str) -> bool:
+    """Whether msgspec takes a wire name for a field; it refuses what would need an escape in JSON."""
+    return not any(char in '"\\' or char < " " or "\ud800" <= char <= "\udfff" for char in wire)
+
+
+def _record_tags(protocol: ir.Protocol, table: dict[str, ir.AnyDefinition]) -> dict[str, tuple[str, str]]:
+    """The tag that each record carries in msgspec's sense: those of the first tagged union that lists it."""
+    tags: dict[str, tuple[str, str]] = {}
+    for definition in protocol.definitions:
+        if not isinstance(definition, ir.Union) or definition.tag is None or not fits_msgspec(definition.tag):
+            continue
+        if not all(_can_be_tagged(arm, definition.tag, table) for arm in definition.arms):
+            continue
+        for arm in definition.arms:
+            if isinstance(arm.type, ir.NamedType):
+                tags.setdefault(arm.type.name, (definition.tag, arm.tags[0]))
+    return tags
+
+
+def _can_be_tagged(arm: ir.Arm, tag: str, table: dict[str, ir.AnyDefinition]) -> bool:
+    if not isinstance(arm.type, ir.NamedType) or len(arm.tags) != 1:
+        return False
+    record = table[arm.type.name]
+    return isinstance(record, ir.Record) and any(field.wire == tag and field.required for field in record.fields)
+
+
+def _value_shapes(value: object) -> tuple[Shape, ...]:
+    if value is None:
+        return ("null",)
+    if isinstance(value, bool):
+        return ("boolean",)
+    if isinstance(value, int):
+        return ("integer",)
+    if isinstance(value, float):
+        return ("integer", "float")
+    return ("string",)
+
+
+def _fits_literal(value: object) -> bool:
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return True
+    return isinstance(value, int) and value in _INT64
+
+
+def _plain_type(value: object) -> str:
+    if value is None:
+        return "None"
+    return {bool: "bool", int: "int", float: "float", str: "str"}[type(value)]
+
+
+def _literal(value: object) -> Rendered:
+    if value is None:
+        return Rendered("None")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if _fits_literal(value):
+        return Rendered(Call("Literal", (literal(value),), "[]"))
+    return Rendered(either(("int", "float")) if isinstance(value, float) else "int", exact=False)
+
+
+def _is_literal(expr: Expr) -> bool:
+    return isinstance(expr, Call) and expr.head == "Literal"
+
+
+def _annotated(expr: Expr, **constraints: str | int | float | None) -> Expr:
+    stated = tuple(f"{name}={value}" for name, value in constraints.items() if value is not None)
+    return Call("Annotated", (expr, Call("Meta", stated)), "[]") if stated else expr
+
+
+def _string(type_: ir.StringType) -> Rendered:
+    pattern: str | None = None
+    exact = True
+    if type_.pattern is not None:
+        try:
+            pattern = text_literal(translate(type_.pattern))
+        except UnsupportedPattern:
+            exact = False
+    return Rendered(_annotated("str", min_length=type_.min_length, max_length=type_.max_length, pattern=pattern), exact)
+
+
+def _bound(value: int | float | None, *, upper: bool) -> tuple[int | None, bool]:
+    """An integer bound that msgspec can hold, and whether it says all."""
+    if value is None:
+        return None, True
+    whole = math.floor(value) if upper else math.ceil(value)
+    return (whole, True) if whole in _INT64 else (None, False)
+
+
+def _integer(type_: ir.IntegerType) -> Rendered:
+    low, low_exact = _bound(type_.minimum, upper=False)
+    high, high_exact = _bound(type_.maximum, upper=True)
+    return Rendered(_annotated("int", ge=low, le=high), low_exact and high_exact)
+
+
+def _number(type_: ir.NumberType) -> Rendered:
+    low, low_exact = _bound(type_.minimum, upper=False)
+    high, high_exact = _bound(type_.maximum, upper=True)
+    whole = _annotated("int", ge=low, le=high)
+    fraction = _annotated("float", ge=type_.minimum, le=type_.maximum)
+    return Rendered(Either((whole, fraction)), low_exact and high_exact)

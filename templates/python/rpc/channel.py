@@ -1,0 +1,41 @@
+# ruff: noqa: TID252 - the core stands beside this package, in a package whose name each SDK chooses
+"""What carries messages to the other side and back, as clients see it.
+
+Knows no transport: HTTP, stdio and the in-memory pair each make a Channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
+
+from msgspec import Raw
+
+from .._jsonrpc import Failure, Success
+from .jsonvalue import Json
+
+OnEvent: TypeAlias = Callable[[Json], Awaitable[None]]
+"""Told each event of a streaming answer, as a JSON value, in order."""
+
+
+class Channel(Protocol):
+    """One way to the other side; safe to use from several tasks at once."""
+
+    async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Success | Failure:
+        """Send a request and wait for its answer; cancelling it tells the other side.
+
+        `params` is empty where there are none. Errors: TransportError.
+        """
+        ...
+
+    async def notify(self, method: str, params: Raw) -> None:
+        """Send a notification. Errors: TransportError."""
+        ...
+
+    async def open(self) -> None:
+        """Make the connection where the transport has one to make; a channel can be opened once."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the connection; calls under way fail with TransportError."""
+        ...

@@ -1,0 +1,83 @@
+"""JSON values as the JSON data model compares them: 1 equals 1.0, true is not 1, key order does not count.
+
+Knows no schema. All values are what a JSON reader makes: None, bool, int, float, str, list, dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+Json: TypeAlias = Any
+"""Any JSON value as Python objects: None, bool, int, float, str, list, dict."""
+
+
+class Missing:
+    """The type of MISSING."""
+
+    __slots__ = ()
+
+
+MISSING = Missing()
+"""What a lookup gives where there is no member; no JSON value is identical to it."""
+
+
+def same(left: Json, right: Json) -> bool:
+    """Whether two JSON values are equal."""
+    # Any JSON value is of one of these very classes; asking for __class__ keeps the checkers' view of it open.
+    kind, other = left.__class__, right.__class__
+    if kind is dict:
+        if other is not dict or len(left) != len(right):
+            return False
+        return all(key in right and same(value, right[key]) for key, value in left.items())
+    if kind is list:
+        return other is list and len(left) == len(right) and all(map(same, left, right))
+    if kind is bool or other is bool:
+        return left is right
+    return bool(left == right)
+
+
+def one_of(value: Json, allowed: Sequence[Json]) -> bool:
+    """Whether `value` equals one of `allowed`."""
+    return any(same(value, other) for other in allowed)
+
+
+def unique(items: Sequence[Json]) -> bool:
+    """Whether no two items are equal; linear in the size of the items."""
+    seen: set[object] = set()
+    for item in items:
+        key = _key(item)
+        if key in seen:
+            return False
+        seen.add(key)
+    return True
+
+
+def _key(value: Json) -> object:
+    """A hashable stand-in that is equal for equal values only; Python itself makes 1 == 1.0 hash alike."""
+    kind = value.__class__
+    if kind is dict:
+        return (dict, frozenset((name, _key(member)) for name, member in value.items()))
+    if kind is list:
+        return (list, tuple(map(_key, value)))
+    if kind is bool:
+        return (bool, value)
+    return value
+
+
+def is_multiple(value: int | float, divisor: int | float) -> bool:
+    """Whether `value` is a whole multiple of `divisor` as both are written in decimal: 0.07 is one of 0.01."""
+    if type(value) is int and type(divisor) is int:
+        return value % divisor == 0
+    return _exact(value) % _exact(divisor) == 0
+
+
+@lru_cache(maxsize=256)
+def _exact(number: int | float) -> Fraction:
+    from fractions import Fraction
+
+    return Fraction(repr(number))

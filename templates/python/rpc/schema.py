@@ -1,0 +1,304 @@
+"""What is wrong with a JSON value, member by member: an interpreter of the embedded schema.
+
+Reads draft-07 as the generator lowers it (references are `#/definitions/<name>`), and the later keywords that the
+lowering keeps: unevaluatedProperties, unevaluatedItems, minContains, maxContains, dependentRequired,
+dependentSchemas. Formats are annotations. It is slow and complete: the generated validators decide, this explains.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from .jsonvalue import Json, is_multiple, one_of, same, unique
+
+MAX_ISSUES: Final = 50
+"""Faults listed for one value: enough to mend it, and an answer stays small whatever was sent."""
+
+
+class Issue(msgspec.Struct, frozen=True):
+    """One fault: `path` from the value's root (`$.tasks[3].id`) and a sentence that holds nothing of the value."""
+
+    path: str
+    message: str
+
+
+class Evaluated(msgspec.Struct):
+    """Members of an object and items of an array that some keyword has looked at and accepted."""
+
+    names: set[str]
+    items: set[int]
+
+
+_KINDS: Final[dict[str, Callable[[Json], bool]]] = {
+    "null": lambda value: value is None,
+    "boolean": lambda value: type(value) is bool,
+    "integer": lambda value: type(value) is int or (type(value) is float and value.is_integer()),
+    "number": lambda value: type(value) is int or type(value) is float,
+    "string": lambda value: type(value) is str,
+    "array": lambda value: type(value) is list,
+    "object": lambda value: type(value) is dict,
+}
+
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def member_path(path: str, name: str) -> str:
+    """`path.name`, or `path["na me"]` where the name is no plain word."""
+    if _PLAIN_NAME.match(name):
+        return f"{path}.{name}"
+    return f"{path}[{msgspec.json.encode(name).decode()}]"
+
+
+class SchemaReader:
+    """Applies the definitions of one document.
+
+    `root` is the document with its `definitions`, `patterns` has every pattern in it as Python writes it.
+    """
+
+    __slots__ = ("_definitions", "_patterns")
+
+    def __init__(self, root: dict[str, Json], patterns: Mapping[str, re.Pattern[str]]) -> None:
+        self._definitions: dict[str, Json] = root.get("definitions", {})
+        self._patterns = patterns
+
+    def issues(self, schema: Json, value: Json) -> list[Issue]:
+        """All faults of `value` against `schema`, at most MAX_ISSUES, in the order of the value."""
+        found: list[Issue] = []
+        self._apply(schema, value, "$", found)
+        return found[:MAX_ISSUES]
+
+    def is_valid(self, schema: Json, value: Json) -> bool:
+        """Whether `schema` accepts `value`."""
+        found: list[Issue] = []
+        self._apply(schema, value, "$", found)
+        return not found
+
+    def definition(self, name: str) -> Json:
+        """The definition of that name. Errors: KeyError."""
+        return self._definitions[name]
+
+    def _resolve(self, reference: str) -> Json:
+        name = reference.removeprefix("#/definitions/")
+        return self._definitions[name.replace("~1", "/").replace("~0", "~")]
+
+    def _try(self, schema: Json, value: Json) -> Evaluated | None:
+        found: list[Issue] = []
+        evaluated = self._apply(schema, value, "$", found)
+        return None if found else evaluated
+
+    def _apply(self, schema: Json, value: Json, path: str, found: list[Issue]) -> Evaluated:
+        seen = Evaluated(set(), set())
+        if schema is True:
+            return seen
+        if schema is False:
+            found.append(Issue(path, "must not be there"))
+            return seen
+        while "$ref" in schema:
+            schema = self._resolve(schema["$ref"])
+            if type(schema) is bool:
+                return self._apply(schema, value, path, found)
+        if len(found) >= MAX_ISSUES:
+            return seen
+        self._apply_value(schema, value, path, found)
+        kind = value.__class__
+        if kind is str:
+            self._apply_string(schema, value, path, found)
+        elif kind is int or kind is float:
+            self._apply_number(schema, value, path, found)
+        elif kind is list:
+            self._apply_array(schema, value, path, found, seen)
+        elif kind is dict:
+            self._apply_object(schema, value, path, found, seen)
+        self._apply_combined(schema, value, path, found, seen)
+        if kind is dict and "unevaluatedProperties" in schema:
+            for name, member in value.items():
+                if name not in seen.names:
+                    self._apply(schema["unevaluatedProperties"], member, member_path(path, name), found)
+                    seen.names.add(name)
+        if kind is list and "unevaluatedItems" in schema:
+            for index, item in enumerate(value):
+                if index not in seen.items:
+                    self._apply(schema["unevaluatedItems"], item, f"{path}[{index}]", found)
+                    seen.items.add(index)
+        return seen
+
+    def _apply_value(self, schema: dict[str, Json], value: Json, path: str, found: list[Issue]) -> None:
+        if "type" in schema:
+            wanted = schema["type"]
+            names: list[str] = [wanted] if type(wanted) is str else wanted
+            if not any(_KINDS[name](value) for name in names):
+                found.append(Issue(path, f"must be {_alternatives(names)}"))
+        if "const" in schema and not same(value, schema["const"]):
+            found.append(Issue(path, f"must be {_text(schema['const'])}"))
+        if "enum" in schema and not one_of(value, schema["enum"]):
+            found.append(Issue(path, f"must be one of {', '.join(map(_text, schema['enum'][:20]))}"))
+
+    def _apply_string(self, schema: dict[str, Json], value: str, path: str, found: list[Issue]) -> None:
+        if "minLength" in schema and len(value) < schema["minLength"]:
+            found.append(Issue(path, f"must have at least {schema['minLength']} characters"))
+        if "maxLength" in schema and len(value) > schema["maxLength"]:
+            found.append(Issue(path, f"must have at most {schema['maxLength']} characters"))
+        if "pattern" in schema and not self._patterns[schema["pattern"]].search(value):
+            found.append(Issue(path, f"must match the pattern {_text(schema['pattern'])}"))
+
+    def _apply_number(self, schema: dict[str, Json], value: int | float, path: str, found: list[Issue]) -> None:
+        if "minimum" in schema and value < schema["minimum"]:
+            found.append(Issue(path, f"must be at least {_text(schema['minimum'])}"))
+        if "maximum" in schema and value > schema["maximum"]:
+            found.append(Issue(path, f"must be at most {_text(schema['maximum'])}"))
+        if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
+            found.append(Issue(path, f"must be greater than {_text(schema['exclusiveMinimum'])}"))
+        if "exclusiveMaximum" in schema and value >= schema["exclusiveMaximum"]:
+            found.append(Issue(path, f"must be less than {_text(schema['exclusiveMaximum'])}"))
+        if "multipleOf" in schema and not is_multiple(value, schema["multipleOf"]):
+            found.append(Issue(path, f"must be a multiple of {_text(schema['multipleOf'])}"))
+
+    def _apply_array(
+        self, schema: dict[str, Json], value: list[Json], path: str, found: list[Issue], seen: Evaluated
+    ) -> None:
+        if "minItems" in schema and len(value) < schema["minItems"]:
+            found.append(Issue(path, f"must have at least {schema['minItems']} items"))
+        if "maxItems" in schema and len(value) > schema["maxItems"]:
+            found.append(Issue(path, f"must have at most {schema['maxItems']} items"))
+        if schema.get("uniqueItems") and not unique(value):
+            found.append(Issue(path, "must not hold the same item twice"))
+        items: Json = schema.get("items")
+        if items.__class__ is list:
+            for index, item in enumerate(value):
+                if index < len(items):
+                    self._apply(items[index], item, f"{path}[{index}]", found)
+                elif "additionalItems" in schema:
+                    self._apply(schema["additionalItems"], item, f"{path}[{index}]", found)
+                else:
+                    break
+                seen.items.add(index)
+        elif items is not None:
+            for index, item in enumerate(value):
+                self._apply(items, item, f"{path}[{index}]", found)
+                seen.items.add(index)
+        if "contains" in schema:
+            self._apply_contains(schema, value, path, found, seen)
+
+    def _apply_contains(
+        self, schema: dict[str, Json], value: list[Json], path: str, found: list[Issue], seen: Evaluated
+    ) -> None:
+        matches = [index for index, item in enumerate(value) if self._try(schema["contains"], item) is not None]
+        seen.items.update(matches)
+        least = schema.get("minContains", 1)
+        if len(matches) < least:
+            found.append(Issue(path, f"must have at least {least} items that match `contains`"))
+        if "maxContains" in schema and len(matches) > schema["maxContains"]:
+            found.append(Issue(path, f"must have at most {schema['maxContains']} items that match `contains`"))
+
+    def _apply_object(
+        self, schema: dict[str, Json], value: dict[str, Json], path: str, found: list[Issue], seen: Evaluated
+    ) -> None:
+        found.extend(
+            Issue(path, f"must have the member {_text(name)}")
+            for name in schema.get("required", ())
+            if name not in value
+        )
+        if "minProperties" in schema and len(value) < schema["minProperties"]:
+            found.append(Issue(path, f"must have at least {schema['minProperties']} members"))
+        if "maxProperties" in schema and len(value) > schema["maxProperties"]:
+            found.append(Issue(path, f"must have at most {schema['maxProperties']} members"))
+        if "propertyNames" in schema:
+            found.extend(
+                Issue(member_path(path, name), "has a name that is not allowed")
+                for name in value
+                if self._try(schema["propertyNames"], name) is None
+            )
+        self._apply_dependencies(schema, value, path, found, seen)
+        properties: dict[str, Json] = schema.get("properties", {})
+        patterns: dict[str, Json] = schema.get("patternProperties", {})
+        for name, member in value.items():
+            known = name in properties
+            if known:
+                self._apply(properties[name], member, member_path(path, name), found)
+            for pattern, member_schema in patterns.items():
+                if self._patterns[pattern].search(name):
+                    known = True
+                    self._apply(member_schema, member, member_path(path, name), found)
+            if not known and "additionalProperties" in schema:
+                known = True
+                self._apply(schema["additionalProperties"], member, member_path(path, name), found)
+            if known:
+                seen.names.add(name)
+
+    def _apply_dependencies(
+        self, schema: dict[str, Json], value: dict[str, Json], path: str, found: list[Issue], seen: Evaluated
+    ) -> None:
+        for keyword in ("dependencies", "dependentRequired", "dependentSchemas"):
+            for name, needed in schema.get(keyword, {}).items():
+                if name not in value:
+                    continue
+                if needed.__class__ is list:
+                    found.extend(
+                        Issue(path, f"must have the member {_text(other)} beside {_text(name)}")
+                        for other in needed
+                        if other not in value
+                    )
+                else:
+                    _merge(seen, self._apply(needed, value, path, found))
+
+    def _apply_combined(
+        self, schema: dict[str, Json], value: Json, path: str, found: list[Issue], seen: Evaluated
+    ) -> None:
+        for part in schema.get("allOf", ()):
+            _merge(seen, self._apply(part, value, path, found))
+        if "anyOf" in schema:
+            accepted = [match for part in schema["anyOf"] if (match := self._try(part, value)) is not None]
+            for match in accepted:
+                _merge(seen, match)
+            if not accepted:
+                self._explain_alternatives(schema["anyOf"], value, path, found)
+        if "oneOf" in schema:
+            accepted = [match for part in schema["oneOf"] if (match := self._try(part, value)) is not None]
+            if len(accepted) == 1:
+                _merge(seen, accepted[0])
+            elif accepted:
+                found.append(Issue(path, f"must match one alternative only, but matches {len(accepted)}"))
+            else:
+                self._explain_alternatives(schema["oneOf"], value, path, found)
+        if "not" in schema and self._try(schema["not"], value) is not None:
+            found.append(Issue(path, "must not match what the schema excludes"))
+        if "if" in schema:
+            condition = self._try(schema["if"], value)
+            if condition is not None:
+                _merge(seen, condition)
+            branch = "then" if condition is not None else "else"
+            if branch in schema:
+                _merge(seen, self._apply(schema[branch], value, path, found))
+
+    def _explain_alternatives(self, parts: Iterable[Json], value: Json, path: str, found: list[Issue]) -> None:
+        """The faults of the alternative that fits best: the one whose first fault lies deepest in the value."""
+        best: list[Issue] = []
+        depth = -1
+        for part in parts:
+            faults: list[Issue] = []
+            self._apply(part, value, path, faults)
+            reach = min((len(fault.path) for fault in faults), default=-1)
+            if reach > depth:
+                best, depth = faults, reach
+        if depth > len(path):
+            found.extend(best)
+        else:
+            found.append(Issue(path, "must match one of its alternatives"))
+
+
+def _merge(seen: Evaluated, more: Evaluated) -> None:
+    seen.names |= more.names
+    seen.items |= more.items
+
+
+def _text(value: Json) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _alternatives(names: list[str]) -> str:
+    article = [f"an {name}" if name[0] in "aio" else f"a {name}" if name != "null" else name for name in names]
+    return " or ".join(article)
