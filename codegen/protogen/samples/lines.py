@@ -12,21 +12,17 @@ import msgspec
 
 from protogen.problems import closest
 from protogen.samples.corpus import Sample
-from protogen.samples.text import Json, NotJson, read
+from protogen.samples.text import Json, NotJson, members, read
 
 _MOST_ERRORS = 20
 """Broken lines reported before reading stops: a file in another format should not print thousands."""
 
 
+_EXPECTED = 'expected {"type": …, "value": …, "valid": true or false}'
+
+
 class LineError(ValueError):
     """A file of samples cannot be used; the message names every bad line, one a line."""
-
-
-class _Line(msgspec.Struct):
-    type: str
-    value: msgspec.Raw
-    valid: bool | None = None
-    note: str = ""
 
 
 def write_lines(samples: Iterable[Sample]) -> str:
@@ -68,16 +64,24 @@ def read_lines(path: Path, known: Collection[str], label: Callable[[str, Json], 
 
 def _sample(line: bytes, number: int, known: Collection[str], label: Callable[[str, Json], bool]) -> Sample:
     try:
-        read_line = msgspec.json.decode(line, type=_Line)
-        text = bytes(read_line.value).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise LineError(f'{error}; expected {{"type": …, "value": …, "valid": true or false}}') from None
-    if read_line.type not in known:
-        raise LineError(f'unknown type "{read_line.type}"{closest(read_line.type, known)}')
-    valid = read_line.valid
-    if valid is None:
-        try:
-            valid = label(read_line.type, read(text))
-        except NotJson as error:
-            raise LineError(f"value is not JSON: {error}") from None
-    return Sample(type=read_line.type, text=text, valid=valid, note=read_line.note, line=number)
+        found = members(line.decode())
+        read_line = {word: read(found[word]) for word in ("type", "valid", "note") if word in found}
+        value = read(found["value"])
+    except UnicodeDecodeError as error:
+        raise LineError(f"not UTF-8 at byte {error.start + 1}") from None
+    except NotJson as error:
+        raise LineError(f"{error}; {_EXPECTED}") from None
+    except KeyError as missing:
+        raise LineError(f"no member {missing}; {_EXPECTED}") from None
+    name, valid, note = read_line.get("type"), read_line.get("valid"), read_line.get("note")
+    if not isinstance(name, str) or not isinstance(valid, bool | None):
+        raise LineError(f'"type" must be text and "valid" true or false; {_EXPECTED}')
+    if name not in known:
+        raise LineError(f'unknown type "{name}"{closest(name, known)}')
+    return Sample(
+        type=name,
+        text=found["value"],
+        valid=label(name, value) if valid is None else valid,
+        note=note if isinstance(note, str) else "",
+        line=number,
+    )

@@ -6,7 +6,10 @@ checks the candidates.
 
 from __future__ import annotations
 
+import functools
 import random
+import re
+import unicodedata
 
 import msgspec
 
@@ -34,7 +37,7 @@ _LONGEST_RUN = 4
 
 
 class UnreadPattern(ValueError):
-    """The expression uses something this reader does not know, such as `\\p{L}`."""
+    """The expression uses something this reader does not know, such as `\\p{Script=Greek}`."""
 
 
 class Chars(msgspec.Struct, frozen=True, tag=True):
@@ -218,7 +221,8 @@ class _Reader:
         if char.lower() in known:
             return _complement(known[char.lower()])
         if char in "pP":
-            raise UnreadPattern(f"\\{char} in {self._pattern!r}")
+            ranges = _category(self._property())
+            return ranges if char == "p" else _complement(ranges)
         point = _CONTROL.get(char, ord(char))
         if char == "x":
             point = self._hex(2)
@@ -227,6 +231,14 @@ class _Reader:
         elif char == "u":
             point = self._code_point()
         return ((point, point),)
+
+    def _property(self) -> str:
+        end = self._pattern.find("}", self._at)
+        if not self._peek("{") or end < 0:
+            raise UnreadPattern(f"\\p without a name in {self._pattern!r}")
+        name = self._pattern[self._at + 1 : end]
+        self._at = end + 1
+        return name.removeprefix("General_Category=").removeprefix("gc=")
 
     def _code_point(self) -> int:
         if self._take("{"):
@@ -267,6 +279,25 @@ class _Reader:
             return ((ord(char), ord(char)),)
         char = self._next()
         return ((8, 8),) if char == "b" else self._escaped(char)
+
+
+@functools.cache
+def _category(name: str) -> Ranges:
+    """The characters of a general category such as `L` or `Nd`, of the Unicode version that Python has."""
+    if not re.fullmatch(r"[CLMNPSZ][a-z]?", name):
+        raise UnreadPattern(f"unknown property {name!r}")
+    ranges: list[tuple[int, int]] = []
+    start: int | None = None
+    for point in range(_LAST + 2):
+        inside = point <= _LAST and unicodedata.category(chr(point)).startswith(name)
+        if inside and start is None:
+            start = point
+        elif not inside and start is not None:
+            ranges.append((start, point - 1))
+            start = None
+    if not ranges:
+        raise UnreadPattern(f"unknown property {name!r}")
+    return tuple(ranges)
 
 
 def _complement(ranges: Ranges) -> Ranges:

@@ -6,6 +6,7 @@ Knows the keywords of strings and numbers alone.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import random
 from collections.abc import Iterator
@@ -98,7 +99,8 @@ def _strings(schema: dict[str, Any], rng: random.Random) -> Iterator[tuple[Json,
                 yield filled, "that matches, of fitting length"
         for text in matching[:1]:
             yield from _misses(text)
-    if not expressions:
+        yield from itertools.islice(filter(None, map(_foreign_digit, matching)), 1)
+    if not any(patterns.matching(expression, rng, count=1) for expression in expressions):
         yield "text".ljust(low, "x")[: min(high, LONGEST)], ""
     if "format" in schema:
         yield f"not a {schema['format']}".ljust(low, "x"), "that ignores the format"
@@ -123,9 +125,12 @@ def _misses(text: str) -> Iterator[tuple[str, str]]:
     yield text[:-1], "pattern: without its last character"
     yield text.swapcase(), "pattern: other case"
     yield f"x\n{text}", "pattern: on a second line"
-    digit = next((at for at, char in enumerate(text) if char.isdigit()), None)
-    if digit is not None:
-        yield f"{text[:digit]}\u0663{text[digit + 1 :]}", "pattern: a digit of another script"
+
+
+def _foreign_digit(text: str) -> tuple[str, str] | None:
+    """The string with its first digit in another script."""
+    at = next((at for at, char in enumerate(text) if char.isdigit()), None)
+    return None if at is None else (f"{text[:at]}\u0663{text[at + 1 :]}", "pattern: a digit of another script")
 
 
 def _numbers(kind: str, schema: dict[str, Any]) -> Iterator[tuple[Json, str]]:

@@ -18,6 +18,10 @@ _LONGEST_INT = 4000
 """Digits up to which Python's `int` reads a number: its own limit is 4,300, a guard against quadratic work."""
 
 
+_BLANKS = " \t\r\n"
+_BLANK = frozenset(_BLANKS)
+
+
 class Spelled(msgspec.Struct, frozen=True):
     """A number that must be written exactly so, such as `1.0` or `1e2` where an integer is meant."""
 
@@ -41,6 +45,46 @@ def read(text: str, *, unique_keys: bool = False) -> Json:
     except json.JSONDecodeError as error:
         raise NotJson(f"{error.msg} at column {error.colno}") from None
     return value
+
+
+def members(text: str) -> dict[str, str]:
+    """The text of each member of a JSON object, as it stands; of a repeated one the last.
+
+    Errors: NotJson, also where the text is no object.
+    """
+    decoder = json.JSONDecoder(parse_constant=_constant)
+    found: dict[str, str] = {}
+    at = _blanks(text, 0)
+    if text[at : at + 1] != "{":
+        raise NotJson("expected an object")
+    at = _blanks(text, at + 1)
+    try:
+        while text[at : at + 1] != "}":
+            key, at = decoder.raw_decode(text, at)
+            at = _blanks(text, at)
+            if not isinstance(key, str) or text[at : at + 1] != ":":
+                raise NotJson(f"expected a name and a colon at column {at + 1}")
+            start = _blanks(text, at + 1)
+            _, end = decoder.raw_decode(text, start)
+            found[key] = text[start:end]
+            at = _blanks(text, end)
+            if text[at : at + 1] == ",":
+                at = _blanks(text, at + 1)
+            elif text[at : at + 1] != "}":
+                raise NotJson(f"expected a comma or the end of the object at column {at + 1}")
+    except RecursionError:
+        raise NotJson("nested too deeply to be read") from None
+    except json.JSONDecodeError as error:
+        raise NotJson(f"{error.msg} at column {error.colno}") from None
+    if text[at + 1 :].strip(_BLANKS):
+        raise NotJson(f"more text after the object at column {at + 2}")
+    return found
+
+
+def _blanks(text: str, at: int) -> int:
+    while text[at : at + 1] in _BLANK:
+        at += 1
+    return at
 
 
 def _integer(text: str) -> int | Decimal:

@@ -438,13 +438,21 @@ class Maker:
                     Variant({name: whole[name] for name in whole if name != key}, f"only {key} missing", False)
                 )
         for key, member in properties.items():
+            needed = self._needed(schema, key)
             found.extend(
-                Variant({**base, key: variant.value}, at_path(key, variant.note), variant.good)
+                Variant({**base, key: variant.value, **needed}, at_path(key, variant.note), variant.good)
                 for variant in self.variants(member, level)
             )
         found.extend(self._unknown(schema, base, level))
         found.extend(self._sizes(schema, base, whole))
         return found
+
+    def _needed(self, schema: dict[str, Any], key: str) -> dict[str, Json]:
+        """The members that must come with `key` so that only its own value can be at fault."""
+        names = [schema[word][key] for word in ("dependencies", "dependentRequired") if key in schema.get(word, {})]
+        listed = [name for entry in names if isinstance(entry, list) for name in entry if name != key]
+        members = {name: self._base(_member_schema(schema, name)) for name in listed}
+        return {name: value for name, value in members.items() if value is not NOTHING}
 
     def _unknown(self, schema: dict[str, Any], base: dict[str, Json], level: int) -> Iterator[Variant]:
         """The object with members that `properties` does not name."""

@@ -63,13 +63,13 @@ def _headed(text: str, header: list[str]) -> str:
 def models(schema: dict[str, Any], header: list[str]) -> str:
     """The module of models for a prepared schema: the only place that knows datamodel-code-generator."""
     import datamodel_code_generator as generator
-    from datamodel_code_generator.enums import StrictTypes, TargetPydanticVersion
+    from datamodel_code_generator.enums import DataModelType, StrictTypes, TargetPydanticVersion
     from datamodel_code_generator.format import Formatter, PythonVersion
 
     text = generator.generate(
         json.dumps(schema),
         input_file_type=generator.InputFileType.JsonSchema,
-        output_model_type=generator.DataModelType.PydanticV2BaseModel,
+        output_model_type=DataModelType.PydanticV2BaseModel,
         target_python_version=PythonVersion.PY_311,
         target_pydantic_version=TargetPydanticVersion.V2_12,
         custom_file_header="".join(f"# {line}\n" for line in (*header, *_NOT_LINTED)),
