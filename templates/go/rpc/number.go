@@ -118,12 +118,17 @@ func (d decimal) key() string {
 	return sign + d.digits + "e" + strconv.FormatInt(d.exp, 10)
 }
 
-// spelledOut is how many digits an integer written with an exponent may take when it is written without.
-const spelledOut = 400
+// Digits that an integer written with a fraction or an exponent may take when it is written without: as many
+// as 64 bits have where it becomes an int64, and where its text is kept as many as every reader gets right,
+// also one that takes such a number for a float64.
+const (
+	digits64   = 20
+	digitsSafe = 15
+)
 
 // integerText is the plain form of an integer (`1.0` and `1e2` as 1 and 100); ok is false for other numbers.
-// An integer of more than spelledOut digits keeps its text.
-func integerText(text string) (plain string, ok bool) {
+// An integer written with a fraction or an exponent that has more digits than most keeps its text.
+func integerText(text string, most int64) (plain string, ok bool) {
 	if !strings.ContainsAny(text, ".eE") {
 		if text == "-0" {
 			return "0", true
@@ -137,7 +142,7 @@ func integerText(text string) (plain string, ok bool) {
 	if d.digits == "" {
 		return "0", true
 	}
-	if d.exp+int64(len(d.digits)) > spelledOut {
+	if d.exp+int64(len(d.digits)) > most {
 		return text, true
 	}
 	plain = d.digits + strings.Repeat("0", int(d.exp))

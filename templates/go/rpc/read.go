@@ -245,9 +245,9 @@ func ReadNull(_ *struct{}, in *Value) error {
 	return nil
 }
 
-func (v *Value) integer() (string, error) {
+func (v *Value) integer(most int64) (string, error) {
 	if v.kind == KindNumber {
-		if text, ok := integerText(v.text); ok {
+		if text, ok := integerText(v.text, most); ok {
 			return text, nil
 		}
 	}
@@ -281,7 +281,7 @@ func ReadUint64(into *uint64, in *Value) error {
 // ReadClippedInt64 reads an integer into a field of 64 bits. One that does not fit becomes the largest or
 // smallest that does, and the object keeps the text.
 func ReadClippedInt64(into *int64, in *Value) error {
-	text, err := in.integer()
+	text, err := in.integer(digits64)
 	if err != nil {
 		return err
 	}
@@ -297,7 +297,7 @@ func ReadClippedInt64(into *int64, in *Value) error {
 
 // ReadClippedUint64 is ReadClippedInt64 for integers that are not negative.
 func ReadClippedUint64(into *uint64, in *Value) error {
-	text, err := in.integer()
+	text, err := in.integer(digits64)
 	if err != nil {
 		return err
 	}
@@ -335,7 +335,7 @@ func ReadNumber(into *json.Number, in *Value) error {
 
 // ReadInteger reads the text of an integer of any size, written without fraction and exponent.
 func ReadInteger(into *json.Number, in *Value) error {
-	text, err := in.integer()
+	text, err := in.integer(digitsSafe)
 	if err != nil {
 		return err
 	}
@@ -353,7 +353,7 @@ func ReadAny(into *json.RawMessage, in *Value) error {
 func ReadText(into *string, in *Value) error {
 	switch in.kind {
 	case KindNumber:
-		text, _ := integerText(in.text)
+		text, _ := integerText(in.text, digitsSafe)
 		*into = strings.Clone(text)
 		return nil
 	case KindString:

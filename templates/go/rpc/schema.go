@@ -290,7 +290,7 @@ func (n *node) limit(keyword string) **int {
 
 // sizeOf reads a limit; one beyond any possible size counts as the largest int.
 func sizeOf(v *Value) *int {
-	text, _ := integerText(v.text)
+	text, _ := integerText(v.text, digits64)
 	size, err := strconv.Atoi(text)
 	if err != nil {
 		size = int(^uint(0) >> 1)

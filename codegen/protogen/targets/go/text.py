@@ -15,7 +15,7 @@ WIDTH = 100
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _PLAIN = re.compile(r"[ !#-\[\]-~]*")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ud800-\udfff\u2028\u2029\ufffe\uffff]")
-_ITEM = re.compile(r"(?:[-*+\u2022]|[0-9]+[.)])[ ]+(?=\S)")
+_ITEM = re.compile(r"(?:[-*+\u2022]|[0-9]+[.)])[ ]\s*(?=\S)")
 _HEADING = re.compile(r"#{1,6}[ ]+(?=[^#\s])")
 _FENCE = re.compile(r"(?:```|~~~)")
 
@@ -117,6 +117,9 @@ def _add_line(blocks: list[tuple[str, list[str]]], line: str, *, fresh: bool) ->
     last = blocks[-1][0] if blocks else ""
     if heading:
         blocks.append(("heading", [f"# {line[heading.end() :]}"]))
+    elif item and last == "code":
+        # gofmt would take a list right behind code for more code.
+        blocks.append(("text", list(_wrap(line, "", ""))))
     elif item:
         marker = "" if line[0] in "-*+\u2022" else line[: item.end()]
         if last != "list":
@@ -137,8 +140,8 @@ def _add_code(blocks: list[tuple[str, list[str]]], lines: list[str]) -> None:
         lines.pop()
     if not lines:
         return
-    if _ITEM.match(lines[0].strip()):
-        # gofmt would take the block for a list.
+    if _ITEM.match(lines[0].strip()) or (blocks and blocks[-1][0] == "list"):
+        # gofmt would take the block for a list, or for more of the one before.
         for line in lines:
             if line:
                 _add_line(blocks, _prose(line.strip()), fresh=False)
