@@ -241,12 +241,11 @@ def to_json(value: Any) -> Json:
         return _struct_to_json(value)
     if isinstance(value, Boxed):
         return to_json(value.value)
-    if isinstance(value, dict):
-        members: dict[str, Json] = value
-        return {key: to_json(member) for key, member in members.items()}
-    if isinstance(value, list | tuple):
-        items: Iterable[Json] = value
-        return [to_json(item) for item in items]
+    kind = value.__class__
+    if kind is dict:
+        return {key: to_json(member) for key, member in value.items()}
+    if kind in (list, tuple):
+        return [to_json(item) for item in value]
     return value
 
 

@@ -1,4 +1,4 @@
-"""What the templates lay out of a protocol's behaviour: methods, errors, clients, handlers, and the package around them.
+"""What the templates lay out beside types: methods, errors, clients, handlers, and the package around them.
 
 Knows the IR and Python; types are `view`'s business.
 """
@@ -50,7 +50,7 @@ class Behaviour:
             "pyproject.toml": self.project(),
         }
 
-    def module(self, doc: str, imports: list[str], blocks: list[str]) -> Module:
+    def _module(self, doc: str, imports: list[str], blocks: list[str]) -> Module:
         return Module(header=header_lines(self.protocol), doc=docstring(doc, indent=0), imports=imports, blocks=blocks)
 
     def annotation(self, type_: ir.Type | None, used: set[str]) -> str:
@@ -72,6 +72,7 @@ class Behaviour:
     # --- errors -----------------------------------------------------------------------------------
 
     def errors(self) -> Module:
+        """errors.py: a class for each error, and the tables by family and code."""
         used: set[str] = set()
         blocks = ["\n\n" + self.error(error, used) for error in self.protocol.errors]
         families: dict[str | None, dict[int, str]] = {}
@@ -100,9 +101,10 @@ class Behaviour:
         if "Json" in used:
             imports.append("from .rpc.jsonvalue import Json")
         imports += _types_import(used)
-        return self.module(f"The errors of {self.protocol.title}, one class for each.", imports, blocks)
+        return self._module(f"The errors of {self.protocol.title}, one class for each.", imports, blocks)
 
     def error(self, error: ir.ErrorCode, used: set[str]) -> str:
+        """The class of one error."""
         name = self.names.errors[error.name]
         data = self.annotation(error.data, used) if error.data is not None else "Json"
         if error.data is None:
@@ -129,6 +131,7 @@ class Behaviour:
     # --- methods ----------------------------------------------------------------------------------
 
     def methods(self) -> Module:
+        """methods.py: names, the table of methods, and the protocol as clients and dispatchers take it."""
         protocol = self.protocol
         blocks: list[str] = []
         for method in protocol.methods:
@@ -181,9 +184,10 @@ class Behaviour:
             "from .rpc.table import Method, ProtocolInfo",
             "from .types import EXACT, TYPES",
         ]
-        return self.module(f"The methods of {protocol.title}: names and tables.", imports, blocks)
+        return self._module(f"The methods of {protocol.title}: names and tables.", imports, blocks)
 
     def method_entry(self, method: ir.Method) -> list[Expr]:
+        """The arguments of one entry of METHODS."""
         parts: list[Expr] = [
             f"name={self.names.method_constants[method.name]}",
             f"function={text_literal(self.names.method_functions[method.name])}",
@@ -208,7 +212,7 @@ class Behaviour:
         return parts
 
     def families(self, method: ir.Method) -> list[str | None]:
-        """The tables to look a code up in: those of the method's errors, of its prefix, of its receiver, the common one."""
+        """Where to look a code up: the tables of the method's errors, its prefix, its receiver, then the common one."""
         known = {error.family for error in self.protocol.errors}
         prefix = method.name.replace(".", "/").rpartition("/")[0]
         wanted: list[str | None] = [self.by_name[name].family for name in method.errors]
@@ -226,6 +230,7 @@ class Behaviour:
     # --- clients ----------------------------------------------------------------------------------
 
     def client(self) -> Module:
+        """client.py: a class for each role that can be called."""
         used: set[str] = set()
         roles = [role for role in self.protocol.roles if self.received(role.name)]
         blocks = ["\n\n" + self.client_class(role, used) for role in roles]
@@ -263,13 +268,14 @@ class Behaviour:
         imports += _types_import(used)
         if roles:
             imports += ["", "if TYPE_CHECKING:", "    import httpx"]
-        return self.module(f"Clients of {self.protocol.title}, one for each role that can be called.", imports, blocks)
+        return self._module(f"Clients of {self.protocol.title}, one for each role that can be called.", imports, blocks)
 
     def received(self, role: str) -> list[ir.Method]:
         """The methods that one may call on a role."""
         return [method for method in self.protocol.methods if method.receiver == role]
 
     def client_class(self, role: ir.Role, used: set[str]) -> str:
+        """The client of one role."""
         name = self.names.clients[role.name]
         about = f"Calls the role `{role.name}`." + (f"\n\n{role.doc}" if role.doc else "")
         lines = [f"class {name}(Client):", docstring(about, indent=4), "", _CLIENT_FRAME]
@@ -280,6 +286,7 @@ class Behaviour:
         return "\n".join(lines)
 
     def client_method(self, method: ir.Method, used: set[str]) -> list[str]:
+        """The lines of the method that calls a method."""
         function = self.names.method_functions[method.name]
         constant = self.names.method_constants[method.name]
         arguments = ["self"]
@@ -303,6 +310,7 @@ class Behaviour:
         return [head, self.method_doc(method), body]
 
     def stream_method(self, method: ir.Method, used: set[str]) -> list[str]:
+        """The lines of the method that calls a method and reads its events."""
         function = self.names.stream_functions[method.name]
         constant = self.names.method_constants[method.name]
         result = self.annotation(method.result, used)
@@ -322,6 +330,7 @@ class Behaviour:
         ]
 
     def method_doc(self, method: ir.Method) -> str:
+        """The docstring of a method in clients and handlers."""
         text = _summary(method) or f"The method `{method.name}`."
         if method.doc and method.summary:
             text = f"{text}\n\n{method.doc}"
@@ -335,6 +344,7 @@ class Behaviour:
     # --- handlers ---------------------------------------------------------------------------------
 
     def handlers(self) -> Module:
+        """handlers.py: an interface and a dispatcher factory for each role that can be called."""
         used: set[str] = set()
         clients: set[str] = set()
         roles = [role for role in self.protocol.roles if self.received(role.name)]
@@ -360,11 +370,12 @@ class Behaviour:
         if "Json" in used:
             imports.append("from .rpc.jsonvalue import Json")
         imports += _types_import(used)
-        return self.module(
+        return self._module(
             f"What an implementation of {self.protocol.title} must do, one interface for each role.", imports, blocks
         )
 
     def handler_class(self, role: ir.Role, used: set[str], clients: set[str]) -> str:
+        """The interface of one role."""
         name = self.names.handlers[role.name]
         about = (
             f"Implements the role `{role.name}`: one coroutine for each method that others call on it."
@@ -392,6 +403,7 @@ class Behaviour:
         return self.names.clients[role] if self.received(role) else "Client"
 
     def factory(self, role: ir.Role) -> str:
+        """The function that makes the dispatcher of one role."""
         name = self.names.dispatchers[role.name]
         about = f"A dispatcher that serves the role `{role.name}`: give it to an AsgiApp, `serve_stdio` or a client."
         return "\n".join(
@@ -405,44 +417,32 @@ class Behaviour:
     # --- the package ------------------------------------------------------------------------------
 
     def package(self) -> Module:
+        """__init__.py: everything public, and decoding and encoding by name."""
         protocol = self.protocol
         roles = [role for role in protocol.roles if self.received(role.name)]
         names = self.names
+        serving = {names.handlers[role.name] for role in roles} | {names.dispatchers[role.name] for role in roles}
         modules: dict[str, set[str]] = {
             ".client": {names.clients[role.name] for role in roles},
             ".errors": set(names.errors.values()),
-            ".handlers": {names.handlers[role.name] for role in roles}
-            | {names.dispatchers[role.name] for role in roles},
+            ".handlers": serving,
             ".methods": {"CODEC", "METHODS", "PROTOCOL", *names.method_constants.values()},
             ".rpc": _PUBLIC_RPC,
+            ".rpc.jsonvalue": {"Json"},
             ".types": {*names.types.values(), *names.unknown.values(), *names.values.values()},
         }
         imports = [import_line(module, used) for module, used in modules.items() if used]
-        public = sorted({name for used in modules.values() for name in used} | {"decode", "encode"}, key=_public_order)
-        imports.insert(
-            next(i for i, line in enumerate(imports) if line.startswith("from .rpc ")) + 1,
-            "from .rpc.jsonvalue import Json",
-        )
-        public = sorted({*public, "Json"}, key=_public_order)
+        every = {name for used in modules.values() for name in used} | {"decode", "encode"}
+        public = sorted(every, key=_public_order)
         listed = "__all__ = [\n" + "".join(f'    "{name}",\n' for name in public) + "]"
-        blocks = [
-            "\n" + listed,
-            "\n\ndef decode(type_name: str, data: bytes) -> object:\n"
-            '    """The typed value of a JSON text, by the name of its definition.\n\n'
-            "    Errors: ValidationError, which lists every fault; KeyError for a name that is no definition.\n"
-            '    """\n'
-            "    value: object = CODEC.decode(type_name, data)\n"
-            "    return value",
-            "\n\ndef encode(value: object) -> bytes:\n"
-            '    """A typed value as JSON, unknown members included; not checked against the schema."""\n'
-            "    return CODEC.encode(value)",
-        ]
+        blocks = ["\n" + listed, _DECODE, _ENCODE]
         about = f"{protocol.title} {protocol.version}: types, clients and servers." + (
             f"\n\n{protocol.doc}" if protocol.doc else ""
         )
-        return self.module(about, imports, blocks)
+        return self._module(about, imports, blocks)
 
     def readme(self) -> dict[str, object]:
+        """README.md."""
         roles = [role for role in self.protocol.roles if self.received(role.name)]
         samples = [self.sample(role) for role in roles]
         return {
@@ -457,6 +457,7 @@ class Behaviour:
         }
 
     def readme_row(self, method: ir.Method) -> str:
+        """One line of the table of methods."""
         summary = _one_line(_summary(method)).replace("|", "\\|")
         return f"| `{method.name}` | {method.sender} → {method.receiver} | {summary} |"
 
@@ -477,6 +478,7 @@ class Behaviour:
         }
 
     def project(self) -> dict[str, object]:
+        """pyproject.toml."""
         return {
             "header": header_lines(self.protocol),
             "distribution": self.options.distribution,
@@ -505,6 +507,22 @@ _PUBLIC_RPC: Final = {
     "memory_pair",
     "serve_stdio",
 }
+
+_DECODE: Final = '''
+
+def decode(type_name: str, data: bytes) -> object:
+    """The typed value of a JSON text, by the name of its definition.
+
+    Errors: ValidationError, which lists every fault; KeyError for a name that is no definition.
+    """
+    value: object = CODEC.decode(type_name, data)
+    return value'''
+
+_ENCODE: Final = '''
+
+def encode(value: object) -> bytes:
+    """A typed value as JSON, unknown members included; not checked against the schema."""
+    return CODEC.encode(value)'''
 
 _CLIENT_FRAME: Final = '''\
     def __init__(

@@ -1,4 +1,4 @@
-"""Python source as the ruff formatter leaves it: literals, docstrings, and lines that are broken the way it breaks them.
+"""Python source as the ruff formatter leaves it: literals, docstrings, and long lines broken the way it does.
 
 Knows the grammar of expressions only as far as generated modules use it; nothing of protocols.
 """
@@ -171,8 +171,7 @@ def _doc_lines(text: str, width: int) -> list[str]:
     lines: list[str] = []
     # The first line shares its line with the quotes.
     room = width - 3
-    for line in text.split("\n"):
-        line = line.rstrip()
+    for line in map(str.rstrip, text.split("\n")):
         if len(line) <= (room if not lines else width):
             lines.append(line)
             continue

@@ -19,7 +19,8 @@ KEYWORDS: Final = frozenset(
 
 USED_IN_TYPES: Final = frozenset(
     "Annotated Any Arm Boxed ClassVar EXTRA Either Final Json Literal Meta OpenRecord Record TypeAlias UNKNOWN UNSET"
-    " UnknownVariant UnsetType annotations bool cast default_of dict field float int list property rpc str tuple".split()
+    " UnknownVariant UnsetType annotations bool cast default_of dict field float int list property rpc str"
+    " tuple".split()
 )
 """What types.py imports or takes from the builtins: a field or a class of that name would hide it."""
 

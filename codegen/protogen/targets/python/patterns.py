@@ -14,8 +14,9 @@ class UnsupportedPattern(ValueError):
     """A pattern that Python's regular expressions cannot say; the message names the construct."""
 
 
-_SPACES: Final = ((9, 13), (32, 32), (160, 160), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029)) + tuple(
-    (code, code) for code in (0x202F, 0x205F, 0x3000, 0xFEFF)
+_SPACES: Final = (
+    *((9, 13), (32, 32), (160, 160), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029)),
+    *((0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)),
 )
 _DIGITS: Final = ((48, 57),)
 _WORD: Final = ((48, 57), (65, 90), (95, 95), (97, 122))

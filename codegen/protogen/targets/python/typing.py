@@ -101,7 +101,9 @@ class Typing:
             case ir.MapType():
                 return {"object"}
             case ir.NullableType():
-                return {"null"} | self.shapes(type_.of, boxed, trail)
+                inner = self.shapes(type_.of, boxed, trail)
+                inner.add("null")
+                return inner
             case ir.NamedType():
                 return self._named_shapes(type_.name, boxed, trail)
 
@@ -112,7 +114,10 @@ class Typing:
             case ir.Record():
                 return {"object"}
             case ir.Enum() as enum:
-                return {shape for value in enum.values for shape in _value_shapes(value.value)}
+                listed: set[Shape] = set()
+                for value in enum.values:
+                    listed.update(_value_shapes(value.value))
+                return listed
             case ir.Alias() as alias:
                 return self.shapes(alias.type, boxed, trail | {name})
             case ir.Union() as union:
@@ -120,7 +125,7 @@ class Typing:
                 return {shape for part in parts for shape in part}
 
     def _alias_in_cycle(self, boxed: set[str]) -> str | None:
-        """The first alias or native union, in order of the source, that leads back to itself without a class between."""
+        """The first alias or native union of the source that leads back to itself without a class between."""
         done: set[str] = set()
         path: list[str] = []
 
@@ -368,7 +373,7 @@ def _fits_literal(value: object) -> bool:
 def _plain_type(value: object) -> str:
     if value is None:
         return "None"
-    return {bool: "bool", int: "int", float: "float", str: "str"}[type(value)]
+    return type(value).__name__
 
 
 def _literal(value: object) -> Rendered:

@@ -8,7 +8,7 @@ nobody reads here, and differs from JSON Schema in places (`$` before a final li
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -99,13 +99,13 @@ class _Definitions:
         self.uri = ""
 
     @contextmanager
-    def in_scope(self, scope: str) -> Iterator[None]:
+    def in_scope(self, scope: str) -> Generator[None]:
         before, self.uri = self.uri, scope
         yield
         self.uri = before
 
     @contextmanager
-    def resolving(self, ref: str) -> Iterator[Any]:
+    def resolving(self, ref: str) -> Generator[Any]:
         with self.in_scope(ref):
             yield self.definitions[self.name(ref)]
 
@@ -127,12 +127,18 @@ class _Definitions:
 class BooleanGenerator(CodeGeneratorDraft07):
     """Emits `def is_task(value: Json) -> bool` per definition; every check that fails returns False."""
 
+    # fastjsonschema is untyped; these two are None between schemas only.
+    _definition: Any
+    _variable: Any
+
     def __init__(self, schema: Schema, names: list[str]) -> None:
         functions = settle(
             [Claim(name, f"is_{snake(name) or 'value'}") for name in names], lambda name: name, reserved=RESERVED
         )
         resolver = _Definitions(schema, functions)
-        super().__init__(schema, resolver=resolver, use_default=False, use_formats=False, detailed_exceptions=False)
+        # fastjsonschema has no types.
+        base: Any = super()
+        base.__init__(schema, resolver=resolver, use_default=False, use_formats=False, detailed_exceptions=False)
         self._needed_validation_functions.clear()
         self._names = names
         self._functions = functions
@@ -211,7 +217,7 @@ class BooleanGenerator(CodeGeneratorDraft07):
         self._indent = 1
         self._function = name
         self._serial = 0
-        self._last_check = None
+        self._forget_check()
         self._block(definition, "value")
         last = self._last_check
         if last is not None and last.end == len(self._code) and last.indent == 1:
@@ -235,7 +241,7 @@ class BooleanGenerator(CodeGeneratorDraft07):
         self._code.append("    " * self._indent + text)
 
     @contextmanager
-    def block(self, head: str) -> Iterator[None]:
+    def block(self, head: str) -> Generator[None]:
         """A line that opens a block; nothing where the block stays empty."""
         start = len(self._code)
         self.line(head)
@@ -246,10 +252,10 @@ class BooleanGenerator(CodeGeneratorDraft07):
             self._code.pop()
 
     @contextmanager
-    def only_if(self, condition: str, otherwise: str) -> Iterator[None]:
+    def only_if(self, condition: str, otherwise: str) -> Generator[None]:
         """Checks under a condition, whose opposite is `otherwise`; a single check is joined with it."""
         start = len(self._code)
-        self._last_check = None
+        self._forget_check()
         with self.block(f"if {condition}:"):
             yield
         check = self._last_check
@@ -269,6 +275,9 @@ class BooleanGenerator(CodeGeneratorDraft07):
         call = self._assign(holds, check.good)
         self.require(call, f"not {call}")
         self._indent -= 1
+        self._forget_check()
+
+    def _forget_check(self) -> None:
         self._last_check = None
 
     def _assign(self, name: str, good: str) -> str:
@@ -308,7 +317,8 @@ class BooleanGenerator(CodeGeneratorDraft07):
             return
         backup = self._definition, self._variable, self._kind, self._known_kind
         self._definition, self._variable, self._kind, self._known_kind = definition, variable, "", None
-        self._generate_func_code_block(definition)
+        walk: Callable[[Schema], int] = self._generate_func_code_block
+        walk(definition)
         self._definition, self._variable, self._kind, self._known_kind = backup
 
     def run_generate_functions(self, definition: Schema) -> int:
@@ -326,13 +336,17 @@ class BooleanGenerator(CodeGeneratorDraft07):
             definition = {**definition, "properties": {}}
         if "additionalItems" in definition and type(definition.get("items")) is not list:
             definition = {key: value for key, value in definition.items() if key != "additionalItems"}
-        count = int(super().run_generate_functions(definition))
+        count = self._run_all(definition)
         if self._kind and not re.search(rf"\b{self._kind}\b", "\n".join(self._code[start:])):
             del self._code[start - 1]
             if self._last_check is not None and self._last_check.start >= start:
                 self._last_check.start -= 1
                 self._last_check.end -= 1
         return count
+
+    def _run_all(self, definition: Schema) -> int:
+        base: Any = super()
+        return int(base.run_generate_functions(definition))
 
     def generate_ref(self) -> None:
         """A reference rules out its neighbours (draft-07)."""
@@ -415,11 +429,11 @@ class BooleanGenerator(CodeGeneratorDraft07):
         self.require(good, bad)
         if len(kinds) == 1 and "integer" not in names:
             self._known_kind = kinds[0]
-        elif "number" in names and len(names) == 1 or names == ["integer"]:
+        elif names in (["number"], ["integer"]):
             self._known_kind = "number"
 
     @contextmanager
-    def _when(self, kind: str) -> Iterator[None]:
+    def _when(self, kind: str) -> Generator[None]:
         """Only for values of that kind, unless `type` has already seen to it."""
         if self._known_kind == kind:
             yield

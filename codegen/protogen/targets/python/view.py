@@ -26,7 +26,6 @@ from protogen.targets.python.layout import (
     statement,
     text_literal,
 )
-from protogen.targets.python.names import Names
 from protogen.targets.python.typing import Typing, fits_msgspec
 
 if TYPE_CHECKING:
@@ -377,6 +376,7 @@ def import_order(name: str) -> tuple[int, list[str | int], str]:
 
 
 def import_line(module: str, names: set[str]) -> str:
+    """`from module import …`, one name per line where that is too long."""
     ordered = sorted(names, key=import_order)
     line = f"from {module} import {', '.join(ordered)}"
     if len(line) <= WIDTH:
