@@ -317,7 +317,7 @@ class BooleanGenerator(CodeGeneratorDraft07):
             return
         backup = self._definition, self._variable, self._kind, self._known_kind
         self._definition, self._variable, self._kind, self._known_kind = definition, variable, "", None
-        walk: Callable[[Schema], int] = self._generate_func_code_block
+        walk: Any = self._generate_func_code_block
         walk(definition)
         self._definition, self._variable, self._kind, self._known_kind = backup
 
