@@ -1,4 +1,3 @@
-# ruff: noqa: TID252 - the core stands beside this package, in a package whose name each SDK chooses
 """JSON-RPC over HTTP as an ASGI application, for any ASGI server under trio or asyncio.
 
 Knows no methods. An answer is plain JSON until the handler calls back or emits an event; then it is a stream of events

@@ -1,4 +1,3 @@
-# ruff: noqa: TID252 - the core stands beside this package, in a package whose name each SDK chooses
 """What carries messages to the other side and back, as clients see it.
 
 Knows no transport: HTTP, stdio and the in-memory pair each make a Channel.

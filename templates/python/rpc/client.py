@@ -1,4 +1,3 @@
-# ruff: noqa: TID252 - the core stands beside this package, in a package whose name each SDK chooses
 """The base of the generated clients: typed calls over any channel, with time-outs, retries and event streams.
 
 Knows neither transports nor methods; the generated class has one method per method of the protocol.

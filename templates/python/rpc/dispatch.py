@@ -1,4 +1,3 @@
-# ruff: noqa: TID252 - the core stands beside this package, in a package whose name each SDK chooses
 """From a message that came to the handler's method and back: decode, validate, call, encode.
 
 Knows no transport. The one place that turns exceptions into errors; no text of an unexpected one reaches the wire.

@@ -1,4 +1,3 @@
-# ruff: noqa: TID252 - the core stands beside this package, in a package whose name each SDK chooses
 """JSON-RPC over HTTP as a client: one POST per message, answers as JSON or as a stream of events.
 
 Knows no methods. During a streaming answer the server may call us; each answer of ours is a POST of its own, with the
@@ -66,7 +65,7 @@ class HttpChannel:
         self._url = url
         self._callbacks = callbacks
         # Deadlines are those of the calls: httpx's own are per read, and would end a quiet stream.
-        self._http = httpx.AsyncClient(timeout=None) if http is None else http  # noqa: S113
+        self._http = httpx.AsyncClient(timeout=None) if http is None else http
         self.faults: tuple[type[Exception], ...] = (
             CallError,
             httpx.HTTPError,

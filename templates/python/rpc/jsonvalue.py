@@ -69,7 +69,7 @@ def _key(value: Json) -> object:
     return value
 
 
-def is_multiple(value: int | float, divisor: int | float) -> bool:
+def is_multiple(value: float, divisor: float) -> bool:
     """Whether `value` is a whole multiple of `divisor` as both are written in decimal: 0.07 is one of 0.01."""
     if type(value) is int and type(divisor) is int:
         return value % divisor == 0
@@ -77,7 +77,7 @@ def is_multiple(value: int | float, divisor: int | float) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _exact(number: int | float) -> Fraction:
+def _exact(number: float) -> Fraction:
     from fractions import Fraction
 
     return Fraction(repr(number))

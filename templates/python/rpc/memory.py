@@ -1,4 +1,3 @@
-# ruff: noqa: TID252 - the core stands beside this package, in a package whose name each SDK chooses
 """Two peers in one process, joined by frames in memory: for tests, and for embedding one side in the other."""
 
 from __future__ import annotations

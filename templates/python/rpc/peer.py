@@ -1,4 +1,3 @@
-# ruff: noqa: TID252 - the core stands beside this package, in a package whose name each SDK chooses
 """Both sides of one connection that carries a frame at a time in each direction: stdio, or a pair in memory.
 
 Knows no bytes on a wire: a FrameStream brings whole frames. Calls of either side are under way side by side.

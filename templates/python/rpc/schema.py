@@ -145,7 +145,7 @@ class SchemaReader:
         if "pattern" in schema and not self._patterns[schema["pattern"]].search(value):
             found.append(Issue(path, f"must match the pattern {_text(schema['pattern'])}"))
 
-    def _apply_number(self, schema: dict[str, Json], value: int | float, path: str, found: list[Issue]) -> None:
+    def _apply_number(self, schema: dict[str, Json], value: float, path: str, found: list[Issue]) -> None:
         if "minimum" in schema and value < schema["minimum"]:
             found.append(Issue(path, f"must be at least {_text(schema['minimum'])}"))
         if "maximum" in schema and value > schema["maximum"]:

@@ -1,4 +1,3 @@
-# ruff: noqa: TID252 - the core stands beside this package, in a package whose name each SDK chooses
 """JSON-RPC over standard input and output: one message per line, both directions interleaved.
 
 Knows no methods. The client starts the server as a child process; what that writes to stderr is free text.

@@ -1,4 +1,3 @@
-# ruff: noqa: TID252 - the core stands beside this package, in a package whose name each SDK chooses
 """What a protocol's methods and errors are, as data that clients and dispatchers share.
 
 Knows no transport; the generated `methods` module fills these in.
