@@ -64,7 +64,8 @@ export class HttpConnection implements Connection {
     const { controller, release } = linkSignals(scope.signal, this.#closed.signal);
     try {
       controller.signal.throwIfAborted();
-      return await run({ ...scope, signal: controller.signal });
+      // Not every `fetch` that is handed in heeds its signal.
+      return await Promise.race([aborted(controller.signal), run({ ...scope, signal: controller.signal })]);
     } finally {
       release();
       // Closes the connection where the answer was not read to its end, and so tells the server.
@@ -249,6 +250,13 @@ class StreamedCall {
 /** Who calls back takes no events: there is no stream in that direction. */
 async function ignoreEvent(): Promise<void> {
   return Promise.resolve();
+}
+
+/** Rejects when the signal aborts. */
+async function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
 }
 
 function outcomeFor(id: Id, bytes: Uint8Array): Outcome | null {

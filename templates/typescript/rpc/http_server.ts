@@ -334,12 +334,22 @@ export function fetchHandler(
   options: HttpServerOptions = {},
 ): (request: Request) => Promise<Response> {
   const http = new HttpService(service, options);
+  // A request that nobody holds may be collected before its answer is complete, and its signal then never aborts.
+  const open = new Set<Request>();
   return async (request) => {
     const headers = Object.fromEntries(request.headers);
     const head = { method: request.method, path: new URL(request.url).pathname, headers, signal: request.signal };
-    const answer = await http.respond(head, pieces(request.body));
-    const body = typeof answer.body === "string" ? answer.body : streamOf(answer.body);
-    return new Response(body === "" ? null : body, { status: answer.status, headers: answer.headers });
+    const close = (): unknown => open.delete(request);
+    open.add(request);
+    try {
+      const { status, headers, body } = await http.respond(head, pieces(request.body));
+      if (typeof body !== "string") return new Response(streamOf(body, close), { status, headers });
+      close();
+      return new Response(body === "" ? null : body, { status, headers });
+    } catch (error) {
+      close();
+      throw error;
+    }
   };
 }
 
@@ -358,17 +368,19 @@ async function* pieces(body: ReadableStream<Uint8Array> | null): AsyncGenerator<
   }
 }
 
-function streamOf(body: StreamBody): ReadableStream<Uint8Array> {
+function streamOf(body: StreamBody, close: () => unknown): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const iterator = body[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const next = await iterator.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(encoder.encode(next.value));
+      if (next.done !== true) return controller.enqueue(encoder.encode(next.value));
+      controller.close();
+      close();
     },
     cancel() {
       body.cancel();
+      close();
     },
   });
 }

@@ -309,7 +309,12 @@ def _cleaned(text: str) -> str:
     text = text.strip()
     if "@" in text:
         text = _TAG.sub(r"\1\\@", text)
-    return _UNPRINTABLE.sub(_visible, text.replace("*/", "*\\/"))
+    return visible(text.replace("*/", "*\\/"))
+
+
+def visible(text: str) -> str:
+    """Text in which characters that hide or reorder others are spelled out; line breaks and tabs stay."""
+    return _UNPRINTABLE.sub(_visible, text)
 
 
 def _visible(match: re.Match[str]) -> str:

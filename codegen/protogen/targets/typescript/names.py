@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from protogen import ir
-from protogen.naming import Claim, camel, pascal, settle
+from protogen.naming import Claim, Collision, camel, pascal, settle
 
 
 def _words(text: str) -> frozenset[str]:
@@ -85,17 +84,17 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def name(protocol: ir.Protocol) -> Names:
-    """All names of the SDK. Errors: naming.Collision where two pins ask for one name."""
+    """All names of the SDK. Errors: naming.Collision where a pin asks for a name that is taken."""
     reserved = LIBRARY | FIXED | KEYWORDS
-    types = settle(
-        (Claim(entry.name, entry.name, pin=entry.pin) for entry in protocol.definitions),
-        _pascal,
+    types = _settle(
+        [Claim(entry.name, entry.name, pin=entry.pin) for entry in protocol.definitions],
+        pascal,
         reserved=reserved,
         empty="Value",
     )
     # What is derived gives way to what the source itself names.
     taken = reserved | set(types.values())
-    derived = settle(_derived(protocol, types), _verbatim, reserved=taken, empty="Value")
+    derived = _settle(list(_derived(protocol, types)), _verbatim, reserved=taken, empty="Value")
     members, streams = _members(protocol)
     return Names(
         types=types,
@@ -107,8 +106,18 @@ def name(protocol: ir.Protocol) -> Names:
         roles=_roles(protocol, derived),
         members=members,
         streams=streams,
-        wire=settle((Claim(wire, wire) for wire in _wire_names(protocol)), _camel, reserved=MEMBERS, empty="method"),
+        wire=settle((Claim(wire, wire) for wire in _wire_names(protocol)), camel, reserved=MEMBERS, empty="method"),
     )
+
+
+def _settle(
+    claims: list[Claim], style: Callable[[str], str], *, reserved: frozenset[str], empty: str
+) -> dict[str, str]:
+    """As naming.settle; a pin on a reserved name is a Collision too."""
+    for claim in claims:
+        if claim.pin is not None and claim.pin in reserved:
+            raise Collision(claim.pin, (claim.key,))
+    return settle(claims, style, reserved=reserved, empty=empty)
 
 
 def error_families(protocol: ir.Protocol) -> list[str]:
@@ -129,20 +138,20 @@ def _derived(protocol: ir.Protocol, types: dict[str, str]) -> Iterable[Claim]:
             case ir.Alias():
                 pass
     for error in protocol.errors:
-        plain = _pascal(error.name)
+        plain = pascal(error.name)
         yield Claim(f"error:{error.name}", plain if plain.endswith("Error") else f"{plain}Error", pin=error.pin)
     for family in error_families(protocol):
-        yield Claim(f"family:{family}", f"{_pascal(family)}ErrorClasses")
+        yield Claim(f"family:{family}", f"{pascal(family)}ErrorClasses")
     for role in protocol.roles:
-        own = _pascal(role.name)
+        own = pascal(role.name)
         for kind in ("Client", "ClientOptions", "Handler", "Context", "Methods"):
             yield Claim(f"{kind}:{role.name}", f"{own}{kind}")
-        yield Claim(f"Dispatcher:{role.name}", f"{_camel(role.name)}Dispatcher")
+        yield Claim(f"Dispatcher:{role.name}", f"{camel(role.name)}Dispatcher")
 
 
 def _roles(protocol: ir.Protocol, derived: dict[str, str]) -> dict[str, RoleNames]:
     members = settle(
-        (Claim(role.name, role.name) for role in protocol.roles), _camel, reserved=MEMBERS | CONTEXT, empty="peer"
+        (Claim(role.name, role.name) for role in protocol.roles), camel, reserved=MEMBERS | CONTEXT, empty="peer"
     )
     return {
         role.name: RoleNames(
@@ -163,9 +172,9 @@ def _members(protocol: ir.Protocol) -> tuple[dict[str, dict[str, str]], dict[str
     streams: dict[str, dict[str, str]] = {}
     for role in protocol.roles:
         served = [method for method in protocol.methods if method.receiver == role.name]
-        plain = settle(
-            (Claim(method.name, method.name, pin=method.pin) for method in served),
-            _camel,
+        plain = _settle(
+            [Claim(method.name, method.name, pin=method.pin) for method in served],
+            camel,
             reserved=MEMBERS,
             empty="method",
         )
@@ -187,24 +196,6 @@ def _part(table: dict[str, str], kind: str) -> dict[str, str]:
     return {key[len(prefix) :]: value for key, value in table.items() if key.startswith(prefix)}
 
 
-def _pascal(text: str) -> str:
-    return _identifier(pascal(text))
-
-
-def _camel(text: str) -> str:
-    return _identifier(camel(text))
-
-
 def _verbatim(text: str) -> str:
     """Derived names are built from parts that have their style already."""
     return text
-
-
-def _identifier(text: str) -> str:
-    """`text` without what JavaScript does not take in an identifier (Unicode's own categories decide elsewhere)."""
-    return text if text.isascii() else re.sub(r"\W|[^\x00-\x7f]", _spelled, text)
-
-
-def _spelled(match: re.Match[str]) -> str:
-    character = match.group()
-    return character if f"a{character}".isidentifier() and character.isalpha() else f"U{ord(character):X}"

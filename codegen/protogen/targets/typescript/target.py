@@ -41,8 +41,9 @@ class TypeScript:
         try:
             names = name(protocol)
         except Collision as collision:
-            what = f"in TypeScript {' and '.join(collision.keys)} are both pinned to {collision.name!r}"
-            return [], [error("PG108", what, fix='change one "x-protogen-name"')]
+            pinned = " and ".join(collision.keys)
+            what = f"in TypeScript the name {collision.name!r} is not free for {pinned}"
+            return [], [error("PG108", what, fix='choose another "x-protogen-name"')]
         files = list(_files(view(protocol, options, names), renderer))
         return sorted(files, key=lambda file: file.path), []
 

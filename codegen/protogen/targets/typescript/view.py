@@ -29,10 +29,24 @@ from protogen.targets.typescript.layout import (
     scalar,
     string,
     type_after,
+    visible,
 )
 from protogen.targets.typescript.names import Names, error_families
 
 _NUMBER = re.compile(r"-?[0-9.]+(?:e-?[0-9]+)?\Z")
+OBJECT_MEMBERS = frozenset(
+    (
+        "constructor",
+        "hasOwnProperty",
+        "isPrototypeOf",
+        "propertyIsEnumerable",
+        "toLocaleString",
+        "toString",
+        "valueOf",
+    )
+)
+"""What an object literal has without saying so: the compiler takes it for the optional member of that name."""
+
 NUMBER = Union(("number", "bigint"))
 
 
@@ -174,8 +188,12 @@ class _Maker:
         return declarations
 
     def _field(self, field: ir.Field) -> str:
+        layout = self.type(field.type)
         optional = "" if field.required else "?"
         notes = []
+        if optional and field.wire in OBJECT_MEMBERS:
+            layout = _union([layout, f'globalThis.Object["{field.wire}"]'])
+            notes.append("Where absent, this reads as the member of that name that every object has.")
         if field.read_only:
             notes.append("Read-only.")
         if field.write_only:
@@ -183,7 +201,7 @@ class _Maker:
         if field.default is not ir.UNSET:
             notes.append(f"Default: `{json.dumps(field.default, ensure_ascii=False)}`.")
         comment = doc([field.doc, " ".join(notes)], tags=["@deprecated"] if field.deprecated else [], indent=2)
-        return f"{comment}  {type_after(f'{key(field.wire)}{optional}:', self.type(field.type), indent=2)}"
+        return f"{comment}  {type_after(f'{key(field.wire)}{optional}:', layout, indent=2)}"
 
     def _index(self, entry: ir.Record, extra: ir.Type) -> str:
         """The signature for further members; TypeScript asks it to admit the declared ones too."""
@@ -648,7 +666,7 @@ def _sentence(text: str) -> str:
 
 def _markdown(text: str) -> str:
     """Foreign text as one paragraph of Markdown."""
-    plain = " ".join(text.split())
+    plain = visible(" ".join(text.split()))
     return "".join(f"\\{character}" if character in "\\`*_<>[]#|~$&" else character for character in plain)
 
 
