@@ -44,7 +44,7 @@ PIECES = [
 def test_any_comment_is_as_gofmt_would_write_it(tmp_path: Path, go: Go) -> None:
     chance = random.Random(3)
     texts = ["\n".join(chance.choices(PIECES, k=chance.randint(1, 9))) for _ in range(3000)]
-    texts += ["".join(chance.choices("-*+1.)# \t`'[]:{}\\/\nAa\u2022\u00a0", k=chance.randint(1, 40))) for _ in range(3000)]
+    texts += ["".join(chance.choices("-*+1.)# \t`'[]:{}\\/\nAa\u2022\u00a0\u3000", k=chance.randint(1, 60))) for _ in range(3000)]
     lines = ["package p", ""]
     for at, text in enumerate(texts):
         lines += [*comment(text, subject=f"V{at}"), f"var V{at} int", ""]

@@ -38,9 +38,6 @@ func (e *ValidationError) Error() string {
 // maxViolations bounds the answer to a message that is wrong in every member.
 const maxViolations = 100
 
-// maxSchemaDepth bounds schemas that refer to themselves without looking deeper into the value.
-const maxSchemaDepth = 16 * MaxDepth
-
 // Validate lists where the value breaks the type; nothing when it is valid.
 func (t *Type) Validate(v *Value) []Violation {
 	run := &validation{}
@@ -57,7 +54,27 @@ func (t *Type) Valid(v *Value) bool {
 type validation struct {
 	violations []Violation
 	silent     bool
-	depth      int
+	refs       []reference // that are being followed, the last one innermost
+}
+
+type reference struct {
+	node  *node
+	value *Value
+}
+
+// follows reports whether the same reference is being followed for the same value already.
+func (run *validation) follows(n *node, v *Value) bool {
+	for i := len(run.refs) - 1; i >= 0 && run.refs[i].value == v; i-- {
+		if run.refs[i].node == n {
+			return true
+		}
+	}
+	return false
+}
+
+// quiet is a run for the verdict alone, in the middle of this one.
+func (run *validation) quiet() *validation {
+	return &validation{silent: true, refs: slices.Clip(run.refs)}
 }
 
 // place is a path as a list from the leaf to the root.
@@ -145,17 +162,8 @@ func (run *validation) fail(at *place, format string, arguments ...any) bool {
 // check reports whether v fits. A silent run may stop at the first failure, others list them all.
 // What a fitting schema has looked at is added to outer.
 func (n *node) check(v *Value, run *validation, at *place, outer *seen) bool {
-	if run.depth++; run.depth > maxSchemaDepth {
-		run.depth--
-		return run.fail(at, "the schema refers to itself without end")
-	}
-	defer func() { run.depth-- }()
-	for n.ref != nil {
-		if run.depth++; run.depth > maxSchemaDepth {
-			return run.fail(at, "the schema refers to itself without end")
-		}
-		defer func() { run.depth-- }()
-		n = n.ref
+	if n.ref != nil {
+		return n.checkRef(v, run, at, outer)
 	}
 	if n.never {
 		return run.fail(at, "no value is allowed here")
@@ -191,6 +199,17 @@ func (n *node) check(v *Value, run *validation, at *place, outer *seen) bool {
 	if ok {
 		outer.add(track)
 	}
+	return ok
+}
+
+func (n *node) checkRef(v *Value, run *validation, at *place, outer *seen) bool {
+	if run.follows(n, v) {
+		// A schema that comes back to itself without looking deeper into the value asks nothing more.
+		return true
+	}
+	run.refs = append(run.refs, reference{n, v})
+	ok := n.ref.check(v, run, at, outer)
+	run.refs = run.refs[:len(run.refs)-1]
 	return ok
 }
 
@@ -298,7 +317,7 @@ func checkUnique(v *Value, run *validation, at *place) bool {
 }
 
 func (n *node) checkContains(v *Value, run *validation, at *place, track *seen) bool {
-	quiet := &validation{silent: true, depth: run.depth}
+	quiet := run.quiet()
 	found := 0
 	for i := range v.items {
 		if n.contains.check(&v.items[i], quiet, nil, nil) {
@@ -408,13 +427,12 @@ func (n *node) checkCombined(v *Value, run *validation, at *place, track *seen) 
 	if n.oneOf != nil {
 		ok = n.checkOne(v, run, at, track) && ok
 	}
-	quiet := &validation{silent: true, depth: run.depth}
-	if n.not != nil && n.not.check(v, quiet, nil, nil) {
+	if n.not != nil && n.not.check(v, run.quiet(), nil, nil) {
 		ok = run.fail(at, "the value matches what the schema excludes")
 	}
 	if n.when != nil {
 		looked := track.fresh()
-		if n.when.check(v, quiet, nil, looked) {
+		if n.when.check(v, run.quiet(), nil, looked) {
 			track.add(looked)
 			if n.then != nil {
 				ok = n.then.check(v, run, at, track) && ok
@@ -429,7 +447,7 @@ func (n *node) checkCombined(v *Value, run *validation, at *place, track *seen) 
 func (n *node) checkAny(v *Value, run *validation, at *place, track *seen) bool {
 	matched := false
 	for _, rule := range n.anyOf {
-		quiet := &validation{silent: true, depth: run.depth}
+		quiet := run.quiet()
 		if rule.check(v, quiet, nil, track) {
 			matched = true
 			if track == nil {
@@ -447,7 +465,7 @@ func (n *node) checkOne(v *Value, run *validation, at *place, track *seen) bool 
 	matched, first := 0, 0
 	looked := track.fresh()
 	for i, rule := range n.oneOf {
-		quiet := &validation{silent: true, depth: run.depth}
+		quiet := run.quiet()
 		branch := track.fresh()
 		if rule.check(v, quiet, nil, branch) {
 			matched++

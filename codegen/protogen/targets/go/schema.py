@@ -155,7 +155,7 @@ class _Translation:
             translated, wide = self.keyword(key, value)
             if wide:
                 wider.add(key)
-            if translated is not None:
+            if not (key == "pattern" and wide):
                 out[key] = translated
         self.keep_wide(out, wider)
         return out, bool(wider)

@@ -16,7 +16,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _PLAIN = re.compile(r"[ !#-\[\]-~]*")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ud800-\udfff\u2028\u2029\ufffe\uffff]")
 _ITEM = re.compile(r"(?:[-*+\u2022]|[0-9]+[.)])[ ]\s*(?=\S)")
-_HEADING = re.compile(r"#{1,6}[ ]+(?=[^#\s])")
+_HEADING = re.compile(r"#{1,6}[ ]\s*(?=\S)")
 _FENCE = re.compile(r"(?:```|~~~)")
 
 
