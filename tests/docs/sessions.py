@@ -9,6 +9,7 @@ line `...` for any lines. A command that fails fails the test, unless the page s
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -29,6 +30,8 @@ PORT = "8000"
 """The port that pages use; never the one that is used here."""
 PATIENCE = 300
 """Seconds that a session may take: the first Go build of a machine compiles the standard library."""
+SERVER_PATIENCE = 30
+"""Seconds until a server that was started must take connections."""
 END = "protogen-docs-end-of-command"
 
 
@@ -51,9 +54,11 @@ def run_page(page: Path, *, root: Path, folder: Path) -> int:
                 write(work, fence, port)
             elif fence.excerpt is not None:
                 look_up(work, fence, page)
+            elif fence.language == "sh":
+                stand_in(root, work, fence)
             elif fence.language == "console":
                 for step in steps(fence):
-                    perform(process, step, port, page)
+                    perform(process, step, port, work, page)
                     count += 1
     return count
 
@@ -68,14 +73,15 @@ def write(work: Path, fence: Fence, port: str) -> None:
     path.write_text(fence.text.replace(PORT, port), "utf-8")
 
 
-def perform(process: subprocess.Popen[str], step: Step, port: str, page: Path) -> None:
+def perform(process: subprocess.Popen[str], step: Step, port: str, work: Path, page: Path) -> None:
     """Run one command in the session's shell and compare its output."""
     assert process.stdin is not None
     assert process.stdout is not None
     if re.search(r"&\s*$", step.command):
-        process.stdin.write(f"{step.command.replace(PORT, port)}\n")
+        command = step.command.replace(PORT, port).rstrip("& ")
+        process.stdin.write(f"{command} >server.log 2>&1 </dev/null &\n")
         process.stdin.flush()
-        wait_for_port(port)
+        wait_for_port(port, work / "server.log")
         return
     # Braces keep the command in the shell itself, so that `cd` and variables last; its output is one stream.
     process.stdin.write(f"{{ {step.command.replace(PORT, port)}\n}} 2>&1 </dev/null\nprintf '\\n%s %s\\n' {END} $?\n")
@@ -99,6 +105,21 @@ def perform(process: subprocess.Popen[str], step: Step, port: str, page: Path) -
         raise Differs(
             f"{page.name}:{step.line}: $ {step.command}\nleft with {code}, which the page does not show:\n{shown}"
         )
+
+
+def stand_in(root: Path, work: Path, fence: Fence) -> None:
+    """Do without network what `npm install` in a block that is not run would do: link what the checkout has."""
+    if "npm install" not in fence.text:
+        return
+    modules = work / "node_modules"
+    for folder in ("@types", ".bin"):
+        (modules / folder).mkdir(parents=True)
+    (modules / ".bin" / "tsc").symlink_to(root / "node_modules" / ".bin" / "tsc")
+    (modules / "typescript").symlink_to(root / "node_modules" / "typescript")
+    (modules / "@types" / "node").symlink_to(root / "node_modules" / "@types" / "node")
+    for name, place in json.loads((work / "package.json").read_text("utf-8"))["dependencies"].items():
+        (modules / name).parent.mkdir(exist_ok=True)
+        (modules / name).symlink_to(work / place.removeprefix("file:"))
 
 
 def look_up(work: Path, fence: Fence, page: Path) -> None:
@@ -166,6 +187,7 @@ def environment(root: Path, folder: Path) -> dict[str, str]:
         "PIP_NO_BUILD_ISOLATION": "0",
         "PIP_QUIET": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "npm_config_userconfig": os.devnull,
         "npm_config_offline": "true",
         "npm_config_update_notifier": "false",
         "npm_config_audit": "false",
@@ -201,9 +223,9 @@ def free_port() -> str:
         return str(listener.getsockname()[1])
 
 
-def wait_for_port(port: str) -> None:
-    """Wait until a server that was just started takes connections; Differs after PATIENCE."""
-    until = time.monotonic() + PATIENCE
+def wait_for_port(port: str, log: Path) -> None:
+    """Wait until a server that was just started takes connections; Differs, with its log, where it does not."""
+    until = time.monotonic() + SERVER_PATIENCE
     while time.monotonic() < until:
         try:
             socket.create_connection(("127.0.0.1", int(port)), timeout=1).close()
@@ -211,4 +233,4 @@ def wait_for_port(port: str) -> None:
             time.sleep(0.05)
         else:
             return
-    raise Differs(f"no server came up on port {port} within {PATIENCE} s")
+    raise Differs(f"no server came up on port {port} within {SERVER_PATIENCE} s:\n{log.read_text('utf-8')}")
