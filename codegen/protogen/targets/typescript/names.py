@@ -26,8 +26,8 @@ LIBRARY = _words(
 
 FIXED = _words(
     """
-    ErrorClasses MethodName Methods TypeName TypesByName codec decode encode errorClass httpBinding is schemaOf
-    typeNames validate
+    CommonErrorClasses ErrorClasses MethodName Methods TypeName TypesByName codec decode encode errorClass httpBinding
+    is schemaOf typeNames validate
     """
 )
 """Names that every SDK has."""

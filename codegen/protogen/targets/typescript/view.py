@@ -33,6 +33,8 @@ from protogen.targets.typescript.layout import (
 )
 from protogen.targets.typescript.names import Names, error_families
 
+COMMON = "CommonErrorClasses"
+
 _NUMBER = re.compile(r"-?[0-9.]+(?:e-?[0-9]+)?\Z")
 OBJECT_MEMBERS = frozenset(
     (
@@ -94,7 +96,7 @@ def view(protocol: ir.Protocol, options: Options, names: Names) -> View:
         errors=tuple(maker.error(error) for error in protocol.errors),
         errors_use_types=any(maker.refers(error.data) for error in protocol.errors),
         error_classes=_class_list("ErrorClasses", [names.errors[error.name] for error in protocol.errors]),
-        families=tuple(maker.family(family) for family in error_families(protocol)),
+        families=maker.families(),
         http=_http(protocol.http),
         wire_names=maker.wire_names(),
         tables=tuple(maker.table(role) for role in served),
@@ -287,11 +289,23 @@ class _Maker:
             "}"
         )
 
-    def family(self, family: str) -> str:
-        """The classes a method of one family may answer with: its own, and those of no family."""
-        own = self._names.families[family]
-        classes = [self._names.errors[error.name] for error in self._protocol.errors if error.family in (family, None)]
-        return f"{doc([f'The classes for errors of `{family}`.'])}{_class_list(own, classes)}"
+    def families(self) -> tuple[str, ...]:
+        """The classes of each family, and of the errors that belong to none; nothing where there are no families."""
+        families = error_families(self._protocol)
+        if not families:
+            return ()
+        common = _class_list(COMMON, self._classes(None))
+        return (
+            *(self._family(family) for family in families),
+            f"{doc(['The classes for errors of no family.'])}{common}",
+        )
+
+    def _family(self, family: str) -> str:
+        listed = _class_list(self._names.families[family], self._classes(family))
+        return f"{doc([f'The classes for errors of `{family}`.'])}{listed}"
+
+    def _classes(self, family: str | None) -> list[str]:
+        return [self._names.errors[error.name] for error in self._protocol.errors if error.family == family]
 
     # --- methods --------------------------------------------------------------------------------
 
@@ -350,20 +364,20 @@ class _Maker:
         return None
 
     def _other_errors(self, method: ir.Method) -> str:
-        """The table that decides where the method's own errors do not: its family's, if it has one."""
+        """Where to look a code up that the method does not list: in the tables of its families, then the common one."""
         if not self._protocol.errors or method.kind == "notification":
             return "otherErrors: []"
         families = error_families(self._protocol)
         if not families:
             return "otherErrors: errors.ErrorClasses"
         by_name = {error.name: error.family for error in self._protocol.errors}
-        listed = [by_name[name] for name in method.errors if by_name[name] is not None]
-        prefix = method.name.replace("/", ".").split(".")[0]
-        for family in (*listed, method.receiver, prefix):
-            if family in families:
-                return f"otherErrors: errors.{self._names.families[family]}"
-        common = [f"errors.{self._names.errors[error.name]}" for error in self._protocol.errors if error.family is None]
-        return enclosed("otherErrors: [", common, "]", indent=4, after=1)
+        prefix = method.name.replace(".", "/").rpartition("/")[0]
+        wanted = [*(by_name[name] for name in method.errors), prefix, prefix.partition("/")[0], method.receiver]
+        tables = [self._names.families[each] for each in dict.fromkeys(wanted) if each is not None and each in families]
+        if not tables:
+            return f"otherErrors: errors.{COMMON}"
+        spread = [f"...errors.{table}" for table in (*tables, COMMON)]
+        return enclosed("otherErrors: [", spread, "]", indent=4, after=1)
 
     def _peers(self, role: ir.Role) -> list[ir.Role]:
         """The roles that `role` calls."""
