@@ -118,9 +118,10 @@ class StdioChannel:
                     await process.wait()
             if process.returncode is None:
                 process.kill()
-            group.cancel_scope.cancel()
-            await group.__aexit__(None, None, None)
             await process.aclose()
+        # Outside the shield: a task group is left in the scope in which it was entered.
+        group.cancel_scope.cancel()
+        await group.__aexit__(None, None, None)
 
     async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Success | Failure:
         """See Channel."""
