@@ -5,18 +5,104 @@ Usage: .venv/bin/python tools/demo.py, after `python3 tools/setup.py demo`; `mak
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOGEN = ROOT / ".venv" / "bin" / "protogen"
+EXAMPLES = ROOT / "docs" / "examples" / "echo"
+GENERATED = ROOT / "generated"
+
+
+class Failed(Exception):
+    """A step of the demo ended with an error; its output has been shown."""
 
 
 def main() -> int:
-    """Run the demo; returns the exit code of the first step that fails."""
-    print("$ protogen build", flush=True)
-    return subprocess.run([str(PROTOGEN), "build"], cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
+    """Run the demo; returns 0, or 1 where a step fails."""
+    try:
+        print("$ protogen build", flush=True)
+        run([str(PROTOGEN), "build"], ROOT)
+        python()
+        typescript()
+        go()
+    except Failed as failure:
+        print(f"demo: {failure}", file=sys.stderr)
+        return 1
+    print("\nThe programs are in docs/examples/echo; the tutorial is docs/tutorial.md.")
+    return 0
+
+
+def python() -> None:
+    """Server and client in one process, on trio and hypercorn."""
+    title("Python", "docs/examples/echo/python/demo.py")
+    run([sys.executable, str(EXAMPLES / "python" / "demo.py")], ROOT)
+
+
+def typescript() -> None:
+    """The SDK compiled where npm would put it, and the program against it."""
+    title("TypeScript", "docs/examples/echo/typescript/demo.ts")
+    with folder("typescript") as work:
+        modules = work / "node_modules"
+        sdk = modules / "@protogen" / "echo"
+        shutil.copytree(GENERATED / "typescript" / "echo", sdk, ignore=shutil.ignore_patterns("dist", "node_modules"))
+        for name in ("@types", "undici-types"):
+            (modules / name).symlink_to(ROOT / "node_modules" / name)
+        tsc = str(ROOT / "node_modules" / ".bin" / "tsc")
+        run([tsc, "-p", "tsconfig.json"], sdk)
+        (work / "package.json").write_text('{"type": "module"}\n')
+        shutil.copy(EXAMPLES / "typescript" / "demo.ts", work)
+        options = "--strict --exactOptionalPropertyTypes --module nodenext --target es2022 --types node --outDir out"
+        run([tsc, *options.split(), "demo.ts"], work)
+        run([tool("node"), "out/demo.js"], work)
+
+
+def go() -> None:
+    """The program as a module of its own that replaces the SDK's path with the one in the checkout."""
+    title("Go", "docs/examples/echo/go/main.go")
+    with folder("go") as work:
+        shutil.copy(EXAMPLES / "go" / "main.go", work)
+        sdk = json.dumps(str(GENERATED / "go" / "echo"))
+        (work / "go.mod").write_text(
+            f"module demo\n\ngo 1.24\n\nrequire protogen.dev/echo v0.0.0\n\nreplace protogen.dev/echo => {sdk}\n"
+        )
+        run([tool("go"), "run", "."], work, {"GOPROXY": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local"})
+
+
+def title(language: str, path: str) -> None:
+    """A heading over what a language's program prints."""
+    print(f"\n{language}: a client calls a server made from the generated handler interface ({path})", flush=True)
+
+
+@contextmanager
+def folder(name: str) -> Iterator[Path]:
+    """An empty folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=f"protogen-demo-{name}-") as path:
+        yield Path(path)
+
+
+def tool(name: str) -> str:
+    """The path of a program that tools/setup.py provides where the machine does not."""
+    search = os.pathsep.join([str(ROOT / ".venv" / "toolchain" / "bin"), os.environ.get("PATH", os.defpath)])
+    found = shutil.which(name, path=search)
+    if found is None:
+        raise Failed(f"{name} is missing: run `make demo`, which installs it")
+    return found
+
+
+def run(command: list[str], work: Path, more: dict[str, str] | None = None) -> None:
+    """Run one step with its output shown. Errors: Failed."""
+    environment = {**os.environ, **(more or {})}
+    done = subprocess.run(command, cwd=work, env=environment, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise Failed(f"`{' '.join(command)}` ended with {done.returncode}")
 
 
 if __name__ == "__main__":

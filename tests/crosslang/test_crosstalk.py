@@ -1,0 +1,140 @@
+"""Each language's client against each language's server, on the generated Stepflow SDKs.
+
+`worker` programs serve the role worker, `runtime` programs play a fixed scenario against a URL (or, in Python,
+against a spawned worker over stdio) and print one JSON line a step: {"step": name, "got": value}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+GENERATED = HERE.parents[1] / "generated"
+LANGUAGES = ("python", "typescript", "go")
+
+EXPECTED = {
+    "initialize": 1,
+    "list": 5,
+    "info": "/blob",
+    "callback": ["é\u2028😀", "9007199254740993", [1, None, {}]],
+    "typed error": ["ComponentNotFound", -32001, {"component": "/nowhere"}],
+    "invalid params": ["RpcError", -32602],
+    "unknown method": ["RpcError", -32601],
+    "internal error": ["RpcError", -32603, "Internal error"],
+    "abandoned": True,
+    "time-out": ["Timeout"],
+    "time-out seen": True,
+    "parallel": list(range(20)),
+}
+
+Commands = dict[str, dict[str, list[str]]]
+
+
+@pytest.fixture(scope="session")
+def programs(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    """Command lines of both programs in every language, compiled once."""
+    folder = tmp_path_factory.mktemp("crosslang")
+    return {
+        "python": {role: [sys.executable, "-P", str(HERE / "python" / f"{role}.py")] for role in ("worker", "runtime")},
+        "typescript": _typescript(tool, folder / "typescript"),
+        "go": _go(tool, folder / "go"),
+    }
+
+
+def _typescript(tool: Callable[[str], str], folder: Path) -> dict[str, list[str]]:
+    """Compiles the SDK where it would be installed, and the programs against it."""
+    package = folder / "node_modules" / "@protogen" / "stepflow"
+    package.parent.mkdir(parents=True)
+    _copy(GENERATED / "typescript" / "stepflow", package)
+    types = HERE.parents[1] / "node_modules" / "@types"
+    (folder / "node_modules" / "@types").symlink_to(types)
+    if (types.parent / "undici-types").is_dir():
+        (folder / "node_modules" / "undici-types").symlink_to(types.parent / "undici-types")
+    _run([tool("tsc"), "-p", "tsconfig.json"], package)
+    (folder / "package.json").write_text('{"type": "module"}\n')
+    for name in ("worker.ts", "runtime.ts"):
+        (folder / name).write_bytes((HERE / "typescript" / name).read_bytes())
+    options = "--strict --exactOptionalPropertyTypes --module nodenext --target es2022 --types node --skipLibCheck"
+    _run([tool("tsc"), *options.split(), "--outDir", "out", "worker.ts", "runtime.ts"], folder)
+    return {role: [tool("node"), str(folder / "out" / f"{role}.js")] for role in ("worker", "runtime")}
+
+
+def _go(tool: Callable[[str], str], folder: Path) -> dict[str, list[str]]:
+    _copy(HERE / "go", folder)
+    sdk = GENERATED / "go" / "stepflow"
+    (folder / "go.mod").write_text(
+        "module crosslang\n\ngo 1.24\n\nrequire protogen.dev/stepflow v0.0.0\n\n"
+        f"replace protogen.dev/stepflow => {json.dumps(str(sdk))}\n"
+    )
+    environment = {**os.environ, "GOFLAGS": "", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+    _run([tool("go"), "vet", "./..."], folder, environment)
+    _run([tool("go"), "build", "-o", "bin/", "./..."], folder, environment)
+    return {role: [str(folder / "bin" / role)] for role in ("worker", "runtime")}
+
+
+def _copy(source: Path, target: Path) -> None:
+    for path in sorted(source.rglob("*")):
+        if path.is_file() and not {"node_modules", "dist", "__pycache__"} & set(path.relative_to(source).parts):
+            to = target / path.relative_to(source)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(path.read_bytes())
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+
+
+@pytest.fixture
+def worker(programs: Commands, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a worker in the language that the test asks for."""
+    command = programs[request.param]["worker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        try:
+            assert line, process.stderr.read().decode() if process.stderr else ""
+            yield f"http://127.0.0.1:{json.loads(line)['port']}/"
+        finally:
+            process.kill()
+
+
+def play(command: list[str]) -> dict[str, object]:
+    """What each step of the scenario gave."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    steps = [json.loads(line) for line in done.stdout.split("\n") if line]
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    return {step["step"]: step["got"] for step in steps}
+
+
+@pytest.mark.parametrize("worker", LANGUAGES, indirect=True, ids=lambda name: f"worker={name}")
+@pytest.mark.parametrize("runtime", LANGUAGES, ids=lambda name: f"runtime={name}")
+def test_every_client_understands_every_server(programs: Commands, worker: str, runtime: str) -> None:
+    assert play([*programs[runtime]["runtime"], worker]) == EXPECTED
+
+
+@pytest.mark.parametrize("worker", ["go"], indirect=True)
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_python_client_on_both_event_loops(programs: Commands, backend: str, worker: str) -> None:
+    assert play([*programs["python"]["runtime"], worker, "--backend", backend]) == EXPECTED
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_python_over_stdio_with_each(programs: Commands, language: str, backend: str) -> None:
+    command = [
+        *programs["python"]["runtime"],
+        "--backend",
+        backend,
+        "--stdio",
+        *programs[language]["worker"],
+        "--stdio",
+    ]
+    assert play(command) == EXPECTED
