@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from protogen.samples.labels import Judge
+from protogen.samples.references import requoted
 from protogen.samples.stock import Variant, thin
 from protogen.samples.text import read, write
 from protogen.samples.variants import Maker
@@ -52,7 +53,7 @@ def make(
     fill up as far as types are large enough for so many different values; of more than `most`, as many are kept,
     spread over the definitions and over both verdicts. `progress` is told definitions done and their number.
     """
-    maker, judge = Maker(definitions, seed=seed), Judge(definitions)
+    maker, judge = Maker(requoted(definitions), seed=seed), Judge(definitions)
     wanted = list(definitions if names is None else names)
     share = None if most is None else max(64, 8 * most // max(len(wanted), 1))
     found: dict[str, list[Sample]] = {}

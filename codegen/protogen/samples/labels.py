@@ -11,7 +11,7 @@ from typing import Any
 
 from protogen.samples.checks import refuse
 from protogen.samples.patterns import UnreadPattern, to_python
-from protogen.samples.references import definition_name, reference_to
+from protogen.samples.references import definition_name, reference_to, requoted
 from protogen.samples.text import Json
 
 
@@ -19,7 +19,7 @@ class Judge:
     """Labels values of one schema document's definitions; validators are compiled when first asked for."""
 
     def __init__(self, definitions: dict[str, Any]) -> None:
-        self._definitions = definitions
+        self._definitions = requoted(definitions)
         self._first: dict[str, Callable[[Json], bool]] = {}
         self._second: dict[str, Callable[[Json], bool]] = {}
         self._confirm: tuple[Any, dict[tuple[str, int], bool]] | None = None

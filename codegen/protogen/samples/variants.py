@@ -60,7 +60,7 @@ class Maker:
     """Makes the variants of one schema document's definitions; keeps what it made, since types share types."""
 
     def __init__(self, definitions: dict[str, Schema], *, seed: int = 0) -> None:
-        """`definitions`: a lowered schema's; `seed` decides only how patterns are met and what random() picks."""
+        """`definitions`: a lowered schema's, requoted; `seed` decides only on strings for patterns and on mixtures."""
         self._definitions = definitions
         self._seed = seed
         self._memo: dict[tuple[str, int], list[Variant]] = {}

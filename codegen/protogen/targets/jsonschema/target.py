@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -26,6 +27,9 @@ _ONE = ("additionalProperties", "propertyNames", "contains", "not", "if", "then"
 _MANY = ("allOf", "anyOf", "oneOf")
 _NAMED = ("properties", "patternProperties")
 
+
+_DATA = ("const", "enum", "default", "examples", "required")
+"""Keywords whose values are data: what looks like a reference in them is none."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 """Names that are the same as a file's name and within a reference."""
@@ -48,7 +52,7 @@ class JsonSchemaTarget:
         del options, renderer  # a schema has neither package nor layout
         known = ir.definition_table(protocol)
         lowered: dict[str, Json] = protocol.schema["definitions"]
-        definitions = {name: _documented(schema, known.get(name)) for name, schema in lowered.items()}
+        definitions = {name: _documented(quoted(schema), known.get(name)) for name, schema in lowered.items()}
         about = {"title": protocol.title, "$comment": "\n".join(header_lines(protocol))}
         if protocol.doc:
             about["description"] = protocol.doc
@@ -87,6 +91,15 @@ def documents(protocol: ir.Protocol) -> list[str]:
 
 def _named(*types: ir.Type | None) -> set[str]:
     return {type_.name for type_ in types if isinstance(type_, ir.NamedType)}
+
+
+def quoted(schema: Json) -> Json:
+    """The schema with every reference a URI: a definition's name may hold a blank, a reference may not."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("$ref"), str):
+            return {**schema, "$ref": "#" + quote(schema["$ref"].removeprefix("#"), safe="/~!$&'()*+,;=:@-._")}
+        return {word: value if word in _DATA else quoted(value) for word, value in schema.items()}
+    return [quoted(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def _text(document: Json) -> str:

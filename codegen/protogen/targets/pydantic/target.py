@@ -26,12 +26,14 @@ class PydanticTarget:
     def generate(
         self, protocol: ir.Protocol, options: Options, renderer: Renderer
     ) -> tuple[list[GeneratedFile], list[Problem]]:
-        """`models.py`, `scalars.py` it imports, and `__init__.py` with every model by its definition's name.
+        """`models.py`, `base.py` and `rules.py` that it stands on, and `__init__.py` with all models by definition.
 
         A definition without a class of its name is a Problem: the models would not be the protocol's types.
         """
-        del options
-        from protogen.targets.pydantic.prepare import class_names, prepared
+        del options  # the folder is the package: it is called as whoever copies it likes
+        import pprint
+
+        from protogen.targets.pydantic.prepare import checked, class_names, prepared
 
         names = class_names(protocol)
         header = header_lines(protocol)
@@ -41,23 +43,31 @@ class PydanticTarget:
             error(
                 "PG306",
                 f'definition "{name}" got no model {names[name]}',
-                fix="leave it out of the pydantic target, or say it with fewer combinators",
+                fix="leave the protocol out of the pydantic target, or say it with fewer combinators",
             )
             for name in names
             if names[name] not in made
         ]
-        table = sorted(names.items(), key=lambda entry: entry[1])
-        view: dict[str, Any] = {"header": header, "protocol": protocol, "table": table}
+        classes, definitions = checked(protocol, names)
+        view: dict[str, Any] = {
+            "header": header,
+            "title": json.dumps(protocol.name),
+            "table": [(json.dumps(name), names[name]) for name in sorted(names, key=names.__getitem__)],
+            "classes": classes,
+            "definitions": pprint.pformat(definitions, width=118, sort_dicts=False),
+        }
+        static = renderer.static("pydantic/static")
         return [
             GeneratedFile(path="__init__.py", text=renderer.render("pydantic/init.py.j2", **view)),
+            *(GeneratedFile(path=path, text=_headed(static[path], header)) for path in static),
             GeneratedFile(path="models.py", text=text),
             GeneratedFile(path="py.typed", text=""),
-            GeneratedFile(path="scalars.py", text=_headed(renderer.static("pydantic/static")["scalars.py"], header)),
+            GeneratedFile(path="rules.py", text=renderer.render("pydantic/rules.py.j2", **view)),
         ], problems
 
 
 def _headed(text: str, header: list[str]) -> str:
-    return "".join(f"# {line}\n" for line in header) + "\n" + text
+    return "".join(f"# {line}\n" for line in header) + text
 
 
 def models(schema: dict[str, Any], header: list[str]) -> str:
@@ -84,9 +94,9 @@ def models(schema: dict[str, Any], header: list[str]) -> str:
         # Absent, null and a value are three states.
         strict_nullable=True,
         use_missing_sentinel=True,
-        # Strict scalars, from our own module: a number is no text, and 1.0 is an integer.
+        # Strict scalars, and classes that check what types cannot say, from our own module.
         strict_types=[StrictTypes.int, StrictTypes.float, StrictTypes.str, StrictTypes.bool],
-        import_overrides={"StrictInt": ".scalars", "StrictFloat": ".scalars"},
+        import_overrides=dict.fromkeys(("BaseModel", "RootModel", "StrictFloat", "StrictInt"), ".base"),
         # What the schema says, not an approximation of it.
         use_single_value_enum_as_const=True,
         read_const_beside_enum=True,
@@ -99,8 +109,6 @@ def models(schema: dict[str, Any], header: list[str]) -> str:
         use_tuple_for_closed_arrays=True,
         use_site_models_for_constrained_refs=True,
         keep_enum_member_values=True,
-        generate_schema_validators=True,
-        check_pattern_maps_strictly=True,
         field_constraints=True,
         use_annotated=True,
         use_standard_collections=True,
@@ -108,6 +116,7 @@ def models(schema: dict[str, Any], header: list[str]) -> str:
         use_schema_description=True,
         use_exact_imports=True,
         naming_strategy=generator.NamingStrategy.PrimaryFirst,
+        custom_class_name_generator=lambda name: name,
     )
     if not isinstance(text, str):
         raise TypeError(f"expected one module of models, got {type(text).__name__}")
