@@ -14,7 +14,7 @@ import msgspec
 
 from protogen import keywords
 from protogen.keywords import Shape
-from protogen.load import Document, load
+from protogen.load import Document, load, stem
 from protogen.naming import pascal
 from protogen.positions import escape, unescape
 from protogen.problems import Place, Problem, closest, error, warning
@@ -81,7 +81,9 @@ def subschemas(schema: Any, pointer: str) -> Iterator[tuple[Any, str]]:
 
 def annotated_schemas(tree: Any) -> Iterator[tuple[Any, str, str]]:
     """Schemas that stand in the annotations of a protocol document: schema, pointer and a name for an inline one."""
-    methods = tree.get("x-methods") if isinstance(tree, dict) else None
+    if not is_protocol(tree):
+        return
+    methods = tree.get("x-methods")
     if isinstance(methods, dict):
         for method, entry in methods.items():
             if isinstance(entry, dict):
@@ -89,11 +91,16 @@ def annotated_schemas(tree: Any) -> Iterator[tuple[Any, str, str]]:
                     if member in entry and entry[member] is not None:
                         pointer = f"/x-methods/{escape(method)}/{member}"
                         yield _as_schema(entry[member]), pointer, pascal(method) + pascal(member)
-    errors = tree.get("x-errors") if isinstance(tree, dict) else None
+    errors = tree.get("x-errors")
     if isinstance(errors, dict):
         for name, entry in errors.items():
             if isinstance(entry, dict) and entry.get("data") is not None:
                 yield _as_schema(entry["data"]), f"/x-errors/{escape(name)}/data", f"{pascal(name)}Data"
+
+
+def is_protocol(tree: Any) -> bool:
+    """Whether a document says that it describes a protocol; any other is read for its types alone."""
+    return isinstance(tree, dict) and "x-protocol" in tree
 
 
 def _as_schema(value: Any) -> Any:
@@ -240,8 +247,7 @@ class _Bundler:
     def _name_root(self, site: Site) -> None:
         tree = site.document.tree
         title = tree.get("title") if isinstance(tree, dict) else None
-        stem = Path(site.document.path).name.split(".")[0]
-        name = title if isinstance(title, str) and title.strip() else stem
+        name = title if isinstance(title, str) and title.strip() else stem(site.document.path)
         if name in self._names:
             same = next(entry for entry in self._named.values() if entry.name == name)
             if isinstance(tree, dict) and same.schema == _constraints_and_notes(tree, same.schema):
@@ -267,7 +273,7 @@ class _Bundler:
             schema = True
         unique = name
         if unique in self._names:
-            unique = pascal(Path(site.document.path).name.split(".")[0]) + name
+            unique = pascal(stem(site.document.path)) + name
         number = 2
         while unique in self._names:
             unique, number = f"{name}{number}", number + 1
@@ -388,7 +394,7 @@ def _name_for(site: Site) -> str:
     parts = [unescape(part) for part in site.pointer.split("/")[1:]]
     if not parts:
         title = site.document.tree.get("title") if isinstance(site.document.tree, dict) else None
-        return title if isinstance(title, str) and title.strip() else Path(site.document.path).name.split(".")[0]
+        return title if isinstance(title, str) and title.strip() else stem(site.document.path)
     if len(parts) >= 2 and parts[-2] in ("$defs", "definitions", "schemas"):
         return parts[-1]
     meaning = [part for part in parts if part not in ("$defs", "definitions", "properties", "schema")]

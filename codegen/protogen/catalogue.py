@@ -42,7 +42,7 @@ A document nested deeper than 200 levels is refused. Move inner schemas into def
     "PG101": Entry(
         "not a protocol document",
         """\
-The document declares x-protocol or x-methods and breaks schemas/protogen.schema.json, the meta-schema of
+The document declares x-protocol and breaks schemas/protogen.schema.json, the meta-schema of
 protocol documents. The message names the member. Editors complete from the meta-schema: docs/how-to/editors.md.""",
     ),
     "PG102": Entry(
@@ -123,6 +123,12 @@ that raise them are different ones.""",
         "object keywords without a type",
         """\
 "properties" says nothing about strings, numbers and arrays, so that all of them are valid. Add "type": "object".""",
+    ),
+    "PG116": Entry(
+        "methods without a protocol",
+        """\
+A document describes a protocol when it has "x-protocol" with a name and a version. Without it only the types are
+read, and "x-methods", "x-errors" and "x-roles" have no effect.""",
     ),
     "PG201": Entry(
         "configuration cannot be used",

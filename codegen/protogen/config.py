@@ -89,7 +89,7 @@ def read(file: Path) -> Config:
 
 def for_schema(file: Path, *, root: Path) -> Config:
     """A project of one schema file, with names made from the file's."""
-    stem = file.name.split(".")[0]
+    stem = file.name.removesuffix(".json").removesuffix(".schema")
     if stem in ("protocol", "schema") and file.parent.name:
         stem = re.sub(r"[^0-9A-Za-z]+", "-", file.resolve().parent.name).strip("-") or stem
     stem = re.sub(r"[^0-9A-Za-z]+", "-", stem).strip("-").lower() or "protocol"

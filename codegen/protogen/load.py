@@ -40,6 +40,11 @@ def shown(path: Path, *, root: Path) -> str:
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else path.as_posix()
 
 
+def stem(path: str) -> str:
+    """The name a file gives to what has none: `order` for `schemas/order.schema.json`."""
+    return path.rsplit("/", 1)[-1].removesuffix(".json").removesuffix(".schema")
+
+
 def load(path: Path, *, root: Path) -> tuple[Document | None, list[Problem]]:
     """Reads one JSON file; None and the reason where that cannot be done.
 

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from protogen import ir
-from protogen.bundle import Bundle, annotated_schemas
+from protogen.bundle import Bundle, annotated_schemas, is_protocol
+from protogen.load import stem
 from protogen.normalise import NormalSchema, Schema, constraints, is_null, referred, strip
 from protogen.positions import escape
 from protogen.problems import Place, Problem, closest, error, warning
@@ -54,9 +55,10 @@ class _Lowerer:
         definitions = _exactness([self._definition(entry) for entry in self._normal])
         main = self._bundle.main
         tree = main.tree if isinstance(main.tree, dict) else {}
+        if not is_protocol(tree):
+            tree = {key: value for key, value in tree.items() if not key.startswith("x-")}
         about = _object(tree.get("x-protocol"))
-        stem = main.path.rsplit("/", 1)[-1].split(".")[0]
-        name = str(about.get("name", stem))
+        name = str(about.get("name", stem(main.path)))
         errors = self._errors(_object(tree.get("x-errors")))
         roles = self._roles(_object(tree.get("x-roles")), _object(tree.get("x-methods")))
         return ir.Protocol(

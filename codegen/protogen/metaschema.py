@@ -1,25 +1,28 @@
 """Protocol documents against their meta-schema, `schemas/protogen.schema.json`.
 
-Only documents that declare `x-protocol` or `x-methods` are protocol documents; a bare schema passes untouched.
+Only documents that declare `x-protocol` are protocol documents; a bare schema passes untouched.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import Any
 
 from protogen.load import Document
 from protogen.positions import escape
-from protogen.problems import Problem, closest, error
+from protogen.problems import Problem, closest, error, warning
 from protogen.resources import data_root
 
 
 def check(document: Document) -> list[Problem]:
     """Every place where a protocol document breaks its meta-schema, in document order."""
     tree = document.tree
-    if not isinstance(tree, dict) or not ({"x-protocol", "x-methods"} & set(tree)):
+    if not isinstance(tree, dict):
         return []
+    if "x-protocol" not in tree:
+        return _unclaimed(document)
     if _accepts(tree):
         return []
     return _explain(document) or [
@@ -30,6 +33,20 @@ def check(document: Document) -> list[Problem]:
             place=document.place(),
         )
     ]
+
+
+def _unclaimed(document: Document) -> list[Problem]:
+    """Methods in a document that does not say it is a protocol: read for its types, with a warning."""
+    return [
+        warning(
+            "PG116",
+            f'"{member}" is not read in a document without "x-protocol"',
+            fix='add "x-protocol": {"name": ..., "version": ...} to describe a protocol',
+            place=document.place(f"/{member}"),
+        )
+        for member in ("x-methods", "x-errors", "x-roles")
+        if member in document.tree
+    ][:1]
 
 
 @cache
@@ -79,7 +96,11 @@ def _say(cause: Any) -> tuple[str, str, str]:
     match cause.validator:
         case "additionalProperties" | "unevaluatedProperties" | "propertyNames":
             known = list(cause.schema.get("properties", {}))
-            extra = [name for name in cause.instance if name not in known] if isinstance(cause.instance, dict) else []
+            allowed = [re.compile(pattern) for pattern in cause.schema.get("patternProperties", {})]
+            members = cause.instance if isinstance(cause.instance, dict) else {}
+            extra = [
+                name for name in members if name not in known and not any(pattern.search(name) for pattern in allowed)
+            ]
             name = str(extra[0]) if extra else ""
             hint = closest(name, known).removeprefix("; ") or f"use one of {', '.join(known)}"
             return f'{where}: "{name}" is no member here', hint, name
