@@ -48,14 +48,14 @@ class Arm(Struct, frozen=True, kw_only=True):
     """One alternative of a boxed union and what tells it from the others.
 
     `kinds` are the JSON kinds it can have (empty: any), `required` the keys that an object of it must have,
-    `tags` the values of the union's tag property, `schema` the name of the definition that decides.
+    `tags` the values of the union's tag property, `schema` the name of what decides, empty where there is one arm.
     """
 
     type: Any
     kinds: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    schema: str | None = None
+    schema: str = ""
 
 
 class Boxed:
@@ -219,7 +219,7 @@ class Codec:
         raise ValidationError(name, found or [Issue("$", "breaks its schema")])
 
     def _admits(self, arm: Arm, value: Json) -> bool:
-        return arm.schema is None or self._load().checks[arm.schema](value)
+        return not arm.schema or self._load().checks[arm.schema](value)
 
 
 def _has_mark(data: bytes | Raw) -> bool:

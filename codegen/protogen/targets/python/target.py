@@ -42,9 +42,9 @@ class PythonTarget:
             names = settle_names(protocol)
         except Collision as collision:
             return [], [_collision(collision)]
-        inline = view.inline_types(protocol)
-        schema = view.full_schema(protocol, inline)
         typing = Typing(protocol, names)
+        inline = view.inline_types(protocol, typing)
+        schema = view.full_schema(protocol, inline)
         validators = generate(schema, list(schema["definitions"]))
         views: dict[str, object] = {
             "types.py": view.types_view(protocol, typing, inline),

@@ -90,6 +90,74 @@ def generate(schema: Schema, names: list[str]) -> Validators:
     return generator.validators()
 
 
+def branching(definitions: Schema) -> set[str]:
+    """Definitions with two alternatives that both lead back to them: twice the work at each level of a value."""
+    refs = {name: _references(schema) for name, schema in definitions.items()}
+    combined = {name for name, schema in definitions.items() if any(_combinations(schema))}
+    reach: dict[str, set[str]] = {}
+    for name in combined:
+        seen: set[str] = set()
+        waiting = list(refs[name])
+        while waiting:
+            other = waiting.pop()
+            if other not in seen and other in refs:
+                seen.add(other)
+                waiting.extend(refs[other])
+        reach[name] = seen
+    recursive = {name for name in combined if name in reach[name]}
+    found: set[str] = set()
+    for name in recursive:
+        circle = {other for other in reach[name] if name in _reached(other, refs)}
+        for parts in _combinations(definitions[name]):
+            if sum(1 for part in parts if _references(part) & circle) > 1:
+                found.add(name)
+    return found
+
+
+def _reached(start: str, refs: dict[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        for other in refs.get(name, ()):
+            if other not in seen:
+                seen.add(other)
+                waiting.append(other)
+    return seen
+
+
+def _references(schema: Any) -> set[str]:
+    found: set[str] = set()
+    waiting = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            target = node.get("$ref")
+            if isinstance(target, str):
+                found.add(_Definitions.name(target))
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+    return found
+
+
+def _combinations(schema: Any) -> Iterator[list[Any]]:
+    """The alternatives of every combination below a schema that has more than one."""
+    waiting = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            for keyword in ("anyOf", "oneOf", "allOf"):
+                parts = node.get(keyword)
+                if isinstance(parts, list) and len(parts) > 1:
+                    yield parts
+            if "if" in node:
+                yield [node[keyword] for keyword in ("if", "then", "else") if keyword in node]
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+
+
 class _Definitions:
     """The part of fastjsonschema's resolver that a lowered document needs: every reference names a definition."""
 
@@ -153,6 +221,9 @@ class BooleanGenerator(CodeGeneratorDraft07):
         self._known_kind: str | None = None
         self._helpers: dict[str, int] = {}
         self._last_check: _Check | None = None
+        self._branching = {functions[name] for name in branching(resolver.definitions)}
+        if self._branching:
+            self._out.imports.add("memoized")
         table = self._json_keywords_to_function
         table.clear()
         table.update(self._keywords())
@@ -213,7 +284,8 @@ class BooleanGenerator(CodeGeneratorDraft07):
                 self._emit_function(*self._pending.pop(0))
 
     def _emit_function(self, name: str, definition: Any) -> None:
-        self._code = [f"def {name}({'_value' if definition in (True, False, {}) else 'value'}: Json) -> bool:"]
+        self._code = ["@memoized"] if name in self._branching else []
+        self._code.append(f"def {name}({'_value' if definition in (True, False, {}) else 'value'}: Json) -> bool:")
         self._indent = 1
         self._function = name
         self._serial = 0
@@ -827,9 +899,10 @@ class BooleanGenerator(CodeGeneratorDraft07):
 
 def _not(call: str) -> str:
     """The opposite of a call, or of a comparison by identity."""
-    return call.replace(" is ", " is not ") if " is " in call else f"not {call}"
+    return call.replace(" is ", " is not ") if _IDENTITY.fullmatch(call) else f"not {call}"
 
 
+_IDENTITY: Final = re.compile(r"(type\(.+\)|[^()]+) is \w+")
 _COMPARES: Final = re.compile(r"[=<>]|is_integer")
 
 

@@ -310,8 +310,7 @@ class _TypesView:
             if values:
                 shown = tuple([f"{text_literal(values[0])},"] if len(values) == 1 else map(text_literal, values))
                 parts.append(Call(f"{key}=", shown))
-        if isinstance(arm.type, ir.NamedType):
-            parts.append(f"schema={text_literal(arm.type.name)}")
+        parts.append(f"schema={text_literal(type_key(arm.type))}")
         return Call("Arm", tuple(parts))
 
 
@@ -414,12 +413,18 @@ def edge_types(protocol: ir.Protocol) -> list[ir.Type]:
     return [edge for edge in edges if edge is not None]
 
 
-def inline_types(protocol: ir.Protocol) -> dict[str, ir.Type]:
-    """Types that edges use without naming them, under keys that no definition has."""
+def inline_types(protocol: ir.Protocol, typing: Typing) -> dict[str, ir.Type]:
+    """Types that edges and alternatives use without naming them, under keys that no definition has."""
     table: dict[str, ir.Type] = {}
-    for edge in edge_types(protocol):
-        if not isinstance(edge, ir.NamedType):
-            table.setdefault(type_key(edge), edge)
+    arms = [
+        arm.type
+        for definition in protocol.definitions
+        if isinstance(definition, ir.Union) and definition.name in typing.boxed
+        for arm in definition.arms
+    ]
+    for type_ in [*edge_types(protocol), *arms]:
+        if not isinstance(type_, ir.NamedType):
+            table.setdefault(type_key(type_), type_)
     return table
 
 
@@ -502,7 +507,7 @@ def validators_view(protocol: ir.Protocol, validators: Validators) -> Validators
     if "NoneType" in used:
         imports.append("from types import NoneType")
     imports += ["from typing import Final", ""]
-    helpers = used & {"MISSING", "is_multiple", "one_of", "unique"}
+    helpers = used & {"MISSING", "is_multiple", "memoized", "one_of", "unique"}
     if "reader" in used:
         imports.append("from ._schema import load_schema")
     imports.append("from .rpc.boundary import Check")
