@@ -152,18 +152,22 @@ def _replace_all(out: Path, texts: dict[str, str], gone: list[str]) -> None:
     try:
         if stage.exists():
             shutil.rmtree(stage)
+        # Each folder once: once for each file was most of what writing cost.
+        folders = list(dict.fromkeys(path.rpartition("/")[0] for path in texts))
+        for folder in folders:
+            at = stage / "new" / folder
+            at.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
             at = stage / "new" / path
-            at.parent.mkdir(parents=True, exist_ok=True)
             at.write_bytes(text.encode())
-        for path in texts:
-            at = out / path
-            at.parent.mkdir(parents=True, exist_ok=True)
+        for folder in folders:
+            at = out / folder
+            at.mkdir(parents=True, exist_ok=True)
         for path in [*texts, *gone]:
             at = out / path
             backup = stage / "old" / path
-            backup.parent.mkdir(parents=True, exist_ok=True)
             if at.is_file():
+                backup.parent.mkdir(parents=True, exist_ok=True)
                 at.replace(backup)
                 done.append((at, backup))
             else:
