@@ -11,7 +11,7 @@ import { HttpConnection, type HttpConnectionOptions } from "./http_client.js";
 import type { ErrorObject } from "./messages.js";
 import type { CallScope, Connection, Headers, HttpBinding, MethodSpec } from "./methods.js";
 import { EventQueue } from "./queue.js";
-import { linkSignals } from "./signals.js";
+import { linkSignals, unlessAborted } from "./signals.js";
 
 /** Settings of one call; what is absent is taken from the client's. */
 export interface CallOptions {
@@ -209,18 +209,13 @@ function genericError(error: ErrorObject): RpcError {
 }
 
 async function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted();
-  await new Promise<void>((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(signal?.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const pause = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  try {
+    await (signal === undefined ? pause : unlessAborted(signal, pause));
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**

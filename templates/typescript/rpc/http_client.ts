@@ -9,7 +9,7 @@ import { JsonError, TransportError } from "./errors.js";
 import { joinBytes, parseJson, writeJson } from "./json.js";
 import { classify, respond, type Id, type Outcome, type RequestMessage, type ResponseMessage } from "./messages.js";
 import type { Caller, CallScope, Connection, Headers, Service } from "./methods.js";
-import { linkSignals } from "./signals.js";
+import { linkSignals, onAbort, unlessAborted } from "./signals.js";
 import { carried, readEvents, type ServerSentEvent } from "./sse.js";
 
 /** Settings of an HTTP connection. */
@@ -65,11 +65,13 @@ export class HttpConnection implements Connection {
     try {
       controller.signal.throwIfAborted();
       // Not every `fetch` that is handed in heeds its signal.
-      return await Promise.race([aborted(controller.signal), run({ ...scope, signal: controller.signal })]);
+      return await unlessAborted(controller.signal, run({ ...scope, signal: controller.signal }));
+    } catch (error) {
+      // Closes the connection where the answer was not read to its end, and so tells the server.
+      controller.abort(error);
+      throw error;
     } finally {
       release();
-      // Closes the connection where the answer was not read to its end, and so tells the server.
-      controller.abort(new TransportError("the call is over"));
     }
   }
 
@@ -190,23 +192,19 @@ class StreamedCall {
 
   /** Reads until the stream closes, for events may follow the response; serves callbacks meanwhile. */
   async run(events: AsyncGenerator<ServerSentEvent, void, undefined>): Promise<Outcome> {
-    const failed = new Promise<never>((_, reject) => {
-      this.#abort.signal.addEventListener("abort", () => reject(this.#abort.signal.reason as Error));
-    });
-    failed.catch(() => undefined);
-    const giveUp = (): void => this.#abort.abort(this.#scope.signal.reason);
-    this.#scope.signal.addEventListener("abort", giveUp);
+    const { signal } = this.#abort;
+    const release = onAbort(this.#scope.signal, () => this.#abort.abort(this.#scope.signal.reason));
     try {
       for (;;) {
-        const next = await Promise.race([events.next(), failed]);
+        const next = await unlessAborted(signal, events.next());
         if (next.done === true) break;
         // A slow reader of events must not keep an abandoned call waiting.
-        await Promise.race([this.#take(next.value), failed]);
+        await unlessAborted(signal, this.#take(next.value));
       }
       if (this.#outcome !== null) return this.#outcome;
       throw new TransportError("the event stream ended without a response", { retryable: true });
     } finally {
-      this.#scope.signal.removeEventListener("abort", giveUp);
+      release();
       // Callbacks still running belong to a call that is over.
       this.#abort.abort(new TransportError("the call is over"));
       events.return().catch(() => undefined);
@@ -250,13 +248,6 @@ class StreamedCall {
 /** Who calls back takes no events: there is no stream in that direction. */
 async function ignoreEvent(): Promise<void> {
   return Promise.resolve();
-}
-
-/** Rejects when the signal aborts. */
-async function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-  });
 }
 
 function outcomeFor(id: Id, bytes: Uint8Array): Outcome | null {

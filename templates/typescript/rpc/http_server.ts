@@ -20,6 +20,7 @@ import {
 } from "./messages.js";
 import type { Caller, CallScope, Connection, Headers, HttpBinding, Service } from "./methods.js";
 import { EventQueue } from "./queue.js";
+import { onAbort, unlessAborted } from "./signals.js";
 import { eventText, messageText } from "./sse.js";
 
 /** Settings of an HTTP server adapter. */
@@ -183,15 +184,14 @@ class AnswerStream implements Connection, StreamBody {
   readonly #own = new Set<string>();
   readonly #acceptsEvents: boolean;
   #open: () => void = () => undefined;
-  #over: Error | null = null;
+  #over: (() => Error) | null = null;
 
   constructor(head: RequestHead, callbacks: Map<string, PendingCallback>) {
     this.#callbacks = callbacks;
     this.#acceptsEvents = acceptsEventStream(head.headers["accept"]);
     this.opened = new Promise((resolve) => (this.#open = resolve));
     const { headers, signal } = head;
-    if (signal.aborted) this.#leave();
-    else signal.addEventListener("abort", () => this.#leave(), { once: true });
+    onAbort(signal, () => this.#leave());
     this.caller = { connection: this, signal: this.#abort.signal, headers, emit: (event) => this.#emit(event) };
   }
 
@@ -199,18 +199,12 @@ class AnswerStream implements Connection, StreamBody {
     this.#requireWay();
     const id = randomId();
     this.#own.add(id);
-    let giveUp = (): void => undefined;
-    const outcome = new Promise<Outcome>((resolve, reject) => {
-      this.#callbacks.set(id, { settle: resolve, fail: reject });
-      giveUp = () => reject(scope.signal.reason as Error);
-    });
-    scope.signal.addEventListener("abort", giveUp, { once: true });
+    const outcome = new Promise<Outcome>((settle, fail) => this.#callbacks.set(id, { settle, fail }));
     try {
       const sent = this.#send(messageText(writeJson({ jsonrpc: "2.0", id, method, params })));
-      await Promise.race([sent, outcome]);
-      return await outcome;
+      // A caller that reads slowly must not keep an abandoned callback waiting.
+      return await unlessAborted(scope.signal, Promise.race([outcome, sent.then(() => outcome)]));
     } finally {
-      scope.signal.removeEventListener("abort", giveUp);
       this.#callbacks.delete(id);
       this.#own.delete(id);
     }
@@ -232,7 +226,7 @@ class AnswerStream implements Connection, StreamBody {
   /** Sends the response, if there is a stream to send it on, and ends what hangs on the call. */
   finish(response: string): void {
     void this.#queue.push(response);
-    this.#end(new CallbackUnavailableError("the call that could be answered with callbacks is over"));
+    this.#end(() => new CallbackUnavailableError("the call that could be answered with callbacks is over"));
   }
 
   [Symbol.asyncIterator](): AsyncIterator<string, void, undefined> {
@@ -254,7 +248,7 @@ class AnswerStream implements Connection, StreamBody {
   }
 
   #requireWay(): void {
-    if (this.#over !== null) throw this.#over;
+    if (this.#over !== null) throw this.#over();
     if (!this.#acceptsEvents) throw new CallbackUnavailableError("the caller does not accept text/event-stream");
   }
 
@@ -262,12 +256,13 @@ class AnswerStream implements Connection, StreamBody {
     const reason = new TransportError("the caller has closed the connection");
     this.#abort.abort(reason);
     this.#queue.discard();
-    this.#end(reason);
+    this.#end(() => reason);
   }
 
-  #end(reason: Error): void {
+  /** `reason` makes the error for calls that can no longer be answered; most exchanges end without one. */
+  #end(reason: () => Error): void {
     this.#over ??= reason;
-    for (const id of this.#own) this.#callbacks.get(id)?.fail(reason);
+    for (const id of this.#own) this.#callbacks.get(id)?.fail(reason());
     this.#queue.end();
   }
 }
