@@ -47,13 +47,14 @@ func (t *Type) Validate(v *Value) []Violation {
 
 // Valid reports whether the value fits the type, and stops at the first place where it does not.
 func (t *Type) Valid(v *Value) bool {
-	return t.node.check(v, &validation{silent: true}, nil, nil)
+	return t.node.verdict(v, new(validation), nil)
 }
 
 // validation is one run; silent ones only want the verdict.
 type validation struct {
 	violations []Violation
 	silent     bool
+	cut        bool        // a reference came back to itself: the verdict holds only here
 	refs       []reference // that are being followed, the last one innermost
 }
 
@@ -72,9 +73,44 @@ func (run *validation) follows(n *node, v *Value) bool {
 	return false
 }
 
-// quiet is a run for the verdict alone, in the middle of this one.
-func (run *validation) quiet() *validation {
-	return &validation{silent: true, refs: slices.Clip(run.refs)}
+// quiet is a run for the verdict on v alone, in the middle of this one.
+func (run *validation) quiet(v *Value) *validation {
+	first := len(run.refs)
+	for first > 0 && run.refs[first-1].value == v {
+		first--
+	}
+	return &validation{silent: true, refs: slices.Clone(run.refs[first:])}
+}
+
+// worthKeeping is the size of a value's text from which looking a verdict up beats finding it again.
+const worthKeeping = 256
+
+// verdict reports whether v fits, in silence and from memory where that helps.
+func (n *node) verdict(v *Value, run *validation, track *seen) bool {
+	quiet := run.quiet(v)
+	if track != nil || len(v.raw) < worthKeeping || v.memo == nil {
+		return n.check(v, quiet, nil, track)
+	}
+	key := reference{n, v}
+	if n.ref != nil {
+		key.node = n.ref
+	}
+	v.memo.Lock()
+	known, ok := v.memo.verdicts[key]
+	v.memo.Unlock()
+	if ok {
+		return known
+	}
+	known = n.check(v, quiet, nil, nil)
+	if !quiet.cut {
+		v.memo.Lock()
+		if v.memo.verdicts == nil {
+			v.memo.verdicts = make(map[reference]bool)
+		}
+		v.memo.verdicts[key] = known
+		v.memo.Unlock()
+	}
+	return known
 }
 
 // place is a path as a list from the leaf to the root.
@@ -205,6 +241,7 @@ func (n *node) check(v *Value, run *validation, at *place, outer *seen) bool {
 func (n *node) checkRef(v *Value, run *validation, at *place, outer *seen) bool {
 	if run.follows(n, v) {
 		// A schema that comes back to itself without looking deeper into the value asks nothing more.
+		run.cut = true
 		return true
 	}
 	run.refs = append(run.refs, reference{n, v})
@@ -317,7 +354,7 @@ func checkUnique(v *Value, run *validation, at *place) bool {
 }
 
 func (n *node) checkContains(v *Value, run *validation, at *place, track *seen) bool {
-	quiet := run.quiet()
+	quiet := &validation{silent: true}
 	found := 0
 	for i := range v.items {
 		if n.contains.check(&v.items[i], quiet, nil, nil) {
@@ -427,12 +464,12 @@ func (n *node) checkCombined(v *Value, run *validation, at *place, track *seen) 
 	if n.oneOf != nil {
 		ok = n.checkOne(v, run, at, track) && ok
 	}
-	if n.not != nil && n.not.check(v, run.quiet(), nil, nil) {
+	if n.not != nil && n.not.check(v, run.quiet(v), nil, nil) {
 		ok = run.fail(at, "the value matches what the schema excludes")
 	}
 	if n.when != nil {
 		looked := track.fresh()
-		if n.when.check(v, run.quiet(), nil, looked) {
+		if n.when.check(v, run.quiet(v), nil, looked) {
 			track.add(looked)
 			if n.then != nil {
 				ok = n.then.check(v, run, at, track) && ok
@@ -447,8 +484,7 @@ func (n *node) checkCombined(v *Value, run *validation, at *place, track *seen) 
 func (n *node) checkAny(v *Value, run *validation, at *place, track *seen) bool {
 	matched := false
 	for _, rule := range n.anyOf {
-		quiet := run.quiet()
-		if rule.check(v, quiet, nil, track) {
+		if rule.verdict(v, run, track) {
 			matched = true
 			if track == nil {
 				break
@@ -465,9 +501,8 @@ func (n *node) checkOne(v *Value, run *validation, at *place, track *seen) bool 
 	matched, first := 0, 0
 	looked := track.fresh()
 	for i, rule := range n.oneOf {
-		quiet := run.quiet()
 		branch := track.fresh()
-		if rule.check(v, quiet, nil, branch) {
+		if rule.verdict(v, run, branch) {
 			matched++
 			if matched == 2 {
 				return run.fail(at, "the value matches the alternatives %d and %d of which it may match only one", first, i)
