@@ -366,7 +366,7 @@ def _findings(protocol: str, tally: Tally) -> Iterator[str]:
         yield f"\n{protocol}, {tally.target}: {tally.failure}"
     if tally.findings:
         yield f"\n{protocol}, {tally.target}:"
-    for finding in tally.findings[:_SHOWN]:
+    for finding in _telling(tally.findings):
         where = f" line {finding.line}" if finding.line else ""
         note = f" ({finding.note})" if finding.note else ""
         yield f"  {finding.kind}: {finding.type}{where}{note}"
@@ -374,6 +374,16 @@ def _findings(protocol: str, tally: Tally) -> Iterator[str]:
         yield f"    result {_cut(finding.detail)}"
     if len(tally.findings) > _SHOWN:
         yield f"  and {len(tally.findings) - _SHOWN} more; --format json lists all"
+
+
+def _telling(findings: Sequence[Finding]) -> list[Finding]:
+    """As many findings as are shown, in their order: every kind in every type before any of them again."""
+    seen: dict[tuple[str, str], int] = {}
+    ranked: list[tuple[int, int]] = []
+    for at, finding in enumerate(findings):
+        rank = seen[finding.kind, finding.type] = seen.get((finding.kind, finding.type), 0) + 1
+        ranked.append((rank, at))
+    return [findings[at] for at in sorted(at for _, at in sorted(ranked)[:_SHOWN])]
 
 
 def _cut(text: str) -> str:

@@ -71,7 +71,7 @@ KEYWORDS: dict[str, Any] = {
         },
         "required": ["value"],
     },
-    "a/b~c d": {"type": "object", "properties": {"again": {"$ref": "#/definitions/a~1b~0c%20d"}}},
+    "a/b~c d": {"type": "object", "properties": {"again": {"$ref": "#/definitions/a~1b~0c d"}}},
 }
 
 

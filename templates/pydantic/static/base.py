@@ -6,7 +6,7 @@ Knows nothing of the protocol; `rules` has the definitions that decide and the c
 from __future__ import annotations
 
 import functools
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import pydantic
@@ -67,10 +67,16 @@ def _validator(name: str) -> Any:
     return jsonschema_rs.Draft7Validator(schema, validate_formats=False, offline=True)
 
 
-def _plain(value: Any) -> Any:
+Plain: TypeAlias = dict[str, "Plain"] | list["Plain"] | pydantic.BaseModel | str | int | float | None
+"""A JSON value that may have models in it."""
+
+
+def _plain(value: Plain) -> Any:
     """The value as JSON has it, models in it written out."""
     if isinstance(value, pydantic.BaseModel):
         return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if isinstance(value, dict):
         return {key: _plain(member) for key, member in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

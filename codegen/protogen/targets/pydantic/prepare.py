@@ -184,6 +184,8 @@ def _prepared(schema: Json, names: dict[str, str]) -> Json:
                     out[word] = value
             case "type":
                 out[word] = _type(value, schema)
+            case "enum" if _confused(value):
+                pass
             case _ if word not in _DROPPED:
                 out[word] = value
     if "properties" in out:
@@ -191,6 +193,13 @@ def _prepared(schema: Json, names: dict[str, str]) -> Json:
     if out.get("type") == "object":
         out.setdefault("additionalProperties", True)
     return out
+
+
+def _confused(values: list[Json]) -> bool:
+    """Whether Python takes two of the values for one: `True` equals 1 there, and not in JSON."""
+    booleans = [value for value in values if isinstance(value, bool)]
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    return any(boolean == number for boolean in booleans for number in numbers)
 
 
 def _type(value: Json, schema: dict[str, Json]) -> Json:

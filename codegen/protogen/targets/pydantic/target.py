@@ -17,6 +17,10 @@ _NOT_LINTED = ("ruff: noqa", "fmt: off")
 """The text is another generator's: its style is not ours to repair. Type checkers do read it."""
 
 
+_OURS = ("BaseModel", "RootModel", "StrictFloat", "StrictInt")
+"""Names that the models take from `base.py` instead of pydantic."""
+
+
 class PydanticTarget:
     """The Target that writes a package of pydantic models."""
 
@@ -81,7 +85,7 @@ def models(schema: dict[str, Any], header: list[str]) -> str:
         input_file_type=generator.InputFileType.JsonSchema,
         output_model_type=DataModelType.PydanticV2BaseModel,
         target_python_version=PythonVersion.PY_311,
-        target_pydantic_version=TargetPydanticVersion.V2_12,
+        target_pydantic_version=TargetPydanticVersion.V2_14,
         custom_file_header="".join(f"# {line}\n" for line in (*header, *_NOT_LINTED)),
         disable_timestamp=True,
         formatters=[Formatter.BUILTIN],
