@@ -25,7 +25,7 @@ API = frozenset({"Decode", "Encode", "ErrorFor", "Methods", "ProtocolName", "Pro
 MEMBERS = frozenset({"Extra", "MarshalJSON", "UnmarshalJSON"})
 """What every generated struct declares beside the fields of its record."""
 
-CLIENT_MEMBERS = frozenset({"CallRaw", "Close", "NotifyRaw"})
+CLIENT_MEMBERS = frozenset({"Call", "Close", "Send"})
 
 KEYWORDS = frozenset(
     "break case chan const continue default defer else fallthrough for func go goto if import interface map package"

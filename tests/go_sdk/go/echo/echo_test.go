@@ -88,7 +88,7 @@ func (s *server) Count(_ context.Context, params echo.CountParams, events *rpc.E
 func (s *server) Callback(ctx context.Context, params echo.CallbackParams) (echo.CallbackResult, error) {
 	client := echo.ClientFrom(ctx, rpc.WithTimeout(soon))
 	if params.Method != "client/echo" {
-		_, err := client.CallRaw(ctx, params.Method, params.Params)
+		_, err := client.Call(ctx, params.Method, params.Params)
 		var failed *rpc.Error
 		if errors.As(err, &failed) {
 			return echo.CallbackResult{}, &echo.CallbackFailedError{Data: &echo.CallbackFailedData{Code: failed.Code, Message: failed.Message}}
@@ -216,13 +216,13 @@ func TestSecretsStayOnTheServer(t *testing.T) {
 
 func TestInvalidParamsAreListed(t *testing.T) {
 	everywhere(t, func(t *testing.T, c *echo.ServerClient, _ *server) {
-		_, err := c.CallRaw(t.Context(), echo.FailMethod, map[string]any{"code": "x"})
+		_, err := c.Call(t.Context(), echo.FailMethod, map[string]any{"code": "x"})
 		want := &rpc.Error{Code: rpc.CodeInvalidParams, Message: "Invalid params", Data: json.RawMessage(
 			`{"errors":[{"path":"$","message":"the required member \"message\" is missing"},{"path":"$.code","message":"expected integer, got string"}]}`)}
 		if !reflect.DeepEqual(err, error(want)) {
 			t.Errorf("got %#v", err)
 		}
-		_, err = c.CallRaw(t.Context(), "no/such", nil)
+		_, err = c.Call(t.Context(), "no/such", nil)
 		if want := (&rpc.Error{Code: rpc.CodeMethodNotFound, Message: "Method not found"}); !reflect.DeepEqual(err, error(want)) {
 			t.Errorf("got %#v", err)
 		}
@@ -240,12 +240,12 @@ func TestResultsThatBreakTheirSchemaStayInside(t *testing.T) {
 
 func TestParamsByPosition(t *testing.T) {
 	everywhere(t, func(t *testing.T, c *echo.ServerClient, _ *server) {
-		result, err := c.CallRaw(t.Context(), echo.AddMethod, []int{1, 2})
+		result, err := c.Call(t.Context(), echo.AddMethod, []int{1, 2})
 		if err != nil || string(result) != `{"sum":102}` {
 			t.Errorf("got %s, %v", result, err)
 		}
 		for _, params := range [][]int{{1}, {1, 2, 3}} {
-			_, err := c.CallRaw(t.Context(), echo.AddMethod, params)
+			_, err := c.Call(t.Context(), echo.AddMethod, params)
 			var refused *rpc.Error
 			if !errors.As(err, &refused) || refused.Code != rpc.CodeInvalidParams {
 				t.Errorf("%v: got %v", params, err)
