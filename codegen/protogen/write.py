@@ -137,7 +137,7 @@ def manifest(out: Path) -> dict[str, str]:
 def _spare_others(out: Path, changes: list[Change], owned: dict[str, str]) -> None:
     """Refuses to replace a file that somebody else wrote."""
     for change in changes:
-        if change.kind == "changed" and change.path not in owned and owned == {}:
+        if change.kind == "changed" and change.path not in owned:
             head = (out / change.path).read_bytes()[:4000].decode("utf-8", "replace")
             if HEADER_MARK not in head:
                 what = "is there already and was not written by protogen"

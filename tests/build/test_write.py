@@ -129,6 +129,18 @@ def test_a_file_of_somebody_else_is_not_replaced(run: Run, project: Project) -> 
     assert theirs.read_text() != "precious"
 
 
+def test_a_file_of_somebody_else_is_not_replaced_beside_files_of_ours(run: Run, built: Path) -> None:
+    folder = built.parents[2]
+    theirs = built / "types" / "C.txt"
+    theirs.write_text("precious")
+    (folder / "acme.json").write_text(json.dumps({"$defs": {**TWO["$defs"], "C": {"type": "string"}}}))
+    result = run("build")
+    assert (result.code, theirs.read_text()) == (2, "precious")
+    assert "was not written by protogen" in result.err
+    assert run("build", "--force").code == 0
+    assert theirs.read_text() != "precious"
+
+
 def test_one_protocol_leaves_the_others_alone(run: Run, project: Project) -> None:
     folder = project(TWO)
     (folder / "other.json").write_text(json.dumps({"$defs": {"X": {"type": "string"}}}))
