@@ -187,4 +187,17 @@ constraint so that nobody can read it differently: people's validators will diff
 The pydantic target must give every definition a class of its name, and did not for this one. Say it with fewer
 combinators, or leave the protocol out of that target.""",
     ),
+    "PG601": Entry(
+        "pattern is not checked in a language",
+        """\
+The regular expression uses something that the language's own expressions cannot say, such as a look-behind in Go or
+a property escape in Python. The SDK of that language accepts every string there; the others check it. Write the
+pattern without that construct, or check the value in your own code.""",
+    ),
+    "PG602": Entry(
+        "default is no value of its type",
+        """\
+A "default" that the schema beside it refuses could never be a value of the member, so that the SDK offers no
+default for it. Correct the default or the schema.""",
+    ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,12 @@ def test_every_finding_has_a_heading_and_an_anchor(docs: ModuleType) -> None:
         f"### {code}: {entry.title}" for code, entry in CATALOGUE.items()
     ]
     assert all(page.count(f'<a id="{code}"></a>\n### {code}:') == 1 for code in CATALOGUE)
+
+
+def test_every_code_that_is_reported_is_explained_and_the_other_way_round(root: Path) -> None:
+    sources = [file for file in (root / "codegen").rglob("*.py") if file.name != "catalogue.py"]
+    reported = {code for file in sources for code in re.findall(r'"(PG\d{3})"', file.read_text("utf-8"))}
+    assert reported == CATALOGUE.keys()
 
 
 def test_every_command_is_in_the_reference(docs: ModuleType, root: Path) -> None:

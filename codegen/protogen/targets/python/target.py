@@ -71,7 +71,7 @@ class PythonTarget:
         files.sort(key=lambda file: file.path)
         problems = [
             warning(
-                "PG116",
+                "PG601",
                 f'"{definition}": the pattern {pattern!r} is not checked in Python: {reason}',
                 fix="write it without that construct",
             )
