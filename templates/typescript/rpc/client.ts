@@ -9,7 +9,7 @@ import { sentParams, type Dispatcher } from "./dispatch.js";
 import { InvalidResultError, RpcError, TimeoutError, TransportError } from "./errors.js";
 import { HttpConnection, type HttpConnectionOptions } from "./http_client.js";
 import type { ErrorObject } from "./messages.js";
-import type { CallScope, Connection, Headers, HttpBinding, MethodSpec } from "./methods.js";
+import type { CallScope, Connection, HeaderFields, HttpBinding, MethodSpec } from "./methods.js";
 import { EventQueue } from "./queue.js";
 import { linkSignals, unlessAborted } from "./signals.js";
 
@@ -21,8 +21,8 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** How often an idempotent method is sent again when no answer came. Default: 2. */
   readonly retries?: number;
-  /** Headers to send with the call, where the transport has headers. */
-  readonly headers?: Headers;
+  /** HeaderFields to send with the call, where the transport has headers. */
+  readonly headers?: HeaderFields;
 }
 
 /** Settings of a client. */
@@ -45,6 +45,9 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_RETRIES = 2;
 const DEFAULT_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
+
+/** Longest time that timers can wait (2^31 - 1 ms); they would fire at once for a longer one. */
+const MAX_TIMER_MS = 2_147_483_647;
 
 /** Calls of one role over one connection. */
 export class RpcClient {
@@ -192,7 +195,7 @@ export class RpcClient {
     const timeoutMs = this.#timeout(options);
     const { controller, release } = linkSignals(options.signal);
     const expire = (): void => controller.abort(new TimeoutError(method, timeoutMs));
-    const timer = timeoutMs > 0 ? setTimeout(expire, timeoutMs) : undefined;
+    const timer = timeoutMs > 0 ? setTimeout(expire, Math.min(timeoutMs, MAX_TIMER_MS)) : undefined;
     const { signal } = controller;
     try {
       signal.throwIfAborted();

@@ -8,7 +8,7 @@ import { ServiceList } from "./dispatch.js";
 import { JsonError, TransportError } from "./errors.js";
 import { joinBytes, parseJson, writeJson } from "./json.js";
 import { classify, respond, type Id, type Outcome, type RequestMessage, type ResponseMessage } from "./messages.js";
-import type { Caller, CallScope, Connection, Headers, Service } from "./methods.js";
+import type { Caller, CallScope, Connection, HeaderFields, Service } from "./methods.js";
 import { linkSignals, onAbort, unlessAborted } from "./signals.js";
 import { carried, readEvents, type ServerSentEvent } from "./sse.js";
 
@@ -17,7 +17,7 @@ export interface HttpConnectionOptions {
   /** Used instead of the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch;
   /** Sent with every request; a function is asked anew each time (for tokens that expire). */
-  readonly headers?: Headers | (() => Headers | Promise<Headers>);
+  readonly headers?: HeaderFields | (() => HeaderFields | Promise<HeaderFields>);
   /** Largest answer, and largest single event, that is read. Default: 64 MiB. */
   readonly maxResponseBytes?: number;
 }
@@ -91,7 +91,7 @@ export class HttpConnection implements Connection {
     if (!response.ok) throw unusable(response.status, "the notification was not taken");
   }
 
-  async #post(message: unknown, signal: AbortSignal, headers: Headers = {}): Promise<Response> {
+  async #post(message: unknown, signal: AbortSignal, headers: HeaderFields = {}): Promise<Response> {
     const body = writeJson(message);
     const configured = this.#options.headers;
     const own = typeof configured === "function" ? await configured() : configured;
@@ -155,7 +155,7 @@ export class HttpConnection implements Connection {
   async #answerCallback(
     answer: ResponseMessage,
     instance: string | null,
-    headers: Headers | undefined,
+    headers: HeaderFields | undefined,
     signal: AbortSignal,
   ): Promise<void> {
     const own = instance === null ? headers : { ...headers, [this.#instanceHeader]: instance };

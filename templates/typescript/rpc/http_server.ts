@@ -18,7 +18,7 @@ import {
   type RequestMessage,
   type ResponseMessage,
 } from "./messages.js";
-import type { Caller, CallScope, Connection, Headers, HttpBinding, Service } from "./methods.js";
+import type { Caller, CallScope, Connection, HeaderFields, HttpBinding, Service } from "./methods.js";
 import { EventQueue } from "./queue.js";
 import { onAbort, unlessAborted } from "./signals.js";
 import { eventText, messageText } from "./sse.js";
@@ -40,7 +40,7 @@ export interface HttpServable extends Service {
 export interface RequestHead {
   readonly method: string;
   readonly path: string;
-  readonly headers: Headers;
+  readonly headers: HeaderFields;
   /** Aborts when the client has closed the connection. */
   readonly signal: AbortSignal;
 }
@@ -48,7 +48,7 @@ export interface RequestHead {
 /** What to answer: a whole body, or pieces of an event stream as they come. */
 export interface Answer {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: HeaderFields;
   readonly body: string | StreamBody;
 }
 

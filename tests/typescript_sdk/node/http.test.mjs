@@ -62,6 +62,22 @@ for (const [adapter, start] of Object.entries(ADAPTERS)) {
       assert.deepEqual(await client.proto(), { shapes: [] });
     });
 
+    test("many calls may share a signal without a warning of a leak", async () => {
+      const warnings = [];
+      const hear = (warning) => warnings.push(warning.name);
+      process.on("warning", hear);
+      const { signal } = new AbortController();
+      const sums = await Promise.all(Array.from({ length: 50 }, (_, a) => client.sum({ a }, { signal })));
+      await new Promise((resolve) => setImmediate(resolve));
+      process.off("warning", hear);
+      assert.deepEqual([sums.length, warnings], [50, []]);
+    });
+
+    test("a time-out may be longer than timers can wait", async () => {
+      for (const timeoutMs of [0, 1e12, Infinity])
+        assert.deepEqual(await client.sum({ a: 1 }, { timeoutMs }), { sum: 1 });
+    });
+
     test("values survive the way there and back", async () => {
       const value = {
         id: "😀",
@@ -311,6 +327,11 @@ for (const [adapter, start] of Object.entries(ADAPTERS)) {
     test("health is answered under its path", async () => {
       const response = await server.send({ method: "GET" }, "health");
       assert.deepEqual([response.status, await response.json()], [200, { status: "healthy" }]);
+    });
+
+    test("a query and odd paths do no harm", async () => {
+      assert.equal((await server.send({ method: "GET" }, "health?verbose=1")).status, 200);
+      assert.equal((await server.send({ method: "GET" }, "/%zz")).status, 405);
     });
 
     test("a batch is answered member by member", async () => {

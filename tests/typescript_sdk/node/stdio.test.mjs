@@ -165,5 +165,9 @@ test("an abandoned call over stdio tells the host", async () => {
   const client = new HostClient(connection);
   await assert.rejects(client.wait({ name: "x" }, { timeoutMs: 30 }), sdk.TimeoutError);
   await new Promise((resolve) => child.once("close", resolve));
-  assert.deepEqual(JSON.parse(heard.trim().split("\n").at(-1)), { jsonrpc: "2.0", method: "$/cancelRequest", params: { id: 1 } });
+  assert.deepEqual(JSON.parse(heard.trim().split("\n").at(-1)), {
+    jsonrpc: "2.0",
+    method: "$/cancelRequest",
+    params: { id: 1 },
+  });
 });
