@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 from build import suite as build
+from build.peers import PeersMissing
+from measure import ChildFailed
 from report import Report, table
 
 SUITES: dict[str, tuple[str, Callable[[int], Report]]] = {
@@ -40,7 +42,11 @@ def main(arguments: list[str]) -> int:
     reports: dict[str, Report] = {}
     for name in chosen.suites or SUITES:
         print(f"{name}: {SUITES[name][0]}\n")
-        reports[name] = SUITES[name][1](chosen.repeats)
+        try:
+            reports[name] = SUITES[name][1](chosen.repeats)
+        except (ChildFailed, PeersMissing) as reason:
+            print(f"bench: {reason}", file=sys.stderr)
+            return 2
         print(table(reports[name]))
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(msgspec.to_builtins(reports), indent=2) + "\n", "utf-8")
