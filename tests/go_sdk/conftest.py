@@ -26,7 +26,8 @@ Go = Callable[..., subprocess.CompletedProcess[str]]
 def load(root: Path, path: str) -> ir.Protocol:
     """The protocol of a schema file below the checkout's root."""
     protocol, problems = read_protocol(root / path, root=root)
-    assert protocol is not None and not has_errors(problems), problems
+    assert protocol is not None, problems
+    assert not has_errors(problems)
     return protocol
 
 
@@ -50,9 +51,17 @@ def go(tool: Callable[[str], str]) -> Go:
     """Runs a Go tool offline: `go("vet", "./...", cwd=folder)`, or `go(..., program="gofmt")`."""
     environment = {**os.environ, "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
-    def run(*arguments: str, cwd: Path, program: str = "go", stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, cwd: Path, program: str = "go", stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [tool(program), *arguments], cwd=cwd, env=environment, input=stdin, text=True, capture_output=True, check=False
+            [tool(program), *arguments],
+            cwd=cwd,
+            env=environment,
+            input=stdin,
+            text=True,
+            capture_output=True,
+            check=False,
         )
 
     return run

@@ -38,8 +38,12 @@ DEFINITIONS: tuple[ir.AnyDefinition, ...] = (
     ir.Record(name="Cat", fields=(field("kind", ir.LiteralType(value="cat")), field("lives", WHOLE, required=False))),
     ir.Record(name="Dog", fields=(field("kind", named("DogKind")), field("name", TEXT))),
     ir.Enum(name="DogKind", values=(ir.EnumValue(value="dog"), ir.EnumValue(value="wolf", doc="Wild.", name="Grey"))),
-    ir.Enum(name="OpenLevel", values=(ir.EnumValue(value=1), ir.EnumValue(value=2.0), ir.EnumValue(value=2)), open=True),
-    ir.Enum(name="Anything", values=(ir.EnumValue(value=None), ir.EnumValue(value="a"), ir.EnumValue(value=1e21)), open=True),
+    ir.Enum(
+        name="OpenLevel", values=(ir.EnumValue(value=1), ir.EnumValue(value=2.0), ir.EnumValue(value=2)), open=True
+    ),
+    ir.Enum(
+        name="Anything", values=(ir.EnumValue(value=None), ir.EnumValue(value="a"), ir.EnumValue(value=1e21)), open=True
+    ),
     ir.Enum(name="Never", values=()),
     ir.Record(name="Knot", fields=(field("span", SPAN), field("self", nullable(named("Knot")), required=False))),
     ir.Record(
@@ -59,7 +63,11 @@ DEFINITIONS: tuple[ir.AnyDefinition, ...] = (
         deprecated=True,
     ),
     ir.Alias(name="AnimalName", type=named("Animal")),
-    ir.Record(name="Zoo", fields=(field("star", named("AnimalName")), field("rest", ir.ListType(item=named("Animal")))), extra=None),
+    ir.Record(
+        name="Zoo",
+        fields=(field("star", named("AnimalName")), field("rest", ir.ListType(item=named("Animal")))),
+        extra=None,
+    ),
 )
 
 SCHEMA: dict[str, Any] = {
@@ -73,7 +81,11 @@ SCHEMA: dict[str, Any] = {
                 {"if": {"properties": {"kind": {"enum": ["dog", "wolf"]}}}, "then": {"$ref": "#/definitions/Dog"}},
             ],
         },
-        "Cat": {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}}},
+        "Cat": {
+            "type": "object",
+            "required": ["kind"],
+            "properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}},
+        },
         "Dog": {
             "type": "object",
             "required": ["kind", "name"],
@@ -106,7 +118,12 @@ SCHEMA: dict[str, Any] = {
             "properties": {
                 "rows": {
                     "type": "array",
-                    "items": {"type": "array", "items": [{"type": "string"}, {"type": "string"}], "minItems": 2, "maxItems": 2},
+                    "items": {
+                        "type": "array",
+                        "items": [{"type": "string"}, {"type": "string"}],
+                        "minItems": 2,
+                        "maxItems": 2,
+                    },
                 },
                 "empty": {"type": "array", "maxItems": 0},
                 "big": {"const": 2**70},
@@ -116,7 +133,10 @@ SCHEMA: dict[str, Any] = {
                 "huge": {"type": "integer", "minimum": 0, "maximum": 2**64 - 1},
                 "bad": {"type": "string"},
                 "old": {"type": "string"},
-                "nested": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": ["boolean", "null"]}}},
+                "nested": {
+                    "type": "object",
+                    "additionalProperties": {"type": "array", "items": {"type": ["boolean", "null"]}},
+                },
             },
         },
         "AnimalName": {"$ref": "#/definitions/Animal"},
@@ -142,10 +162,21 @@ PROTOCOL = ir.Protocol(
     methods=(
         ir.Method(name="feed", kind="request", sender="left", receiver="right", params=named("Animal")),
         ir.Method(
-            name="list-all", kind="request", sender="left", receiver="right", result=ir.ListType(item=named("Animal")), doc="All."
+            name="list-all",
+            kind="request",
+            sender="left",
+            receiver="right",
+            result=ir.ListType(item=named("Animal")),
+            doc="All.",
         ),
         ir.Method(
-            name="raw", kind="request", sender="left", receiver="right", params=ANY, result=ir.MapType(value=ANY), deprecated=True
+            name="raw",
+            kind="request",
+            sender="left",
+            receiver="right",
+            params=ANY,
+            result=ir.MapType(value=ANY),
+            deprecated=True,
         ),
         ir.Method(name="stop", kind="request", sender="left", receiver="right", events=nullable(TEXT)),
         ir.Method(name="close", kind="notification", sender="right", receiver="left"),

@@ -10,10 +10,12 @@ from protogen import ir
 NAMES = ["a", "b", "ab", "x-1", "", "é"]
 TYPES = ["null", "boolean", "integer", "number", "string", "array", "object"]
 PATTERNS = [
-    "^a", "b$", "^$", "^x-", "[^a]", "\\d", "\\w\\W", "^\\s*$", "a|b", "^.{2}$", "(?:a|é)+", "\\u00e9", "[\\u{61}-\\u{62}]", "^[a-z-]{1,3}$", "\\ba",
+    "^a", "b$", "^$", "^x-", "[^a]", "\\d", "\\w\\W", "^\\s*$", "a|b", "^.{2}$", "(?:a|é)+",
+    "\\u00e9", "[\\u{61}-\\u{62}]", "^[a-z-]{1,3}$", "\\ba",
 ]  # fmt: skip
 SCALARS: list[Any] = [
-    None, True, False, 0, 1, 2, -1, 3, 10, 0.5, 1.5, 1.0, 0.0, 2.0, 1e2, 2**53, 2**63, 2**64, 1e300, 0.07, 0.01, -0.5, "", "a", "b", "ab", "é",
+    None, True, False, 0, 1, 2, -1, 3, 10, 0.5, 1.5, 1.0, 0.0, 2.0, 1e2, 2**53, 2**63, 2**64, 1e300,
+    0.07, 0.01, -0.5, "", "a", "b", "ab", "é",
     "x-1", "a b", "1", "\n", "a\n", "😀", "\u2028", "éé",
 ]  # fmt: skip
 NUMBERS = [0, 1, 2, -1, 0.5, 1.5, 3, 10, 2**53, 2**63]
@@ -43,10 +45,19 @@ def schema(chance: random.Random, dialect: str, count: int, depth: int = 3) -> A
 
 
 KEYWORDS = (
-    "type", "type", "const", "enum", "bounds", "exclusive", "multiple", "length", "pattern", "items", "count", "unique", "contains", "required",
+    "type", "type", "const", "enum", "bounds", "exclusive", "multiple", "length", "pattern", "items", "count",
+    "unique", "contains",
+    "required",
     "properties", "properties", "patterns", "additional", "names", "size", "allOf", "anyOf", "oneOf", "not", "if",
 )  # fmt: skip
-LATER_KEYWORDS = ("unevaluatedProperties", "unevaluatedProperties", "unevaluatedItems", "howMany", "dependentRequired", "dependentSchemas")
+LATER_KEYWORDS = (
+    "unevaluatedProperties",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "howMany",
+    "dependentRequired",
+    "dependentSchemas",
+)
 
 
 def _keyword(keyword: str, chance: random.Random, dialect: str, count: int, depth: int) -> dict[str, Any]:

@@ -25,15 +25,21 @@ def run(agree: Path, protocol: str, samples: list[tuple[str, str]]) -> list[dict
 
 
 @pytest.mark.parametrize("name", ["toy", "hand", "echo"])
-def test_samples_are_accepted_and_rejected_as_the_schema_says(agree: Path, root: Path, toy: ir.Protocol, name: str) -> None:
-    protocol = {"toy": lambda: toy, "hand": lambda: PROTOCOL, "echo": lambda: load(root, "schemas/echo/protocol.json")}[name]()
+def test_samples_are_accepted_and_rejected_as_the_schema_says(
+    agree: Path, root: Path, toy: ir.Protocol, name: str
+) -> None:
+    protocol = {"toy": lambda: toy, "hand": lambda: PROTOCOL, "echo": lambda: load(root, "schemas/echo/protocol.json")}[
+        name
+    ]()
     corpus = make(protocol.schema["definitions"], seed=7, most=4000)
     verdicts = run(agree, name, [(sample.type, sample.text) for sample in corpus.samples])
     assert {sample.valid for sample in corpus.samples} == {True, False}
     wrong = []
     for sample, verdict in zip(corpus.samples, verdicts, strict=True):
         if verdict["ok"] is not sample.valid:
-            wrong.append(("false accept" if verdict["ok"] else "false reject", sample.type, sample.text[:200], verdict["error"]))
+            wrong.append(
+                ("false accept" if verdict["ok"] else "false reject", sample.type, sample.text[:200], verdict["error"])
+            )
         elif verdict["ok"] and (verdict["error"] or difference(read(sample.text), read(verdict["text"]))):
             wrong.append(("loss", sample.type, sample.text[:200], verdict["error"] or verdict["text"][:200]))
     assert not wrong, f"{len(wrong)} of {len(verdicts)}: {wrong[:10]}"
@@ -42,7 +48,7 @@ def test_samples_are_accepted_and_rejected_as_the_schema_says(agree: Path, root:
 SCALARS: dict[str, Any] = {"string": "a", "int": 1, "exact": 1, "any": {}, "nothing": None, "version": "2.0"}
 
 LOSSLESS = [
-    *(("Point", f'{{"x":{text}}}') for text in ("9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809", "123456789012345678901234567890", "18446744073709551616", "0", "-1")),
+    *(("Point", f'{{"x":{text}}}') for text in (2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 10**30 + 7, 2**64, 0, -1)),
     *(("Numbers", f"[{text}]") for text in ("123456789012345678901234567890", "9007199254740993", "-1")),
     ("Scalars", json.dumps(SCALARS | {"unsigned": 2**64 - 1})),
     ("Scalars", json.dumps(SCALARS | {"unsigned": 2**64})),
@@ -53,7 +59,7 @@ LOSSLESS = [
     ("Typed", json.dumps({"n": 1, "": "x", "a b": 2})),
     ("Scalar", str(2**90)),
     ("Maybe", "[null,[],[null]]"),
-    ("Keywords", json.dumps({"type": "", "func": "", "_meta": {}, "$ref": "", "a/b": "\u2028\U0001f600", "MarshalJSON": "m", "😀": "s"})),
+    ("Keywords", '{"type":"","func":"","_meta":{},"$ref":"","a/b":"\\u2028\\ud83d\\ude00","MarshalJSON":"m","😀":"s"}'),
     ("Mixed", '"quote\\"\\\\\\n"'),
     ("json", '[{"a":[1,{"b":null}]},"\\u0000<>&"]'),
 ]  # fmt: skip
@@ -61,7 +67,9 @@ LOSSLESS = [
 
 def test_values_that_other_libraries_lose_survive(agree: Path) -> None:
     verdicts = run(agree, "toy", LOSSLESS)
-    assert [(text, verdict["error"]) for (_, text), verdict in zip(LOSSLESS, verdicts, strict=True) if verdict["error"]] == []
+    assert [
+        (text, verdict["error"]) for (_, text), verdict in zip(LOSSLESS, verdicts, strict=True) if verdict["error"]
+    ] == []
     assert [read(verdict["text"]) for verdict in verdicts] == [read(text) for _, text in LOSSLESS]
 
 
@@ -86,8 +94,9 @@ def test_integers_are_integers_however_they_are_spelled(agree: Path) -> None:
 
 
 BROKEN = [
-    '{"x":1} x', '{"x":1,}', "{x:1}", '{"x":01}', '{"x":1.}', '{"x":+1}', '{"x":NaN}', '{"x":Infinity}', "", " ", '{"x":1', '"\\ud800"',
-    '"\\ud800\\u0041"', '"\\x41"', '"a\nb"', '"', "'a'", "\ufeff1", "nul", "truex", "[1 2]", "[" * 513 + "]" * 513,
+    '{"x":1} x', '{"x":1,}', "{x:1}", '{"x":01}', '{"x":1.}', '{"x":+1}', '{"x":NaN}', '{"x":Infinity}', "", " ",
+    '{"x":1', '"\\ud800"', '"\\ud800\\u0041"', '"\\x41"', '"a\nb"', '"', "'a'", "\ufeff1", "nul", "truex",
+    "[1 2]", "[" * 513 + "]" * 513,
 ]  # fmt: skip
 
 
@@ -102,9 +111,20 @@ def test_the_deepest_allowed_nesting_is_read(agree: Path) -> None:
 
 
 def test_every_error_is_listed_with_its_path(agree: Path) -> None:
-    value = {"string": "", "int": "1", "any": 1, "nothing": 0, "version": "1.0", "list": [1, "x", 2.5], "map": {"a b": True}, "point": {"z": 1}}
+    value = {
+        "string": "",
+        "int": "1",
+        "any": 1,
+        "nothing": 0,
+        "version": "1.0",
+        "list": [1, "x", 2.5],
+        "map": {"a b": True},
+        "point": {"z": 1},
+    }
     (verdict,) = run(agree, "toy", [("Scalars", json.dumps(value))])
-    assert not verdict["ok"] and "$: the required member" in verdict["error"]
+    assert not verdict["ok"]
+    assert verdict["error"].startswith('not a valid Scalars; $: the required member "exact" is missing; $.string: ')
+    assert verdict["error"].endswith("; and 7 more")
 
 
 def test_the_judge_agrees_on_lossless_values(toy: ir.Protocol) -> None:

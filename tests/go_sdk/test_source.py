@@ -34,17 +34,22 @@ def test_our_protocols_compile_as_modules_of_their_own(path: str, root: Path, tm
 
 
 PIECES = [
-    "- item", "* item", "+ item", "1. one", "2) two", "12.", "-", "# Heading", "## Deeper", "#", "#x", "Lone Heading", "plain text", "text ends {",
-    "}", "}, else", "```", "```go", "~~~", "\tindented", "    code", "[link]: https://example.org", "[text]", "``quoted''", "`tick`", "'''", "```x```",
-    "", "", "", "//go:build x", "//line a.go:1", "go:generate", "*/", "/*", "\u00a0nbsp", "• bullet", "a\\", "Ünicode Heading", "- \u00a0", "-\u00a0x",
-    "long " * 40, "- " + "long " * 40, "word " * 19 + "- x " + "word " * 20, "word " * 19 + "1. x", "http://example.org/``x''", "\u0085", "\x0b", "\x0c", "\u2028",
+    "- item", "* item", "+ item", "1. one", "2) two", "12.", "-", "# Heading", "## Deeper", "#", "#x",
+    "Lone Heading", "plain text", "text ends {", "}", "}, else", "```", "```go", "~~~", "\tindented", "    code",
+    "[link]: https://example.org", "[text]", "``quoted''", "`tick`", "'''", "```x```", "", "", "", "//go:build x",
+    "//line a.go:1", "go:generate", "*/", "/*", "\u00a0nbsp", "• bullet", "a\\", "Ünicode Heading", "- \u00a0",
+    "-\u00a0x", "long " * 40, "- " + "long " * 40, "word " * 19 + "- x " + "word " * 20, "word " * 19 + "1. x",
+    "http://example.org/``x''", "\u0085", "\x0b", "\x0c", "\u2028",
 ]  # fmt: skip
 
 
 def test_any_comment_is_as_gofmt_would_write_it(tmp_path: Path, go: Go) -> None:
     chance = random.Random(3)
     texts = ["\n".join(chance.choices(PIECES, k=chance.randint(1, 9))) for _ in range(3000)]
-    texts += ["".join(chance.choices("-*+1.)# \t`'[]:{}\\/\nAa\u2022\u00a0\u3000", k=chance.randint(1, 60))) for _ in range(3000)]
+    texts += [
+        "".join(chance.choices("-*+1.)# \t`'[]:{}\\/\nAa\u2022\u00a0\u3000", k=chance.randint(1, 60)))
+        for _ in range(3000)
+    ]
     lines = ["package p", ""]
     for at, text in enumerate(texts):
         lines += [*comment(text, subject=f"V{at}"), f"var V{at} int", ""]
@@ -61,14 +66,20 @@ def test_what_go_cannot_check_or_offer_is_reported(tmp_path: Path) -> None:
     }
     alias = ir.Alias(name="A", type=ir.StringType(pattern="^(?!x).*$"))
     protocol = ir.Protocol(
-        name="p", version="1", title="p", doc="", definitions=(alias, ir.Alias(name="B", type=ir.AnyType())), schema={"definitions": definitions}
+        name="p",
+        version="1",
+        title="p",
+        doc="",
+        definitions=(alias, ir.Alias(name="B", type=ir.AnyType())),
+        schema={"definitions": definitions},
     )
     problems = write_sdk(protocol, tmp_path, package="p.example/p")
-    assert [str(problem) for problem in problems] == [
-        'warning PG601: Go has no equivalent of a negative look-ahead in the pattern "^(?!x).*$" of "A", so that the Go SDK does not check it; '
-        "write the pattern without it, or check in the handler",
-        'warning PG601: Go has no equivalent of a back-reference in the pattern "(a)\\1" of "B", so that the Go SDK does not check it; '
-        "write the pattern without it, or check in the handler",
+    fix = "write the pattern without it, or check in the handler"
+    assert [problem.code for problem in problems] == ["PG601", "PG601"]
+    assert [problem.fix for problem in problems] == [fix, fix]
+    assert [problem.what.split(",")[0] for problem in problems] == [
+        'Go has no equivalent of a negative look-ahead in the pattern "^(?!x).*$" of "A"',
+        'Go has no equivalent of a back-reference in the pattern "(a)\\1" of "B"',
     ]
     # Under `not` a schema that accepts more would reject more: the negation went too.
     assert '"B":{"patternProperties":{}}' in (tmp_path / "schema.go").read_text()

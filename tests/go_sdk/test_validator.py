@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ func main() {{
 
 
 @pytest.fixture(scope="module")
-def validate(tmp_path_factory: pytest.TempPathFactory, go: Go) -> Iterator[Any]:
+def validate(tmp_path_factory: pytest.TempPathFactory, go: Go) -> Any:
     """Runs (dialect, type, text) lines through both generated packages; "valid" or the error."""
     folder = tmp_path_factory.mktemp("validator")
     write_module(folder)
@@ -68,11 +67,13 @@ def validate(tmp_path_factory: pytest.TempPathFactory, go: Go) -> Iterator[Any]:
     assert done.returncode == 0, done.stderr
 
     def run(lines: list[tuple[str, str, str]]) -> list[str]:
-        done = go(cwd=folder, program=str(folder / "check.bin"), stdin="".join(json.dumps(line) + "\n" for line in lines))
+        done = go(
+            cwd=folder, program=str(folder / "check.bin"), stdin="".join(json.dumps(line) + "\n" for line in lines)
+        )
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    yield run
+    return run
 
 
 @pytest.mark.parametrize("dialect", [random_schemas.DRAFT7, random_schemas.LATER])
@@ -115,7 +116,7 @@ TRANSLATED = [
     ("^a{1001,}$", ["a" * 2000], ["a" * 1000]),
     ("^a{,2}$", ["a{,2}"], ["aa"]),
     ("^x{$", ["x{"], ["x"]),
-    ("^\\p{Lu}\\p{Letter}\\P{L}\\p{Script=Greek}$", ["Aé1α"], ["aé1α", "Aéxα"]),
+    ("^\\p{Lu}\\p{Letter}\\P{L}\\p{Script=Greek}$", ["Aé1Ω"], ["aé1Ω", "AéxΩ"]),
     ("^[\\p{Nd}\\ud800-\\udfff]$", ["٣"], ["a"]),
     ("^a|b$", ["ax", "xb"], ["xa"]),
     ("^(a|b)*?$", ["", "abba"], ["abc"]),
@@ -170,7 +171,8 @@ func main() {
 
 
 REFUSED = [
-    "(?=a)", "a(?!b)", "(?<=a)b", "(?<!a)b", "(a)\\1", "\\k<n>", "a{20000}", "(a{100}){100}", "(", ")", "[a", "*", "a\\", "\\p{Emoji}", "\\p", "\\u{zz}",
+    "(?=a)", "a(?!b)", "(?<=a)b", "(?<!a)b", "(a)\\1", "\\k<n>", "a{20000}", "(a{100}){100}", "(",
+    ")", "[a", "*", "a\\", "\\p{Emoji}", "\\p", "\\u{zz}",
     "\\x4", "[z-a]", "a{2,1}", "(?i)a",
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from protogen import ir
-from protogen.naming import Claim, settle, words
+from protogen.naming import Claim, Collision, settle, words
 
 INITIALISMS = frozenset(
     "acl api ascii cpu css dns eof guid html http https id ip json jwt rpc sla sql sse ssh tcp tls ttl udp ui uid uri"
@@ -74,7 +74,7 @@ def value_word(value: ir.Json) -> str:
         return "True" if value else "False"
     if isinstance(value, (int, float)):
         return "".join(_SIGNS.get(sign, sign) for sign in str(value))
-    return value if value else "Empty"
+    return value or "Empty"
 
 
 def package_name(module: str) -> str:
@@ -87,8 +87,19 @@ def package_name(module: str) -> str:
 
 
 def settle_names(claims: Iterable[Claim], reserved: frozenset[str]) -> dict[str, str]:
-    """Exported names for the claims, none of them reserved."""
-    return settle(claims, exported, reserved=reserved, empty="Value")
+    """Exported names for the claims, none of them reserved. Raises Collision where pins leave no way out."""
+    wanted = [Claim(claim.key, claim.source, pin=_pinned(claim.pin)) for claim in claims]
+    for claim in wanted:
+        if claim.pin in reserved:
+            raise Collision(str(claim.pin), (claim.key, "the SDK itself"))
+    return settle(wanted, exported, reserved=reserved, empty="Value")
+
+
+def _pinned(pin: str | None) -> str | None:
+    """A pin as Go can use it: as it is where that is an exported identifier, else in Go's style."""
+    if pin is None or re.fullmatch(r"[A-Z][A-Za-z0-9_]*", pin):
+        return pin
+    return exported(pin)
 
 
 def types(protocol: ir.Protocol) -> dict[str, str]:
@@ -98,15 +109,17 @@ def types(protocol: ir.Protocol) -> dict[str, str]:
     )
 
 
-def derived(protocol: ir.Protocol, table: dict[str, str], wrapped: Iterable[tuple[str, int, str]], tuples: Iterable[str]) -> dict[str, str]:
+def derived(
+    protocol: ir.Protocol, table: dict[str, str], wrapped: Iterable[tuple[str, int, str]], tuples: Iterable[str]
+) -> dict[str, str]:
     """Go names of what is made from definitions, methods, errors and roles, by keys such as `value:<enum>:<index>`.
 
     `wrapped` are the arms that need a type of their own (union, index, arm name), `tuples` names for tuples.
     """
     claims: list[Claim] = []
 
-    def claim(key: str, name: str, pin: str | None = None) -> None:
-        claims.append(Claim(key, name, pin=pin))
+    def claim(key: str, name: str) -> None:
+        claims.append(Claim(key, name))
 
     for definition in protocol.definitions:
         name = table[definition.name]
@@ -122,9 +135,9 @@ def derived(protocol: ir.Protocol, table: dict[str, str], wrapped: Iterable[tupl
     for name in tuples:
         claim(f"tuple:{name}", name)
     for method in protocol.methods:
-        claim(f"method:{method.name}", f"{method.pin or exported(method.name)}Method")
+        claim(f"method:{method.name}", f"{_pinned(method.pin) or exported(method.name)}Method")
     for error in protocol.errors:
-        name = error.pin or exported(error.name)
+        name = _pinned(error.pin) or exported(error.name)
         claim(f"error:{error.name}", name if name.endswith("Error") else f"{name}Error")
         claim(f"code:{error.name}", f"Code{name}")
     for role in protocol.roles:

@@ -56,7 +56,9 @@ def type_schema(expression: ir.Type) -> ir.Json:
         case ir.BooleanType():
             return {"type": "boolean"}
         case ir.StringType():
-            return _with("string", minLength=expression.min_length, maxLength=expression.max_length, pattern=expression.pattern)
+            return _with(
+                "string", minLength=expression.min_length, maxLength=expression.max_length, pattern=expression.pattern
+            )
         case ir.IntegerType():
             return _with("integer", minimum=expression.minimum, maximum=expression.maximum)
         case ir.NumberType():
@@ -68,7 +70,12 @@ def type_schema(expression: ir.Type) -> ir.Json:
             return _with("array", items=items, minItems=expression.min_items, maxItems=expression.max_items)
         case ir.TupleType():
             size = len(expression.items)
-            return {"type": "array", "items": [type_schema(item) for item in expression.items], "minItems": size, "maxItems": size}
+            return {
+                "type": "array",
+                "items": [type_schema(item) for item in expression.items],
+                "minItems": size,
+                "maxItems": size,
+            }
         case ir.MapType():
             return {"type": "object", "additionalProperties": type_schema(expression.value)}
         case ir.NullableType():
@@ -120,16 +127,16 @@ def _parts(schema: ir.Json) -> Iterator[dict[str, ir.Json]]:
     """A schema and all schemas inside it, without following references."""
     if not isinstance(schema, dict):
         return
-    yield schema
-    for key, value in schema.items():
-        if key in ONE or (key == "items" and not isinstance(value, list)):
-            yield from _parts(value)
-        elif key in MANY or key == "items":
-            for entry in value:
-                yield from _parts(entry)
+    found: dict[str, ir.Json] = schema
+    yield found
+    for key, value in found.items():
+        inner: ir.Json = []
+        if key in ONE or key in MANY or key == "items":
+            inner = value if isinstance(value, list) else [value]
         elif key in TABLES:
-            for entry in value.values():
-                yield from _parts(entry)
+            inner = value.values()
+        for entry in inner:
+            yield from _parts(entry)
 
 
 class _Translation:
@@ -164,11 +171,13 @@ class _Translation:
         if key == "pattern":
             pattern = self.pattern(value)
             return pattern, pattern is None
-        if key in ONE or (key == "items" and not isinstance(value, list)):
-            return self.schema(value)
-        if key in MANY or key == "items":
+        if isinstance(value, list):
+            if key not in MANY and key != "items":
+                return value, False
             entries = [self.schema(entry) for entry in value]
             return [entry for entry, _ in entries], any(wide for _, wide in entries)
+        if key in ONE or key == "items":
+            return self.schema(value)
         if key in TABLES:
             return self.table(key, value)
         return value, False
@@ -191,7 +200,8 @@ class _Translation:
         try:
             return translate(pattern)
         except Untranslatable as reason:
-            what = f'Go has no equivalent of {reason} in the pattern "{pattern}" of "{self.name}", so that the Go SDK does not check it'
+            where = f'the pattern "{pattern}" of "{self.name}"'
+            what = f"Go has no equivalent of {reason} in {where}, so that the Go SDK does not check it"
             fix = "write the pattern without it, or check in the handler"
             self.problems.append(warning("PG601", what, fix=fix))
             return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from protogen import ir
+from protogen.naming import Collision
 from protogen.output import HEADER_MARK, GeneratedFile, Options, Renderer
-from protogen.problems import Problem
+from protogen.problems import Problem, error
 from protogen.targets.go.view import module
 
 
@@ -17,8 +18,12 @@ class GoTarget:
     def generate(
         self, protocol: ir.Protocol, options: Options, renderer: Renderer
     ) -> tuple[list[GeneratedFile], list[Problem]]:
-        """All files of the module, and a Problem for whatever Go cannot check or offer."""
-        built, problems = module(protocol, options)
+        """All files of the module, and a Problem for whatever Go cannot check or offer; no file where pins collide."""
+        try:
+            built, problems = module(protocol, options)
+        except Collision as collision:
+            what = f"{' and '.join(collision.keys)} both ask for the Go name {collision.name!r}"
+            return [], [error("PG108", what, fix='change one "x-protogen-name"')]
         files = [
             GeneratedFile(path=path, text=renderer.render(f"go/{path}.j2", **built.common, **view))
             for path, view in built.files.items()

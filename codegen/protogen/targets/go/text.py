@@ -74,9 +74,8 @@ def comment(text: str, *, subject: str = "", indent: str = "") -> list[str]:
     for at, (kind, block) in enumerate(blocks):
         if at:
             lines.append("")
-        if kind == "text" and len(block) == 1 and 0 < at < len(blocks) - 1 and _like_heading(block[0]):
-            block = [f"{block[0]}."]
-        lines += block
+        lone = kind == "text" and len(block) == 1 and 0 < at < len(blocks) - 1
+        lines += [f"{block[0]}."] if lone and _like_heading(block[0]) else block
     return [f"{indent}//{' ' if line and line[0] != chr(9) else ''}{line}" for line in lines]
 
 
@@ -185,7 +184,7 @@ def _wrap(line: str, first: str, rest: str) -> Iterable[str]:
 
 
 def align(rows: Sequence[Sequence[str]], indent: str = "\t") -> list[str]:
-    """Rows of cells as gofmt pads them: a column is as wide as its widest cell in each run of rows that have a next cell."""
+    """Rows of cells as gofmt pads them: as wide as the widest cell in each run of rows that have a next cell."""
     widths: list[list[int]] = [[0] * len(row) for row in rows]
     columns = max((len(row) for row in rows), default=0)
     for column in range(columns - 1):

@@ -107,16 +107,23 @@ class Types:
                 return literal(expression.value)
             case ir.ListType():
                 item = self.of(expression.item)
-                return GoType(f"[]{item.text}", f"rpc.ReadList({item.read})", f"rpc.WriteList({item.write})", nilable=True)
+                return GoType(
+                    f"[]{item.text}", f"rpc.ReadList({item.read})", f"rpc.WriteList({item.write})", nilable=True
+                )
             case ir.MapType():
                 value = self.of(expression.value)
                 return GoType(
-                    f"map[string]{value.text}", f"rpc.ReadMap({value.read})", f"rpc.WriteMap({value.write})", nilable=True
+                    f"map[string]{value.text}",
+                    f"rpc.ReadMap({value.read})",
+                    f"rpc.WriteMap({value.write})",
+                    nilable=True,
                 )
             case ir.NullableType():
                 inner = self.of(expression.of, boxed)
                 return GoType(
-                    f"rpc.Nullable[{inner.text}]", f"rpc.ReadNullable({inner.read})", f"rpc.WriteNullable({inner.write})"
+                    f"rpc.Nullable[{inner.text}]",
+                    f"rpc.ReadNullable({inner.read})",
+                    f"rpc.WriteNullable({inner.write})",
                 )
             case ir.TupleType():
                 return declared(self.tuples[expression])

@@ -223,9 +223,7 @@ class _Builder:
 
     def errors_file(self) -> dict[str, object]:
         errors = [self.error(error) for error in self.protocol.errors]
-        codes = [
-            ([], [self.derived[f"code:{error.name}"], f"= {error.code}"]) for error in self.protocol.errors
-        ]
+        codes = align([[self.derived[f"code:{error.name}"], f"= {error.code}"] for error in self.protocol.errors])
         tables = [
             {
                 "name": name,
@@ -243,7 +241,7 @@ class _Builder:
         code = [str(entry["data"]) for entry in errors]
         return {
             "errors": errors,
-            "codes": columns(codes),
+            "codes": codes,
             "tables": tables,
             "lookup": [{"table": name, "methods": ", ".join(found)} for name, found in methods.items()],
             "json": uses_json(code),
@@ -298,7 +296,9 @@ class _Builder:
         return uses_json(shown)
 
     def role(self, role: ir.Role) -> dict[str, object]:
-        found: dict[str, object] = {key.replace("-", "_"): self.derived[f"{key}:{role.name}"] for key in names.ROLE_NAMES}
+        found: dict[str, object] = {
+            key.replace("-", "_"): self.derived[f"{key}:{role.name}"] for key in names.ROLE_NAMES
+        }
         found["role"] = one_line(role.name)
         found["doc"] = comment(role.doc)
         return found
@@ -337,7 +337,9 @@ class _Builder:
             stream = self.methods[method.receiver][f"stream:{method.name}"]
             events = self.types.of(method.events).text
             view["stream"] = {
-                "doc": comment(f"{stream} calls {quote(method.name)} and takes the events that come beside the result."),
+                "doc": comment(
+                    f"{stream} calls {quote(method.name)} and takes the events that come beside the result."
+                ),
                 "signature": f"{stream}{head} *rpc.Stream[{events}, {result.text}]",
                 "body": (
                     f"return rpc.Open(ctx, c.client, &{self.variable(method)}, {self.variable(method)}Events, "
@@ -473,9 +475,9 @@ def _tuples(protocol: ir.Protocol) -> dict[str, ir.TupleType]:
                 pass
     for method in protocol.methods:
         base = names.exported(method.name)
-        for what, expression in (("Params", method.params), ("Result", method.result), ("Event", method.events)):
-            if expression is not None:
-                walk(expression, base + what)
+        for what, carried in (("Params", method.params), ("Result", method.result), ("Event", method.events)):
+            if carried is not None:
+                walk(carried, base + what)
     for error in protocol.errors:
         if error.data is not None:
             walk(error.data, f"{names.exported(error.name)}Data")
