@@ -139,6 +139,29 @@ def test_a_schema_without_methods_is_an_sdk_of_types(tmp_path: Path) -> None:
     assert "## Call" not in text_of(files, "README.md")
 
 
+def test_types_without_a_name_are_validated_by_a_schema_in_place(toy: ir.Protocol) -> None:
+    results: dict[str, ir.Type] = {
+        "echo": ir.ListType(item=ir.NamedType(name="task_list"), max_items=3),
+        "wait": ir.MapType(value=ir.NullableType(of=ir.IntegerType())),
+        "run": ir.TupleType(items=(ir.StringType(), ir.LiteralType(value=1))),
+        "sum": ir.AnyType(),
+    }
+    methods = [msgspec.structs.replace(each, result=results.get(each.name, each.result)) for each in toy.methods]
+    files = generate(msgspec.structs.replace(toy, methods=tuple(methods)))
+    rows = dict(re.findall(r'name: "(\w+)",\n.*\n.*\n.*\n    result: (.*),\n', text_of(files, "src/methods.ts")))
+    assert {name: rows[name] for name in results} == {
+        "echo": '{ type: "array", items: { $ref: "#/definitions/task_list" }, maxItems: 3 }',
+        "wait": '{ type: "object", additionalProperties: { anyOf: [{ type: "null" }, { type: "integer" }] } }',
+        "run": '{ type: "array", items: [{ type: "string" }, { const: 1 }], additionalItems: false, minItems: 2 }',
+        "sum": "true",
+    }
+    client = text_of(files, "src/client.ts")
+    assert "): Promise<types.TaskList_2[]> {" in client
+    assert "): Promise<{ [key: string]: number | bigint | null }> {" in client
+    assert "): Promise<[string, 1]> {" in client
+    assert "): Promise<unknown> {" in client
+
+
 def test_families_of_errors_are_tables_of_their_own(tmp_path: Path) -> None:
     method = {"kind": "request", "summary": ".", "from": "app", "to": "node", "params": P, "result": P}
     document = {
