@@ -12,10 +12,10 @@ from protogen.targets.go.names import exported, fields, package_name, types
 from tests.go_sdk.conftest import write_sdk
 
 EXPORTED = {
-    "task_list": "TaskList", "taskList": "TaskList", "task_ids": "TaskIDs", "requestId": "RequestID", "HTTPUrl": "HTTPURL",
-    "a/b": "AB", "$type": "Type", "_meta": "Meta", "": "Value", "-": "Value", "2fast": "X2Fast", "übung": "Übung", "名前": "X名前", "😀": "Value",
-    "²": "X2",
-    "JSON": "JSON", "idle": "Idle", "x": "X", "v1beta2": "V1Beta2",
+    "task_list": "TaskList", "taskList": "TaskList", "task_ids": "TaskIDs", "requestId": "RequestID",
+    "HTTPUrl": "HTTPURL", "a/b": "AB", "$type": "Type", "_meta": "Meta", "": "Value", "-": "Value",
+    "2fast": "X2Fast", "übung": "Übung", "名前": "X名前", "😀": "Value", "²": "X2", "JSON": "JSON", "idle": "Idle",
+    "x": "X", "v1beta2": "V1Beta2",
 }  # fmt: skip
 
 
