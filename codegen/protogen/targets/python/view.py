@@ -298,6 +298,9 @@ class _TypesView:
             inner = self.alias_type(definition)
             self.text(inner)
             arms = (Call("Arm", (f"type={flat(inner)}",)),)
+        if len(arms) == 1:
+            lines.append(statement(f"{name}.ARMS = ", Call("", (f"{flat(arms[0])},",))))
+            return "\n".join(lines)
         # Always one alternative per line: the trailing comma keeps it so.
         shown = "".join(f"    {_arm_text(arm)},\n" for arm in arms)
         lines.append(f"{name}.ARMS = (\n{shown})")
@@ -531,18 +534,15 @@ class SchemaFile(msgspec.Struct, frozen=True, kw_only=True):
 
     header: list[str]
     doc: str
-    long_lines: bool
     text: str
 
 
 def schema_view(protocol: ir.Protocol, schema: dict[str, Any]) -> SchemaFile:
     """_schema.py: the lowered schema as JSON text."""
-    text = schema_text(schema)
     return SchemaFile(
         header=header_lines(protocol),
         doc=docstring(f"The schema of {protocol.title} as the validators read it.", indent=0),
-        long_lines=any(len(line) > WIDTH and len(line.split()) > 1 for line in text.split("\n")),
-        text=text,
+        text=schema_text(schema),
     )
 
 
