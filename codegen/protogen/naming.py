@@ -140,4 +140,6 @@ def legal(name: str, *, reserved: Set[str], empty: str) -> str:
         name = empty
     if name[0].isdigit():
         name = f"_{name}"
-    return f"{name}_" if name in reserved else name
+    while name in reserved:
+        name += "_"
+    return name

@@ -58,6 +58,7 @@ def test_contradicting_pins_are_refused() -> None:
 def test_reserved_words_and_digits_become_legal() -> None:
     table = settle([Claim("a", "class"), Claim("b", "2nd"), Claim("c", "$")], snake, reserved={"class"})
     assert table == {"a": "class_", "b": "_2_nd", "c": "value"}
+    assert settle([Claim("a", "class")], snake, reserved={"class", "class_"}) == {"a": "class__"}
 
 
 @given(st.lists(st.text(max_size=5), unique=True, max_size=12), st.sampled_from([pascal, camel, snake, upper]))
