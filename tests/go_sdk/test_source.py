@@ -97,6 +97,37 @@ def test_a_default_that_does_not_fit_is_reported(tmp_path: Path) -> None:
     ]
 
 
+BARE = ir.Protocol(name="bare", version="1", title="", doc="", definitions=(), schema={})
+ONLY_METHODS = ir.Protocol(
+    name="methods",
+    version="1",
+    title="",
+    doc="",
+    definitions=(),
+    roles=(ir.Role(name="a"),),
+    methods=(ir.Method(name="m", kind="request", sender="a", receiver="a"),),
+    schema={"definitions": {}},
+)
+ONLY_ERRORS = ir.Protocol(
+    name="errors",
+    version="1",
+    title="",
+    doc="",
+    definitions=(),
+    errors=(ir.ErrorCode(name="E", code=-1, message="\n"),),
+    schema={},
+)
+
+
+def test_protocols_that_lack_almost_everything_compile(tmp_path: Path, go: Go) -> None:
+    write_module(tmp_path)
+    for protocol in (BARE, ONLY_METHODS, ONLY_ERRORS):
+        assert write_sdk(protocol, tmp_path / protocol.name, package=f"protogen.test/sdk/{protocol.name}") == []
+    assert go("-l", ".", cwd=tmp_path, program="gofmt").stdout == ""
+    done = go("vet", "./...", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_output_is_the_same_every_time(toy: ir.Protocol, tmp_path: Path) -> None:
     write_sdk(toy, tmp_path / "a", package="p.example/p")
     write_sdk(toy, tmp_path / "b", package="p.example/p")

@@ -717,7 +717,7 @@ func Choose(v *Value, schema func() *Schema, arms []Arm, read func(arm int) erro
 func (a *Arm) fits(v *Value) bool {
 	if a.Kinds != "" {
 		ok := false
-		for _, kind := range strings.Fields(a.Kinds) {
+		for kind := range strings.SplitSeq(a.Kinds, " ") {
 			ok = ok || kind == v.kind.String() || kind == "integer" && v.typeName() == "integer"
 		}
 		if !ok {

@@ -52,6 +52,10 @@ class _Builder:
         self.types.tuples = {expression: self.derived[f"tuple:{name}"] for name, expression in tuples.items()}
         self.methods = {role.name: names.methods(protocol, role.name) for role in protocol.roles}
         self.codecs: dict[ir.Type, str] = {}
+        self.tables = {method.name: self.error_table(method) for method in protocol.methods}
+        distinct = dict.fromkeys(table for table in self.tables.values() if table)
+        self.table_names = {table: f"errorTypes{at or ''}" for at, table in enumerate(distinct)}
+        """Names of the distinct tables of errors: most protocols need one."""
 
     def module(self) -> tuple[Module, list[Problem]]:
         schema, found = embedded(self.protocol)
@@ -160,7 +164,7 @@ class _Builder:
             rows.append(["Params:", f"{self.codec(method.params)},"])
         if method.result is not None:
             rows.append(["Result:", f"{self.codec(method.result)},"])
-        table = self.error_table(method)
+        table = self.tables[method.name]
         if table:
             rows.append(["Errors:", f"{self.table_names[table]},"])
         if method.idempotent:
@@ -215,12 +219,6 @@ class _Builder:
             found.setdefault(error.code, error.name)
         return tuple(found[code] for code in sorted(found, reverse=True))
 
-    @property
-    def table_names(self) -> dict[tuple[str, ...], str]:
-        """Names of the distinct tables: most protocols need one."""
-        tables = dict.fromkeys(self.error_table(method) for method in self.protocol.methods)
-        return {table: f"errorTypes{at or ''}" for at, table in enumerate(table for table in tables if table)}
-
     def errors_file(self) -> dict[str, object]:
         errors = [self.error(error) for error in self.protocol.errors]
         codes = align([[self.derived[f"code:{error.name}"], f"= {error.code}"] for error in self.protocol.errors])
@@ -235,7 +233,7 @@ class _Builder:
         ]
         methods: dict[str, list[str]] = {}
         for method in self.protocol.methods:
-            table = self.error_table(method)
+            table = self.tables[method.name]
             if table:
                 methods.setdefault(self.table_names[table], []).append(self.derived[f"method:{method.name}"])
         code = [str(entry["data"]) for entry in errors]

@@ -1,6 +1,7 @@
 package toy_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"math"
@@ -188,6 +189,58 @@ func TestOpenEnumsKeepWhatTheyDoNotKnow(t *testing.T) {
 	}
 	if m := decode[toy.MixedValue](t, ` 1.0 `); *m != toy.MixedValue1 || toy.MixedValue1 != "1" {
 		t.Errorf("got %s", *m)
+	}
+}
+
+// wire answers every request with the same result and keeps what it was sent.
+type wire struct {
+	sent   []string
+	result string
+}
+
+func (w *wire) Call(_ context.Context, request *rpc.Request, _ *rpc.Exchange) (*rpc.Response, error) {
+	w.sent = append(w.sent, request.Method+" "+string(request.Params))
+	result, err := rpc.Parse([]byte(w.result))
+	return &rpc.Response{Result: result}, err
+}
+
+func (w *wire) Notify(_ context.Context, request *rpc.Request) error {
+	w.sent = append(w.sent, request.Method+" "+string(request.Params))
+	return nil
+}
+
+func (w *wire) Close() error { return nil }
+
+func TestParamsTravelAsTheMethodWantsThem(t *testing.T) {
+	w := &wire{result: "[1]"}
+	c := toy.NewServerClient(w)
+	ctx := t.Context()
+	for _, point := range []toy.Point{{X: 1}, {X: 1, Y: rpc.Ptr[int64](2)}} {
+		if list, err := c.Place(ctx, point); err != nil || len(list) != 1 {
+			t.Errorf("got %v, %v", list, err)
+		}
+	}
+	w.result = "null"
+	if text, err := c.TypeSelect(ctx, toy.Point{X: 1}); err != nil || !text.IsNull() {
+		t.Errorf("got %v, %v", text, err)
+	}
+	if err := c.Bare(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Call(ctx, "raw", nil); err != nil {
+		t.Error(err)
+	}
+	want := []string{"place [1]", "place [1,2]", `type/select {"x":1}`, "bare {}", "raw "}
+	if !reflect.DeepEqual(w.sent, want) {
+		t.Errorf("sent %q", w.sent)
+	}
+	var invalid *rpc.InvalidResultError
+	if _, err := c.Call_(ctx); !errors.As(err, &invalid) {
+		t.Errorf("got %v", err)
+	}
+	var failure *rpc.EncodeError
+	if _, err := toy.NewServerClient(w).Watch(ctx); !errors.As(err, &invalid) || errors.As(err, &failure) {
+		t.Errorf("got %v", err)
 	}
 }
 
