@@ -84,7 +84,7 @@ class _Builder:
             "header": [f"// {one_line(line)}" for line in header_lines(protocol)],
             "package": package,
             "module": options.package,
-            "title": title,
+            "markdown_title": re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", title),
             "version": one_line(protocol.version),
             "release": one_line(options.version),
             "license": one_line(options.license),
@@ -158,6 +158,9 @@ class _Builder:
     def variable(self, method: ir.Method) -> str:
         return f"method{self.derived[f'method:{method.name}'].removesuffix('Method')}"
 
+    def events(self, method: ir.Method) -> str:
+        return f"eventsOf{self.variable(method).removeprefix('method')}"
+
     def descriptor(self, method: ir.Method, constant: str) -> list[str]:
         rows = [["Name:", f"{constant},"]]
         if method.params is not None:
@@ -178,7 +181,7 @@ class _Builder:
         kind = f"rpc.Method[{self.params(method).text}, {self.result(method).text}]"
         lines = [f"var {self.variable(method)} = {kind}{{", *align(rows), "}"]
         if method.events is not None:
-            lines += ["", f"var {self.variable(method)}Events = {self.codec(method.events)}"]
+            lines += ["", f"var {self.events(method)} = {self.codec(method.events)}"]
         return lines
 
     def positions(self, method: ir.Method) -> list[str]:
@@ -340,7 +343,7 @@ class _Builder:
                 ),
                 "signature": f"{stream}{head} *rpc.Stream[{events}, {result.text}]",
                 "body": (
-                    f"return rpc.Open(ctx, c.client, &{self.variable(method)}, {self.variable(method)}Events, "
+                    f"return rpc.Open(ctx, c.client, &{self.variable(method)}, {self.events(method)}, "
                     f"{passed}, options...)"
                 ),
             }
@@ -373,7 +376,7 @@ class _Builder:
         params, result = self.params(method), self.result(method)
         direct = method.params is not None and (method.result is not None or method.kind == "notification")
         if method.events is not None:
-            call, extra = "rpc.HandleStream", f", {self.variable(method)}Events"
+            call, extra = "rpc.HandleStream", f", {self.events(method)}"
             emitter, events = f", events *rpc.Emitter[{self.types.of(method.events).text}]", ", events"
         else:
             call = "rpc.HandleNotification" if method.kind == "notification" else "rpc.Handle"
