@@ -21,7 +21,7 @@ from protogen.metaschema import check
 from protogen.naming import snake
 from protogen.normalise import normalise
 from protogen.output import GeneratedFile, Options, Renderer
-from protogen.problems import Problem, error, has_errors
+from protogen.problems import Problem, closest, error, has_errors
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +85,8 @@ def build(
     chosen = select(config, protocols)
     for target in targets:
         registry.target(target)
+    for entry in chosen:
+        _check_tables(config, entry)
     products: list[Product] = []
     problems: list[Problem] = []
     inputs: dict[str, ir.Source] = {}
@@ -100,9 +102,19 @@ def build(
             if renderer is None:
                 renderer = _templates()
             product, found = generate(protocol, entry, name, renderer=renderer)
-            problems += found
+            problems += [located(problem, config.root) for problem in found]
             products.append(product)
     return Outcome(products=tuple(products), problems=tuple(problems), inputs=tuple(inputs.values()))
+
+
+def _check_tables(config: Config, entry: ProtocolConfig) -> None:
+    """Refuses a `[protocols.<name>.<target>]` table for a target that does not exist."""
+    known = registry.names() if set(entry.names) - set(registry.BUILTIN) else list(registry.BUILTIN)
+    for name in entry.names:
+        if name not in known:
+            hint = closest(name, known).removeprefix("; ") or f"known are {', '.join(known)}"
+            what = f"[protocols.{entry.name}.{name}] names no target"
+            raise Refusal("PG203", what, fix=hint, path=str(config.file or ""))
 
 
 def generate(
@@ -133,6 +145,15 @@ def options(entry: ProtocolConfig, target: str) -> Options:
         version=names.version or entry.version,
         license=names.license or entry.license,
     )
+
+
+def located(problem: Problem, root: Path) -> Problem:
+    """A target's finding with line and column: targets know only the file and the pointer of a definition."""
+    place = problem.place
+    if place is None or place.line or not place.pointer:
+        return problem
+    document, _ = load(root / place.path, root=root)
+    return problem if document is None else msgspec.structs.replace(problem, place=document.place(place.pointer))
 
 
 def select(config: Config, names: Iterable[str]) -> tuple[ProtocolConfig, ...]:

@@ -221,7 +221,7 @@ def _build(
     changes: list[Change] = []
     if not failed:
         try:
-            changes = compare(config.out, files, folders, whole=whole)
+            changes = compare(config.out, files, folders, whole=whole, diffs=check or style == "json")
             if not (check or dry_run):
                 write(config.out, files, changes, whole=whole, force=force)
         except Refused as refused:

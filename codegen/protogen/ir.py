@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from protogen.problems import Place
+
 UNSET = msgspec.UNSET
 UnsetType = msgspec.UnsetType
 
@@ -145,6 +147,9 @@ class Definition(Node, frozen=True, kw_only=True):
     pin: str | None = None
     exact: bool = False
     """True: the types alone say all that the schema says (constraints carried by the types included)."""
+    path: str = ""
+    pointer: str = ""
+    """Where the definition stands: its input file as shown, and the JSON pointer in it."""
 
 
 class Record(Definition, frozen=True, kw_only=True, tag="record"):
@@ -291,6 +296,11 @@ class Protocol(Node, frozen=True, kw_only=True):
     """Names of the definitions that the source itself names (lifted inline types are not among them)."""
     sources: tuple[Source, ...] = ()
     schema: dict[str, Json]
+
+
+def place_of(definition: Definition) -> Place:
+    """Where a target's finding on `definition` points; the build adds line and column."""
+    return Place(path=definition.path, pointer=definition.pointer)
 
 
 def definition_table(protocol: Protocol) -> dict[str, AnyDefinition]:

@@ -86,12 +86,20 @@ class _Lowerer:
         schema = entry.schema
         self._inexact = False
         if not isinstance(schema, dict):
-            return ir.Alias(name=entry.name, type=ir.AnyType(), exact=False)
+            return ir.Alias(
+                name=entry.name,
+                type=ir.AnyType(),
+                exact=False,
+                path=entry.site.document.path,
+                pointer=entry.site.pointer,
+            )
         common: dict[str, Any] = {
             "name": entry.name,
             "doc": _doc(schema, entry.name),
             "deprecated": schema.get("deprecated") is True,
             "pin": _pin(schema),
+            "path": entry.site.document.path,
+            "pointer": entry.site.pointer,
         }
         said = constraints(schema)
         values = said.get("enum")

@@ -26,6 +26,9 @@ STAGE = ".protogen-stage"
 LEFTOVERS = frozenset(("node_modules", "dist", "__pycache__", ".venv", "build"))
 """Folders that a language's own tools make inside an SDK; they are nobody's output."""
 
+LEFTOVER_FILES = (".pyc", ".tsbuildinfo", "package-lock.json", "uv.lock", "go.sum", ".tgz")
+"""Ends of the names of files that they make there."""
+
 
 class Mode(Enum):
     """What to do with the difference between the files wanted and those on disk."""
@@ -55,11 +58,13 @@ class Refused(Exception):
         self.problem = problem
 
 
-def compare(out: Path, wanted: Iterable[GeneratedFile], folders: Iterable[str], *, whole: bool) -> list[Change]:
+def compare(
+    out: Path, wanted: Iterable[GeneratedFile], folders: Iterable[str], *, whole: bool, diffs: bool = True
+) -> list[Change]:
     """Every difference between `wanted` and the disk, sorted by path.
 
     `folders` are the `<target>/<protocol>` folders this build answers for. With `whole` the build answers for
-    everything that the manifest lists.
+    everything that the manifest lists. Without `diffs` a change does not carry its difference.
     """
     texts = {file.path: file.text for file in wanted}
     owned = manifest(out)
@@ -74,7 +79,8 @@ def compare(out: Path, wanted: Iterable[GeneratedFile], folders: Iterable[str], 
         except OSError as reason:
             raise _refusal(out / path, reason) from None
         if old != text.encode():
-            changes.append(Change(path=path, kind="changed", diff=_diff(old.decode("utf-8", "replace"), text, path)))
+            diff = _diff(old.decode("utf-8", "replace"), text, path) if diffs else ""
+            changes.append(Change(path=path, kind="changed", diff=diff))
     changes.extend(
         Change(path=path, kind="extra")
         for path in owned
@@ -225,7 +231,7 @@ def _files_below(out: Path, folder: str) -> Iterator[str]:
             name for name in folders if name not in LEFTOVERS and not name.endswith(("_cache", ".egg-info"))
         )
         for name in sorted(files):
-            if not name.endswith((".pyc", ".tsbuildinfo")):
+            if not name.endswith(LEFTOVER_FILES):
                 yield (Path(parent) / name).relative_to(out).as_posix()
 
 

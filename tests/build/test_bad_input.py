@@ -223,6 +223,11 @@ BAD_CONFIGS = [
     ("no schema", "[protocols.a]\n", "has no schema"),
     ("wrong type", "[protocols.a]\nschema = 3\n", "protocols.a.schema must be a non-empty string, got 3"),
     ("bad name", "[protocols.'../x']\nschema = 'a.json'\n", "cannot be a folder's name"),
+    (
+        "unknown target table",
+        "[protocols.a]\nschema = 'acme.json'\n[protocols.a.pyton]\npackage = 'x'\n",
+        "names no target",
+    ),
     ("unknown target", "[protocols.a]\nschema = 'acme.json'\ntargets = ['tooy']\n", 'did you mean "toy"?'),
 ]
 

@@ -80,7 +80,7 @@ def test_check_notices_a_lost_manifest(run: Run, built: Path) -> None:
 
 
 def test_check_ignores_what_the_languages_own_tools_leave(run: Run, built: Path) -> None:
-    for name in ("node_modules/x.js", "__pycache__/a.pyc", "dist/index.js", ".mypy_cache/x"):
+    for name in ("node_modules/x.js", "__pycache__/a.pyc", "dist/index.js", ".mypy_cache/x", "package-lock.json"):
         (built / name).parent.mkdir(exist_ok=True)
         (built / name).write_text("x")
     assert run("build", "--check").code == 0
