@@ -447,7 +447,8 @@ class _Record:
         if not fits(self.types, expression, field.default):
             where = f'the default of "{field.wire}" in "{self.record.name}"'
             what = f"{where} is no value of its type, so that the Go SDK does not offer it"
-            self.owner.problems.append(warning("PG602", what, fix="correct the default or the type"))
+            fix = "correct the default or the type"
+            self.owner.problems.append(warning("PG602", what, fix=fix, place=ir.place_of(self.record)))
             return []
         inner = self._value(expression)
         plain = inner.text.removeprefix("*") if not nullable else inner.text

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from protogen import ir
-from protogen.problems import Problem, warning
+from protogen.problems import Place, Problem, warning
 from protogen.targets.go.patterns import Untranslatable, translate
 from protogen.targets.go.text import compact
 
@@ -39,9 +39,10 @@ def embedded(protocol: ir.Protocol) -> tuple[str, list[Problem]]:
     definitions: dict[str, ir.Json] = protocol.schema.get("definitions", {})
     loose = _loose(definitions)
     problems: list[Problem] = []
+    places = {entry.name: ir.place_of(entry) for entry in protocol.definitions}
     lines = []
     for name, schema in definitions.items():
-        translated, _ = _Translation(name, loose, problems).schema(schema)
+        translated, _ = _Translation(name, loose, problems, place=places.get(name)).schema(schema)
         lines.append(f"{compact(name)}:{compact(translated)}")
     return '{"definitions":{\n' + ",\n".join(lines) + "\n}}", problems
 
@@ -142,8 +143,11 @@ def _parts(schema: ir.Json) -> Iterator[dict[str, ir.Json]]:
 class _Translation:
     """The translation of one definition; `loose` names definitions that are wider than the source says."""
 
-    def __init__(self, name: str, loose: frozenset[str], problems: list[Problem]) -> None:
+    def __init__(
+        self, name: str, loose: frozenset[str], problems: list[Problem], *, place: Place | None = None
+    ) -> None:
         self.name = name
+        self.place = place
         self.loose = loose
         self.problems = problems
 
@@ -203,7 +207,7 @@ class _Translation:
             where = f'the pattern "{pattern}" of "{self.name}"'
             what = f"Go has no equivalent of {reason} in {where}, so that the Go SDK does not check it"
             fix = "write the pattern without it, or check in the handler"
-            self.problems.append(warning("PG601", what, fix=fix))
+            self.problems.append(warning("PG601", what, fix=fix, place=self.place))
             return None
 
     @staticmethod

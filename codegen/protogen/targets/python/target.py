@@ -69,11 +69,13 @@ class PythonTarget:
         files += [GeneratedFile(path=f"{package}/_jsonrpc/{path}", text=text) for path, text in renderer.core().items()]
         files.append(GeneratedFile(path=f"{package}/py.typed", text=""))
         files.sort(key=lambda file: file.path)
+        places = {entry.name: ir.place_of(entry) for entry in protocol.definitions}
         problems = [
             warning(
                 "PG601",
                 f'"{definition}": the pattern {pattern!r} is not checked in Python: {reason}',
                 fix="write it without that construct",
+                place=places.get(definition),
             )
             for definition, pattern, reason in validators.unsupported
         ]

@@ -433,7 +433,7 @@ class BooleanGenerator(CodeGeneratorDraft07):
         if "$ref" in definition:
             return f"{self._functions[_Definitions.name(definition['$ref'])]}({variable})"
         kind = definition.get("type")
-        if len(definition) == 1 and kind in _PYTHON_KINDS:
+        if len(definition) == 1 and isinstance(kind, str) and kind in _PYTHON_KINDS:
             return f"{variable} is None" if kind == "null" else f"type({variable}) is {_PYTHON_KINDS[kind]}"
         return f"{self._helper(definition)}({variable})"
 
