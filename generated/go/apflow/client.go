@@ -32,8 +32,8 @@ func (c *NodeClient) Call(ctx context.Context, method string, params any, option
 	return c.client.Call(ctx, method, params, options...)
 }
 
-// Notify sends any notification.
-func (c *NodeClient) Notify(ctx context.Context, method string, params any, options ...rpc.CallOption) error {
+// Send sends any notification.
+func (c *NodeClient) Send(ctx context.Context, method string, params any, options ...rpc.CallOption) error {
 	return c.client.Notify(ctx, method, params, options...)
 }
 
@@ -106,7 +106,7 @@ func (c *NodeClient) TasksExecute(ctx context.Context, params TasksExecuteParams
 
 // TasksExecuteStream calls "tasks.execute" and takes the events that come beside the result.
 func (c *NodeClient) TasksExecuteStream(ctx context.Context, params TasksExecuteParams, options ...rpc.CallOption) *rpc.Stream[StreamEvent, TasksExecuteResult] {
-	return rpc.Open(ctx, c.client, &methodTasksExecute, methodTasksExecuteEvents, params, options...)
+	return rpc.Open(ctx, c.client, &methodTasksExecute, eventsOfTasksExecute, params, options...)
 }
 
 // TasksCancel calls "tasks.cancel". Cancels a task.

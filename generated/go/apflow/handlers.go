@@ -155,7 +155,7 @@ func NewNodeDispatcher(handler NodeHandler, options ...rpc.DispatcherOption) *rp
 	rpc.Handle(d, &methodTasksUpdate, handler.TasksUpdate)
 	rpc.Handle(d, &methodTasksDelete, handler.TasksDelete)
 	rpc.Handle(d, &methodTasksList, handler.TasksList)
-	rpc.HandleStream(d, &methodTasksExecute, methodTasksExecuteEvents, handler.TasksExecute)
+	rpc.HandleStream(d, &methodTasksExecute, eventsOfTasksExecute, handler.TasksExecute)
 	rpc.Handle(d, &methodTasksCancel, handler.TasksCancel)
 	rpc.Handle(d, &methodTasksTree, handler.TasksTree)
 	rpc.Handle(d, &methodTasksChildren, handler.TasksChildren)

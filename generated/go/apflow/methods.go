@@ -127,7 +127,7 @@ var methodTasksExecute = rpc.Method[TasksExecuteParams, TasksExecuteResult]{
 	Streaming: true,
 }
 
-var methodTasksExecuteEvents = codecStreamEvent
+var eventsOfTasksExecute = codecStreamEvent
 
 var methodTasksCancel = rpc.Method[TasksCancelParams, TasksCancelResult]{
 	Name:   TasksCancelMethod,

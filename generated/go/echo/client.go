@@ -32,8 +32,8 @@ func (c *ClientClient) Call(ctx context.Context, method string, params any, opti
 	return c.client.Call(ctx, method, params, options...)
 }
 
-// Notify sends any notification.
-func (c *ClientClient) Notify(ctx context.Context, method string, params any, options ...rpc.CallOption) error {
+// Send sends any notification.
+func (c *ClientClient) Send(ctx context.Context, method string, params any, options ...rpc.CallOption) error {
 	return c.client.Notify(ctx, method, params, options...)
 }
 
@@ -69,8 +69,8 @@ func (c *ServerClient) Call(ctx context.Context, method string, params any, opti
 	return c.client.Call(ctx, method, params, options...)
 }
 
-// Notify sends any notification.
-func (c *ServerClient) Notify(ctx context.Context, method string, params any, options ...rpc.CallOption) error {
+// Send sends any notification.
+func (c *ServerClient) Send(ctx context.Context, method string, params any, options ...rpc.CallOption) error {
 	return c.client.Notify(ctx, method, params, options...)
 }
 
@@ -118,7 +118,7 @@ func (c *ServerClient) Count(ctx context.Context, params CountParams, options ..
 
 // CountStream calls "count" and takes the events that come beside the result.
 func (c *ServerClient) CountStream(ctx context.Context, params CountParams, options ...rpc.CallOption) *rpc.Stream[CountEvent, CountResult] {
-	return rpc.Open(ctx, c.client, &methodCount, methodCountEvents, params, options...)
+	return rpc.Open(ctx, c.client, &methodCount, eventsOfCount, params, options...)
 }
 
 // Callback calls "callback". Calls the client back.
@@ -131,7 +131,7 @@ func (c *ServerClient) Callback(ctx context.Context, params CallbackParams, opti
 	return rpc.Invoke(ctx, c.client, &methodCallback, params, options...)
 }
 
-// Notify_ sends the notification "notify". Tells the server something.
-func (c *ServerClient) Notify_(ctx context.Context, params NotifyParams, options ...rpc.CallOption) error {
+// Notify sends the notification "notify". Tells the server something.
+func (c *ServerClient) Notify(ctx context.Context, params NotifyParams, options ...rpc.CallOption) error {
 	return rpc.Send(ctx, c.client, &methodNotify, params, options...)
 }

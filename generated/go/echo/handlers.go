@@ -73,8 +73,8 @@ type ServerHandler interface {
 	//
 	// Errors of the protocol: *CallbackFailedError.
 	Callback(ctx context.Context, params CallbackParams) (CallbackResult, error)
-	// Notify_ answers "notify". Tells the server something.
-	Notify_(ctx context.Context, params NotifyParams) error
+	// Notify answers "notify". Tells the server something.
+	Notify(ctx context.Context, params NotifyParams) error
 }
 
 // UnimplementedServerHandler answers every method with "Method not found". Embed it to serve some of them only.
@@ -118,8 +118,8 @@ func (UnimplementedServerHandler) Callback(context.Context, CallbackParams) (Cal
 	return none, rpc.ErrNotServed
 }
 
-// Notify_ is not served.
-func (UnimplementedServerHandler) Notify_(context.Context, NotifyParams) error {
+// Notify is not served.
+func (UnimplementedServerHandler) Notify(context.Context, NotifyParams) error {
 	return rpc.ErrNotServed
 }
 
@@ -130,9 +130,9 @@ func NewServerDispatcher(handler ServerHandler, options ...rpc.DispatcherOption)
 	rpc.Handle(d, &methodAdd, handler.Add)
 	rpc.Handle(d, &methodFail, handler.Fail)
 	rpc.Handle(d, &methodSleep, handler.Sleep)
-	rpc.HandleStream(d, &methodCount, methodCountEvents, handler.Count)
+	rpc.HandleStream(d, &methodCount, eventsOfCount, handler.Count)
 	rpc.Handle(d, &methodCallback, handler.Callback)
-	rpc.HandleNotification(d, &methodNotify, handler.Notify_)
+	rpc.HandleNotification(d, &methodNotify, handler.Notify)
 	return d
 }
 

@@ -110,7 +110,7 @@ var methodCount = rpc.Method[CountParams, CountResult]{
 	Streaming: true,
 }
 
-var methodCountEvents = codecCountEvent
+var eventsOfCount = codecCountEvent
 
 var methodCallback = rpc.Method[CallbackParams, CallbackResult]{
 	Name:   CallbackMethod,

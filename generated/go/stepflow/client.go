@@ -32,8 +32,8 @@ func (c *RuntimeClient) Call(ctx context.Context, method string, params any, opt
 	return c.client.Call(ctx, method, params, options...)
 }
 
-// Notify sends any notification.
-func (c *RuntimeClient) Notify(ctx context.Context, method string, params any, options ...rpc.CallOption) error {
+// Send sends any notification.
+func (c *RuntimeClient) Send(ctx context.Context, method string, params any, options ...rpc.CallOption) error {
 	return c.client.Notify(ctx, method, params, options...)
 }
 
@@ -106,8 +106,8 @@ func (c *WorkerClient) Call(ctx context.Context, method string, params any, opti
 	return c.client.Call(ctx, method, params, options...)
 }
 
-// Notify sends any notification.
-func (c *WorkerClient) Notify(ctx context.Context, method string, params any, options ...rpc.CallOption) error {
+// Send sends any notification.
+func (c *WorkerClient) Send(ctx context.Context, method string, params any, options ...rpc.CallOption) error {
 	return c.client.Notify(ctx, method, params, options...)
 }
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Dict, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictStr
-from pydantic.experimental.missing_sentinel import MISSING
+from pydantic import MISSING, ConfigDict, Field, StrictBool, StrictStr
 
-from .scalars import StrictFloat, StrictInt
+from .base import BaseModel, RootModel, StrictFloat, StrictInt
 
 
 class CircularDependencyData(BaseModel):

@@ -8,10 +8,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
-from pydantic.experimental.missing_sentinel import MISSING
+from pydantic import MISSING, ConfigDict, Field, StrictStr
 
-from .scalars import StrictFloat, StrictInt
+from .base import BaseModel, StrictFloat, StrictInt
 
 
 class AddParams(BaseModel):

@@ -5,34 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as _Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictStr, StringConstraints, model_validator
-from pydantic.experimental.missing_sentinel import MISSING
+from pydantic import MISSING, ConfigDict, Field, StrictBool, StrictStr
 
-from .scalars import StrictFloat, StrictInt
-
-
-class _JsonSchemaRuntimeValidationBase(BaseModel):
-    __json_schema_not_required_groups__: ClassVar[tuple[Any, ...]] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _validate_json_schema_runtime_rules(cls, data: Any) -> Any:
-        data = cls._validate_json_schema_not_required_groups(data)
-        return data
-
-    @classmethod
-    def _validate_json_schema_not_required_groups(cls, data: Any) -> Any:
-        if not (isinstance(data, dict) or isinstance(data, _Mapping)):
-            return data
-        for required_groups in cls.__json_schema_not_required_groups__:
-            for group in required_groups:
-                if all(any(name in data for name in names) for names in group):
-                    raise ValueError("Expected required property group to be absent")
-        return data
+from .base import BaseModel, RootModel, StrictFloat, StrictInt
 
 
 class BlobId(RootModel[StrictStr]):
@@ -53,7 +31,7 @@ class BlobType(StrEnum):
     data = "data"
 
 
-class Coalesce(_JsonSchemaRuntimeValidationBase):
+class Coalesce(BaseModel):
     """
     The first of several values that is not null; null if there is none.
     """
@@ -61,12 +39,6 @@ class Coalesce(_JsonSchemaRuntimeValidationBase):
     model_config = ConfigDict(
         extra="allow",
     )
-
-    __json_schema_not_required_groups__: ClassVar[tuple[Any, ...]] = (
-        ((("$literal",),),),
-        ((("$if",),),),
-    )
-
     field_coalesce: Annotated[list[ValueExpr], Field(alias="$coalesce")]
 
 
@@ -495,7 +467,7 @@ class HealthResponse(BaseModel):
     version: StrictStr
 
 
-class If(_JsonSchemaRuntimeValidationBase):
+class If(BaseModel):
     """
     One of two values, by a condition. Null, false and a condition that cannot be evaluated count as false; everything else, such as 0 and "", as true.
     """
@@ -503,11 +475,6 @@ class If(_JsonSchemaRuntimeValidationBase):
     model_config = ConfigDict(
         extra="allow",
     )
-
-    __json_schema_not_required_groups__: ClassVar[tuple[Any, ...]] = (
-        ((("$literal",),),),
-    )
-
     field_if: Annotated[ValueExpr, Field(alias="$if")]
     then: ValueExpr
     else_: Annotated[ValueExpr | MISSING, Field(alias="else")] = MISSING
@@ -546,7 +513,7 @@ class Initialized(BaseModel):
     )
 
 
-class InputRef(_JsonSchemaRuntimeValidationBase):
+class InputRef(BaseModel):
     """
     The input of the run's item, or a part of it.
     """
@@ -554,14 +521,6 @@ class InputRef(_JsonSchemaRuntimeValidationBase):
     model_config = ConfigDict(
         extra="allow",
     )
-
-    __json_schema_not_required_groups__: ClassVar[tuple[Any, ...]] = (
-        ((("$literal",),),),
-        ((("$if",),),),
-        ((("$coalesce",),),),
-        ((("$step",),),),
-    )
-
     field_input: Annotated[ValuePath | None, Field(alias="$input")]
 
 
@@ -1010,7 +969,7 @@ class StepOverride(BaseModel):
     value: Value
 
 
-class StepRef(_JsonSchemaRuntimeValidationBase):
+class StepRef(BaseModel):
     """
     The result of an earlier step, or a part of it.
     """
@@ -1018,13 +977,6 @@ class StepRef(_JsonSchemaRuntimeValidationBase):
     model_config = ConfigDict(
         extra="allow",
     )
-
-    __json_schema_not_required_groups__: ClassVar[tuple[Any, ...]] = (
-        ((("$literal",),),),
-        ((("$if",),),),
-        ((("$coalesce",),),),
-    )
-
     field_step: Annotated[StrictStr, Field(alias="$step")]
     path: ValuePath | None | MISSING = MISSING
 
@@ -1137,7 +1089,7 @@ class ValuePath(RootModel[StrictStr | None]):
     ]
 
 
-class VariableRef(_JsonSchemaRuntimeValidationBase):
+class VariableRef(BaseModel):
     """
     A variable of the run, or a part of it.
     """
@@ -1145,15 +1097,6 @@ class VariableRef(_JsonSchemaRuntimeValidationBase):
     model_config = ConfigDict(
         extra="allow",
     )
-
-    __json_schema_not_required_groups__: ClassVar[tuple[Any, ...]] = (
-        ((("$literal",),),),
-        ((("$if",),),),
-        ((("$coalesce",),),),
-        ((("$step",),),),
-        ((("$input",),),),
-    )
-
     field_variable: Annotated[StrictStr, Field(alias="$variable")]
     default: ValueExpr | MISSING = MISSING
 
@@ -1167,13 +1110,11 @@ class ArrayExpr(RootModel[list["ValueExpr"]]):
 
 
 class ObjectExpr(RootModel[dict[str, "ValueExpr"]]):
-    model_config = ConfigDict(
-        regex_engine="python-re",
-    )
-    root: Annotated[
-        dict[Annotated[str, StringConstraints(pattern=r"^(?!(?:\$literal|\$if|\$coalesce|\$step|\$input|\$variable)$)", strict=True)], "ValueExpr"],
-        Field(description="An object whose members are expressions."),
-    ]
+    """
+    An object whose members are expressions.
+    """
+
+    root: dict[str, "ValueExpr"]
 
 
 class ValueExpr(

@@ -187,7 +187,11 @@ func (s *session) send(event []byte) error {
 	if _, err := s.w.Write(event); err != nil {
 		return &TransportError{Problem: "the caller is gone", Err: err}
 	}
-	if err := http.NewResponseController(s.w).Flush(); err != nil {
+	err := http.NewResponseController(s.w).Flush()
+	if errors.Is(err, http.ErrNotSupported) {
+		return &CallbackError{Problem: "the http.ResponseWriter cannot flush"}
+	}
+	if err != nil {
 		return &TransportError{Problem: "the caller is gone", Err: err}
 	}
 	return nil

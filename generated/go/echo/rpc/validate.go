@@ -40,9 +40,6 @@ func (e *ValidationError) Error() string {
 // maxViolations bounds the answer to a message that is wrong in every member.
 const maxViolations = 100
 
-// maxSchemaDepth bounds schemas that refer to themselves without looking deeper into the value.
-const maxSchemaDepth = 16 * MaxDepth
-
 // Validate lists where the value breaks the type; nothing when it is valid.
 func (t *Type) Validate(v *Value) []Violation {
 	run := &validation{}
@@ -52,14 +49,70 @@ func (t *Type) Validate(v *Value) []Violation {
 
 // Valid reports whether the value fits the type, and stops at the first place where it does not.
 func (t *Type) Valid(v *Value) bool {
-	return t.node.check(v, &validation{silent: true}, nil, nil)
+	return t.node.verdict(v, new(validation), nil)
 }
 
 // validation is one run; silent ones only want the verdict.
 type validation struct {
 	violations []Violation
 	silent     bool
-	depth      int
+	cut        bool        // a reference came back to itself: the verdict holds only here
+	refs       []reference // that are being followed, the last one innermost
+}
+
+type reference struct {
+	node  *node
+	value *Value
+}
+
+// follows reports whether the same reference is being followed for the same value already.
+func (run *validation) follows(n *node, v *Value) bool {
+	for i := len(run.refs) - 1; i >= 0 && run.refs[i].value == v; i-- {
+		if run.refs[i].node == n {
+			return true
+		}
+	}
+	return false
+}
+
+// quiet is a run for the verdict on v alone, in the middle of this one.
+func (run *validation) quiet(v *Value) *validation {
+	first := len(run.refs)
+	for first > 0 && run.refs[first-1].value == v {
+		first--
+	}
+	return &validation{silent: true, refs: slices.Clone(run.refs[first:])}
+}
+
+// worthKeeping is the size of a value's text from which looking a verdict up beats finding it again.
+const worthKeeping = 256
+
+// verdict reports whether v fits, in silence and from memory where that helps.
+func (n *node) verdict(v *Value, run *validation, track *seen) bool {
+	quiet := run.quiet(v)
+	if track != nil || len(v.raw) < worthKeeping || v.memo == nil {
+		return n.check(v, quiet, nil, track)
+	}
+	key := reference{n, v}
+	if n.ref != nil {
+		key.node = n.ref
+	}
+	v.memo.Lock()
+	known, ok := v.memo.verdicts[key]
+	v.memo.Unlock()
+	if ok {
+		return known
+	}
+	known = n.check(v, quiet, nil, nil)
+	if !quiet.cut {
+		v.memo.Lock()
+		if v.memo.verdicts == nil {
+			v.memo.verdicts = make(map[reference]bool)
+		}
+		v.memo.verdicts[key] = known
+		v.memo.Unlock()
+	}
+	return known
 }
 
 // place is a path as a list from the leaf to the root.
@@ -147,17 +200,8 @@ func (run *validation) fail(at *place, format string, arguments ...any) bool {
 // check reports whether v fits. A silent run may stop at the first failure, others list them all.
 // What a fitting schema has looked at is added to outer.
 func (n *node) check(v *Value, run *validation, at *place, outer *seen) bool {
-	if run.depth++; run.depth > maxSchemaDepth {
-		run.depth--
-		return run.fail(at, "the schema refers to itself without end")
-	}
-	defer func() { run.depth-- }()
-	for n.ref != nil {
-		if run.depth++; run.depth > maxSchemaDepth {
-			return run.fail(at, "the schema refers to itself without end")
-		}
-		defer func() { run.depth-- }()
-		n = n.ref
+	if n.ref != nil {
+		return n.checkRef(v, run, at, outer)
 	}
 	if n.never {
 		return run.fail(at, "no value is allowed here")
@@ -193,6 +237,18 @@ func (n *node) check(v *Value, run *validation, at *place, outer *seen) bool {
 	if ok {
 		outer.add(track)
 	}
+	return ok
+}
+
+func (n *node) checkRef(v *Value, run *validation, at *place, outer *seen) bool {
+	if run.follows(n, v) {
+		// A schema that comes back to itself without looking deeper into the value asks nothing more.
+		run.cut = true
+		return true
+	}
+	run.refs = append(run.refs, reference{n, v})
+	ok := n.ref.check(v, run, at, outer)
+	run.refs = run.refs[:len(run.refs)-1]
 	return ok
 }
 
@@ -300,7 +356,7 @@ func checkUnique(v *Value, run *validation, at *place) bool {
 }
 
 func (n *node) checkContains(v *Value, run *validation, at *place, track *seen) bool {
-	quiet := &validation{silent: true, depth: run.depth}
+	quiet := &validation{silent: true}
 	found := 0
 	for i := range v.items {
 		if n.contains.check(&v.items[i], quiet, nil, nil) {
@@ -410,13 +466,12 @@ func (n *node) checkCombined(v *Value, run *validation, at *place, track *seen) 
 	if n.oneOf != nil {
 		ok = n.checkOne(v, run, at, track) && ok
 	}
-	quiet := &validation{silent: true, depth: run.depth}
-	if n.not != nil && n.not.check(v, quiet, nil, nil) {
+	if n.not != nil && n.not.check(v, run.quiet(v), nil, nil) {
 		ok = run.fail(at, "the value matches what the schema excludes")
 	}
 	if n.when != nil {
 		looked := track.fresh()
-		if n.when.check(v, quiet, nil, looked) {
+		if n.when.check(v, run.quiet(v), nil, looked) {
 			track.add(looked)
 			if n.then != nil {
 				ok = n.then.check(v, run, at, track) && ok
@@ -431,8 +486,7 @@ func (n *node) checkCombined(v *Value, run *validation, at *place, track *seen) 
 func (n *node) checkAny(v *Value, run *validation, at *place, track *seen) bool {
 	matched := false
 	for _, rule := range n.anyOf {
-		quiet := &validation{silent: true, depth: run.depth}
-		if rule.check(v, quiet, nil, track) {
+		if rule.verdict(v, run, track) {
 			matched = true
 			if track == nil {
 				break
@@ -449,9 +503,8 @@ func (n *node) checkOne(v *Value, run *validation, at *place, track *seen) bool 
 	matched, first := 0, 0
 	looked := track.fresh()
 	for i, rule := range n.oneOf {
-		quiet := &validation{silent: true, depth: run.depth}
 		branch := track.fresh()
-		if rule.check(v, quiet, nil, branch) {
+		if rule.verdict(v, run, branch) {
 			matched++
 			if matched == 2 {
 				return run.fail(at, "the value matches the alternatives %d and %d of which it may match only one", first, i)
@@ -666,7 +719,7 @@ func Choose(v *Value, schema func() *Schema, arms []Arm, read func(arm int) erro
 func (a *Arm) fits(v *Value) bool {
 	if a.Kinds != "" {
 		ok := false
-		for _, kind := range strings.Fields(a.Kinds) {
+		for kind := range strings.SplitSeq(a.Kinds, " ") {
 			ok = ok || kind == v.kind.String() || kind == "integer" && v.typeName() == "integer"
 		}
 		if !ok {

@@ -5,6 +5,7 @@ package rpc
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -46,6 +47,14 @@ type compound struct {
 	items   []Value
 	members []member
 	index   map[string]int
+	memo    *memo
+}
+
+// memo keeps verdicts on the larger parts of one message, so that unions of recursive types look at each part
+// once and not once per level. Members of a batch are checked in parallel, hence the lock.
+type memo struct {
+	sync.Mutex
+	verdicts map[reference]bool
 }
 
 // nothing is the compound of all scalars and never changes.
@@ -119,7 +128,7 @@ func (e *SyntaxError) Error() string {
 func Parse(data []byte) (*Value, error) { return parseText(string(data)) }
 
 func parseText(data string) (*Value, error) {
-	p := parser{data: data}
+	p := parser{data: data, memo: new(memo)}
 	v := new(Value)
 	p.space()
 	if err := p.value(v, 0); err != nil {
@@ -135,6 +144,7 @@ func parseText(data string) (*Value, error) {
 type parser struct {
 	data string
 	at   int
+	memo *memo
 }
 
 func (p *parser) fail(problem string) error { return &SyntaxError{Offset: p.at, Problem: problem} }
@@ -236,7 +246,7 @@ func (p *parser) number() error {
 
 func (p *parser) array(v *Value, depth int) error {
 	v.kind = KindArray
-	v.compound = new(compound)
+	v.compound = &compound{memo: p.memo}
 	if depth > MaxDepth {
 		return p.fail("nested too deep")
 	}
@@ -267,7 +277,7 @@ func (p *parser) array(v *Value, depth int) error {
 
 func (p *parser) object(v *Value, depth int) error {
 	v.kind = KindObject
-	v.compound = new(compound)
+	v.compound = &compound{memo: p.memo}
 	if depth > MaxDepth {
 		return p.fail("nested too deep")
 	}

@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Final
 
 from .rpc.boundary import Check
-from .rpc.jsonvalue import MISSING, Json
+from .rpc.jsonvalue import MISSING, Json, memoized
 
 _C1: Final = frozenset(
     {
@@ -899,6 +899,7 @@ def is_on_error_retry(value: Json) -> bool:
     return True
 
 
+@memoized
 def is_value_expr(value: Json) -> bool:
     matches1 = [
         is_literal_expr(value),

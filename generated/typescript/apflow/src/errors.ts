@@ -300,6 +300,9 @@ export const ApflowErrorClasses: readonly ErrorClass[] = [
   TaskTreeValidationFailedError,
 ];
 
+/** The classes for errors of no family. */
+export const CommonErrorClasses: readonly ErrorClass[] = [];
+
 /** The class for an error code, among all or among those of one family. */
 export function errorClass(code: number, among: readonly ErrorClass[] = ErrorClasses): ErrorClass | undefined {
   return among.find((each) => each.code === code);

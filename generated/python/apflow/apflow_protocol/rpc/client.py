@@ -91,7 +91,7 @@ class Client:
     async def _request(self, name: str, params: object, timeout: Timeout) -> Any:
         """The typed result of a method of the protocol."""
         method = self._info.methods[name]
-        return await self._typed(method, params, None, timeout)
+        return await self._typed(method, self._params(method, params), None, timeout)
 
     async def _send(self, name: str, params: object) -> None:
         """A notification of the protocol."""
@@ -101,15 +101,15 @@ class Client:
     def _stream(self, name: str, params: object, timeout: Timeout) -> EventStream[Any, Any]:
         """A call whose events are wanted."""
         method = self._info.methods[name]
+        text = self._params(method, params)
 
         async def run(on_event: OnEvent) -> Any:
-            return await self._typed(method, params, on_event, timeout)
+            return await self._typed(method, text, on_event, timeout)
 
         return EventStream(run)
 
-    async def _typed(self, method: Method, params: object, on_event: OnEvent | None, timeout: Timeout) -> Any:
+    async def _typed(self, method: Method, text: Raw, on_event: OnEvent | None, timeout: Timeout) -> Any:
         typed_event = None if on_event is None else self._reader_of_events(method, on_event)
-        text = self._params(method, params)
         retries = self._retries if method.idempotent and on_event is None else 0
         result = await self._exchange(method.name, text, typed_event, timeout, retries=retries)
         if method.result is None:
@@ -202,13 +202,14 @@ class EventStream(Generic[Event, Result]):
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         group, events = self._group, self._events
         if group is None or events is None:
             raise RuntimeError("enter the stream before you leave it")
         group.cancel_scope.cancel()
+        # Not told of an error in the caller's block, which it would wrap into a group of exceptions.
+        await group.__aexit__(None, None, None)
         events.close()
-        return await group.__aexit__(kind, error, traceback)
 
     async def _call(self, send: MemoryObjectSendStream[Any]) -> None:
         async with send:

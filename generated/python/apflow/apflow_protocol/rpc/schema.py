@@ -68,42 +68,61 @@ class SchemaReader:
 
     def issues(self, schema: Json, value: Json) -> list[Issue]:
         """All faults of `value` against `schema`, at most MAX_ISSUES, in the order of the value."""
-        found: list[Issue] = []
-        self._apply(schema, value, "$", found)
-        return found[:MAX_ISSUES]
+        found, _ = _Reading(self._definitions, self._patterns).evaluate(schema, value, "$")
+        return found
 
     def is_valid(self, schema: Json, value: Json) -> bool:
         """Whether `schema` accepts `value`."""
-        found: list[Issue] = []
-        self._apply(schema, value, "$", found)
-        return not found
+        return not self.issues(schema, value)
 
     def definition(self, name: str) -> Json:
         """The definition of that name. Errors: KeyError."""
         return self._definitions[name]
 
-    def _resolve(self, reference: str) -> Json:
-        name = reference.removeprefix("#/definitions/")
-        return self._definitions[name.replace("~1", "/").replace("~0", "~")]
 
-    def _try(self, schema: Json, value: Json) -> Evaluated | None:
+class _Reading:
+    """One value against one schema. Remembers what it found for each container, since alternatives ask again."""
+
+    __slots__ = ("_definitions", "_known", "_patterns")
+
+    def __init__(self, definitions: dict[str, Json], patterns: Mapping[str, re.Pattern[str]]) -> None:
+        self._definitions = definitions
+        self._patterns = patterns
+        self._known: dict[tuple[int, int], tuple[list[Issue], Evaluated]] = {}
+
+    def evaluate(self, schema: Json, value: Json, path: str) -> tuple[list[Issue], Evaluated]:
+        """The faults, and what was looked at. A container has one place in a value, so its path is always the same."""
+        if value.__class__ not in (dict, list):
+            return self._evaluate(schema, value, path)
+        key = (id(schema), id(value))
+        if key not in self._known:
+            self._known[key] = self._evaluate(schema, value, path)
+        return self._known[key]
+
+    def _evaluate(self, schema: Json, value: Json, path: str) -> tuple[list[Issue], Evaluated]:
         found: list[Issue] = []
-        evaluated = self._apply(schema, value, "$", found)
-        return None if found else evaluated
-
-    def _apply(self, schema: Json, value: Json, path: str, found: list[Issue]) -> Evaluated:
         seen = Evaluated(set(), set())
         if schema is True:
-            return seen
+            return found, seen
         if schema is False:
-            found.append(Issue(path, "must not be there"))
-            return seen
-        while "$ref" in schema:
-            schema = self._resolve(schema["$ref"])
-            if type(schema) is bool:
-                return self._apply(schema, value, path, found)
-        if len(found) >= MAX_ISSUES:
-            return seen
+            return [Issue(path, "must not be there")], seen
+        if "$ref" in schema:
+            name = schema["$ref"].removeprefix("#/definitions/")
+            return self.evaluate(self._definitions[name.replace("~1", "/").replace("~0", "~")], value, path)
+        self._collect(schema, value, path, found, seen)
+        return found[:MAX_ISSUES], seen
+
+    def _apply(self, schema: Json, value: Json, path: str, found: list[Issue]) -> Evaluated:
+        faults, seen = self.evaluate(schema, value, path)
+        if len(found) < MAX_ISSUES:
+            found.extend(faults)
+        return seen
+
+    def _try(self, schema: Json, value: Json, path: str) -> Evaluated | None:
+        faults, seen = self.evaluate(schema, value, path)
+        return None if faults else seen
+
+    def _collect(self, schema: Json, value: Json, path: str, found: list[Issue], seen: Evaluated) -> None:
         self._apply_value(schema, value, path, found)
         kind = value.__class__
         if kind is str:
@@ -125,7 +144,6 @@ class SchemaReader:
                 if index not in seen.items:
                     self._apply(schema["unevaluatedItems"], item, f"{path}[{index}]", found)
                     seen.items.add(index)
-        return seen
 
     def _apply_value(self, schema: dict[str, Json], value: Json, path: str, found: list[Issue]) -> None:
         if "type" in schema:
@@ -187,7 +205,11 @@ class SchemaReader:
     def _apply_contains(
         self, schema: dict[str, Json], value: list[Json], path: str, found: list[Issue], seen: Evaluated
     ) -> None:
-        matches = [index for index, item in enumerate(value) if self._try(schema["contains"], item) is not None]
+        matches = [
+            index
+            for index, item in enumerate(value)
+            if self._try(schema["contains"], item, f"{path}[{index}]") is not None
+        ]
         seen.items.update(matches)
         least = schema.get("minContains", 1)
         if len(matches) < least:
@@ -211,7 +233,7 @@ class SchemaReader:
             found.extend(
                 Issue(member_path(path, name), "has a name that is not allowed")
                 for name in value
-                if self._try(schema["propertyNames"], name) is None
+                if self._try(schema["propertyNames"], name, path) is None
             )
         self._apply_dependencies(schema, value, path, found, seen)
         properties: dict[str, Json] = schema.get("properties", {})
@@ -252,23 +274,23 @@ class SchemaReader:
         for part in schema.get("allOf", ()):
             _merge(seen, self._apply(part, value, path, found))
         if "anyOf" in schema:
-            accepted = [match for part in schema["anyOf"] if (match := self._try(part, value)) is not None]
+            accepted = [match for part in schema["anyOf"] if (match := self._try(part, value, path)) is not None]
             for match in accepted:
                 _merge(seen, match)
             if not accepted:
                 self._explain_alternatives(schema["anyOf"], value, path, found)
         if "oneOf" in schema:
-            accepted = [match for part in schema["oneOf"] if (match := self._try(part, value)) is not None]
+            accepted = [match for part in schema["oneOf"] if (match := self._try(part, value, path)) is not None]
             if len(accepted) == 1:
                 _merge(seen, accepted[0])
             elif accepted:
                 found.append(Issue(path, f"must match one alternative only, but matches {len(accepted)}"))
             else:
                 self._explain_alternatives(schema["oneOf"], value, path, found)
-        if "not" in schema and self._try(schema["not"], value) is not None:
+        if "not" in schema and self._try(schema["not"], value, path) is not None:
             found.append(Issue(path, "must not match what the schema excludes"))
         if "if" in schema:
-            condition = self._try(schema["if"], value)
+            condition = self._try(schema["if"], value, path)
             if condition is not None:
                 _merge(seen, condition)
             branch = "then" if condition is not None else "else"
@@ -280,8 +302,7 @@ class SchemaReader:
         best: list[Issue] = []
         depth = -1
         for part in parts:
-            faults: list[Issue] = []
-            self._apply(part, value, path, faults)
+            faults, _ = self.evaluate(part, value, path)
             reach = min((len(fault.path) for fault in faults), default=-1)
             if reach > depth:
                 best, depth = faults, reach

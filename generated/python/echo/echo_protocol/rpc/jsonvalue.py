@@ -6,9 +6,10 @@ Knows no schema. All values are what a JSON reader makes: None, bool, int, float
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+import threading
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -82,3 +83,40 @@ def _exact(number: float) -> Fraction:
     from fractions import Fraction
 
     return Fraction(repr(number))
+
+
+class _Memory(threading.local):
+    """What the checks of the value at hand have found so far, by check and container."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.known: dict[tuple[Callable[[Json], bool], int], bool] = {}
+
+
+_MEMORY: Final = _Memory()
+
+
+def memoized(check: Callable[[Json], bool]) -> Callable[[Json], bool]:
+    """`check`, asked once for each container of a value.
+
+    Alternatives that lead back to the same definition would double the work at every level; 30 levels of a small
+    hostile value would never end. Containers are told apart by identity, which holds until the outermost check ends.
+    """
+
+    @wraps(check)
+    def remembering(value: Json) -> bool:
+        if value.__class__ not in (dict, list):
+            return check(value)
+        key = (check, id(value))
+        known = _MEMORY.known.get(key)
+        if known is None:
+            _MEMORY.depth += 1
+            try:
+                known = _MEMORY.known[key] = check(value)
+            finally:
+                _MEMORY.depth -= 1
+                if not _MEMORY.depth:
+                    _MEMORY.known.clear()
+        return known
+
+    return remembering

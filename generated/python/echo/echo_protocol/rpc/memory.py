@@ -50,12 +50,15 @@ async def memory_pair(left: Dispatcher | None, right: Dispatcher | None) -> Asyn
     back, returns = anyio.create_memory_object_stream[bytes](FRAMES_AHEAD)
     first = Peer(_MemoryStream(there, returns), left)
     second = Peer(_MemoryStream(back, arrives), right)
-    async with anyio.create_task_group() as group:
-        group.start_soon(first.run)
-        group.start_soon(second.run)
-        try:
-            yield first, second
-        finally:
-            group.cancel_scope.cancel()
-            await first.aclose()
-            await second.aclose()
+    group = anyio.create_task_group()
+    await group.__aenter__()
+    group.start_soon(first.run)
+    group.start_soon(second.run)
+    try:
+        yield first, second
+    finally:
+        group.cancel_scope.cancel()
+        # Not told of an error in the caller's block, which it would wrap into a group of exceptions.
+        await group.__aexit__(None, None, None)
+        await first.aclose()
+        await second.aclose()

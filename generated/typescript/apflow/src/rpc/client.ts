@@ -12,9 +12,9 @@ import { sentParams, type Dispatcher } from "./dispatch.js";
 import { InvalidResultError, RpcError, TimeoutError, TransportError } from "./errors.js";
 import { HttpConnection, type HttpConnectionOptions } from "./http_client.js";
 import type { ErrorObject } from "./messages.js";
-import type { CallScope, Connection, Headers, HttpBinding, MethodSpec } from "./methods.js";
+import type { CallScope, Connection, HeaderFields, HttpBinding, MethodSpec } from "./methods.js";
 import { EventQueue } from "./queue.js";
-import { linkSignals } from "./signals.js";
+import { linkSignals, unlessAborted } from "./signals.js";
 
 /** Settings of one call; what is absent is taken from the client's. */
 export interface CallOptions {
@@ -24,8 +24,8 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** How often an idempotent method is sent again when no answer came. Default: 2. */
   readonly retries?: number;
-  /** Headers to send with the call, where the transport has headers. */
-  readonly headers?: Headers;
+  /** HeaderFields to send with the call, where the transport has headers. */
+  readonly headers?: HeaderFields;
 }
 
 /** Settings of a client. */
@@ -48,6 +48,9 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_RETRIES = 2;
 const DEFAULT_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
+
+/** Longest time that timers can wait (2^31 - 1 ms); they would fire at once for a longer one. */
+const MAX_TIMER_MS = 2_147_483_647;
 
 /** Calls of one role over one connection. */
 export class RpcClient {
@@ -195,7 +198,7 @@ export class RpcClient {
     const timeoutMs = this.#timeout(options);
     const { controller, release } = linkSignals(options.signal);
     const expire = (): void => controller.abort(new TimeoutError(method, timeoutMs));
-    const timer = timeoutMs > 0 ? setTimeout(expire, timeoutMs) : undefined;
+    const timer = timeoutMs > 0 ? setTimeout(expire, Math.min(timeoutMs, MAX_TIMER_MS)) : undefined;
     const { signal } = controller;
     try {
       signal.throwIfAborted();
@@ -212,18 +215,13 @@ function genericError(error: ErrorObject): RpcError {
 }
 
 async function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted();
-  await new Promise<void>((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(signal?.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const pause = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  try {
+    await (signal === undefined ? pause : unlessAborted(signal, pause));
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**

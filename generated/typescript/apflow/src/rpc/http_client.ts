@@ -11,8 +11,8 @@ import { ServiceList } from "./dispatch.js";
 import { JsonError, TransportError } from "./errors.js";
 import { joinBytes, parseJson, writeJson } from "./json.js";
 import { classify, respond, type Id, type Outcome, type RequestMessage, type ResponseMessage } from "./messages.js";
-import type { Caller, CallScope, Connection, Headers, Service } from "./methods.js";
-import { linkSignals } from "./signals.js";
+import type { Caller, CallScope, Connection, HeaderFields, Service } from "./methods.js";
+import { linkSignals, onAbort, unlessAborted } from "./signals.js";
 import { carried, readEvents, type ServerSentEvent } from "./sse.js";
 
 /** Settings of an HTTP connection. */
@@ -20,7 +20,7 @@ export interface HttpConnectionOptions {
   /** Used instead of the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch;
   /** Sent with every request; a function is asked anew each time (for tokens that expire). */
-  readonly headers?: Headers | (() => Headers | Promise<Headers>);
+  readonly headers?: HeaderFields | (() => HeaderFields | Promise<HeaderFields>);
   /** Largest answer, and largest single event, that is read. Default: 64 MiB. */
   readonly maxResponseBytes?: number;
 }
@@ -68,11 +68,13 @@ export class HttpConnection implements Connection {
     try {
       controller.signal.throwIfAborted();
       // Not every `fetch` that is handed in heeds its signal.
-      return await Promise.race([aborted(controller.signal), run({ ...scope, signal: controller.signal })]);
+      return await unlessAborted(controller.signal, run({ ...scope, signal: controller.signal }));
+    } catch (error) {
+      // Closes the connection where the answer was not read to its end, and so tells the server.
+      controller.abort(error);
+      throw error;
     } finally {
       release();
-      // Closes the connection where the answer was not read to its end, and so tells the server.
-      controller.abort(new TransportError("the call is over"));
     }
   }
 
@@ -92,7 +94,7 @@ export class HttpConnection implements Connection {
     if (!response.ok) throw unusable(response.status, "the notification was not taken");
   }
 
-  async #post(message: unknown, signal: AbortSignal, headers: Headers = {}): Promise<Response> {
+  async #post(message: unknown, signal: AbortSignal, headers: HeaderFields = {}): Promise<Response> {
     const body = writeJson(message);
     const configured = this.#options.headers;
     const own = typeof configured === "function" ? await configured() : configured;
@@ -156,7 +158,7 @@ export class HttpConnection implements Connection {
   async #answerCallback(
     answer: ResponseMessage,
     instance: string | null,
-    headers: Headers | undefined,
+    headers: HeaderFields | undefined,
     signal: AbortSignal,
   ): Promise<void> {
     const own = instance === null ? headers : { ...headers, [this.#instanceHeader]: instance };
@@ -193,23 +195,19 @@ class StreamedCall {
 
   /** Reads until the stream closes, for events may follow the response; serves callbacks meanwhile. */
   async run(events: AsyncGenerator<ServerSentEvent, void, undefined>): Promise<Outcome> {
-    const failed = new Promise<never>((_, reject) => {
-      this.#abort.signal.addEventListener("abort", () => reject(this.#abort.signal.reason as Error));
-    });
-    failed.catch(() => undefined);
-    const giveUp = (): void => this.#abort.abort(this.#scope.signal.reason);
-    this.#scope.signal.addEventListener("abort", giveUp);
+    const { signal } = this.#abort;
+    const release = onAbort(this.#scope.signal, () => this.#abort.abort(this.#scope.signal.reason));
     try {
       for (;;) {
-        const next = await Promise.race([events.next(), failed]);
+        const next = await unlessAborted(signal, events.next());
         if (next.done === true) break;
         // A slow reader of events must not keep an abandoned call waiting.
-        await Promise.race([this.#take(next.value), failed]);
+        await unlessAborted(signal, this.#take(next.value));
       }
       if (this.#outcome !== null) return this.#outcome;
       throw new TransportError("the event stream ended without a response", { retryable: true });
     } finally {
-      this.#scope.signal.removeEventListener("abort", giveUp);
+      release();
       // Callbacks still running belong to a call that is over.
       this.#abort.abort(new TransportError("the call is over"));
       events.return().catch(() => undefined);
@@ -253,13 +251,6 @@ class StreamedCall {
 /** Who calls back takes no events: there is no stream in that direction. */
 async function ignoreEvent(): Promise<void> {
   return Promise.resolve();
-}
-
-/** Rejects when the signal aborts. */
-async function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-  });
 }
 
 function outcomeFor(id: Id, bytes: Uint8Array): Outcome | null {

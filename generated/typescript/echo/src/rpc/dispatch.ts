@@ -11,7 +11,7 @@ import { issueData, type Codec } from "./codec.js";
 import { RpcError, RpcErrorCodes, ValidationError } from "./errors.js";
 import { assertJson, isObject, setMember } from "./json.js";
 import { errorObject, INTERNAL_ERROR, type Id, type Outcome } from "./messages.js";
-import type { Caller, Connection, Headers, HttpBinding, MethodSpec, Service } from "./methods.js";
+import type { Caller, Connection, HeaderFields, HttpBinding, MethodSpec, Service } from "./methods.js";
 
 /** What every handler is told about the call it serves. */
 export interface HandlerContext<Event = unknown> {
@@ -21,8 +21,8 @@ export interface HandlerContext<Event = unknown> {
   readonly id: Id | undefined;
   /** Aborts when the caller has given up or has gone. */
   readonly signal: AbortSignal;
-  /** Headers of the HTTP request, names in lower case; empty on other transports. */
-  readonly headers: Headers;
+  /** HeaderFields of the HTTP request, names in lower case; empty on other transports. */
+  readonly headers: HeaderFields;
   /**
    * Sends an event beside the result to a caller that listens; resolves when there is room for the next one.
    * Errors: ValidationError when the event breaks its schema.

@@ -21,8 +21,9 @@ import {
   type RequestMessage,
   type ResponseMessage,
 } from "./messages.js";
-import type { Caller, CallScope, Connection, Headers, HttpBinding, Service } from "./methods.js";
+import type { Caller, CallScope, Connection, HeaderFields, HttpBinding, Service } from "./methods.js";
 import { EventQueue } from "./queue.js";
+import { onAbort, unlessAborted } from "./signals.js";
 import { eventText, messageText } from "./sse.js";
 
 /** Settings of an HTTP server adapter. */
@@ -42,7 +43,7 @@ export interface HttpServable extends Service {
 export interface RequestHead {
   readonly method: string;
   readonly path: string;
-  readonly headers: Headers;
+  readonly headers: HeaderFields;
   /** Aborts when the client has closed the connection. */
   readonly signal: AbortSignal;
 }
@@ -50,7 +51,7 @@ export interface RequestHead {
 /** What to answer: a whole body, or pieces of an event stream as they come. */
 export interface Answer {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: HeaderFields;
   readonly body: string | StreamBody;
 }
 
@@ -186,15 +187,14 @@ class AnswerStream implements Connection, StreamBody {
   readonly #own = new Set<string>();
   readonly #acceptsEvents: boolean;
   #open: () => void = () => undefined;
-  #over: Error | null = null;
+  #over: (() => Error) | null = null;
 
   constructor(head: RequestHead, callbacks: Map<string, PendingCallback>) {
     this.#callbacks = callbacks;
     this.#acceptsEvents = acceptsEventStream(head.headers["accept"]);
     this.opened = new Promise((resolve) => (this.#open = resolve));
     const { headers, signal } = head;
-    if (signal.aborted) this.#leave();
-    else signal.addEventListener("abort", () => this.#leave(), { once: true });
+    onAbort(signal, () => this.#leave());
     this.caller = { connection: this, signal: this.#abort.signal, headers, emit: (event) => this.#emit(event) };
   }
 
@@ -202,18 +202,12 @@ class AnswerStream implements Connection, StreamBody {
     this.#requireWay();
     const id = randomId();
     this.#own.add(id);
-    let giveUp = (): void => undefined;
-    const outcome = new Promise<Outcome>((resolve, reject) => {
-      this.#callbacks.set(id, { settle: resolve, fail: reject });
-      giveUp = () => reject(scope.signal.reason as Error);
-    });
-    scope.signal.addEventListener("abort", giveUp, { once: true });
+    const outcome = new Promise<Outcome>((settle, fail) => this.#callbacks.set(id, { settle, fail }));
     try {
       const sent = this.#send(messageText(writeJson({ jsonrpc: "2.0", id, method, params })));
-      await Promise.race([sent, outcome]);
-      return await outcome;
+      // A caller that reads slowly must not keep an abandoned callback waiting.
+      return await unlessAborted(scope.signal, Promise.race([outcome, sent.then(() => outcome)]));
     } finally {
-      scope.signal.removeEventListener("abort", giveUp);
       this.#callbacks.delete(id);
       this.#own.delete(id);
     }
@@ -235,7 +229,7 @@ class AnswerStream implements Connection, StreamBody {
   /** Sends the response, if there is a stream to send it on, and ends what hangs on the call. */
   finish(response: string): void {
     void this.#queue.push(response);
-    this.#end(new CallbackUnavailableError("the call that could be answered with callbacks is over"));
+    this.#end(() => new CallbackUnavailableError("the call that could be answered with callbacks is over"));
   }
 
   [Symbol.asyncIterator](): AsyncIterator<string, void, undefined> {
@@ -257,7 +251,7 @@ class AnswerStream implements Connection, StreamBody {
   }
 
   #requireWay(): void {
-    if (this.#over !== null) throw this.#over;
+    if (this.#over !== null) throw this.#over();
     if (!this.#acceptsEvents) throw new CallbackUnavailableError("the caller does not accept text/event-stream");
   }
 
@@ -265,12 +259,13 @@ class AnswerStream implements Connection, StreamBody {
     const reason = new TransportError("the caller has closed the connection");
     this.#abort.abort(reason);
     this.#queue.discard();
-    this.#end(reason);
+    this.#end(() => reason);
   }
 
-  #end(reason: Error): void {
+  /** `reason` makes the error for calls that can no longer be answered; most exchanges end without one. */
+  #end(reason: () => Error): void {
     this.#over ??= reason;
-    for (const id of this.#own) this.#callbacks.get(id)?.fail(reason);
+    for (const id of this.#own) this.#callbacks.get(id)?.fail(reason());
     this.#queue.end();
   }
 }
@@ -337,12 +332,22 @@ export function fetchHandler(
   options: HttpServerOptions = {},
 ): (request: Request) => Promise<Response> {
   const http = new HttpService(service, options);
+  // A request that nobody holds may be collected before its answer is complete, and its signal then never aborts.
+  const open = new Set<Request>();
   return async (request) => {
     const headers = Object.fromEntries(request.headers);
     const head = { method: request.method, path: new URL(request.url).pathname, headers, signal: request.signal };
-    const answer = await http.respond(head, pieces(request.body));
-    const body = typeof answer.body === "string" ? answer.body : streamOf(answer.body);
-    return new Response(body === "" ? null : body, { status: answer.status, headers: answer.headers });
+    const close = (): unknown => open.delete(request);
+    open.add(request);
+    try {
+      const { status, headers, body } = await http.respond(head, pieces(request.body));
+      if (typeof body !== "string") return new Response(streamOf(body, close), { status, headers });
+      close();
+      return new Response(body === "" ? null : body, { status, headers });
+    } catch (error) {
+      close();
+      throw error;
+    }
   };
 }
 
@@ -361,17 +366,19 @@ async function* pieces(body: ReadableStream<Uint8Array> | null): AsyncGenerator<
   }
 }
 
-function streamOf(body: StreamBody): ReadableStream<Uint8Array> {
+function streamOf(body: StreamBody, close: () => unknown): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const iterator = body[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const next = await iterator.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(encoder.encode(next.value));
+      if (next.done !== true) return controller.enqueue(encoder.encode(next.value));
+      controller.close();
+      close();
     },
     cancel() {
       body.cancel();
+      close();
     },
   });
 }

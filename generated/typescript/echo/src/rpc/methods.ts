@@ -45,14 +45,14 @@ export interface HttpBinding {
 }
 
 /** Header names in lower case with their values. */
-export type Headers = Readonly<Record<string, string>>;
+export type HeaderFields = Readonly<Record<string, string>>;
 
 /** What belongs to one call beside its message. */
 export interface CallScope {
   /** Aborts when the caller gives up: the connection then tells the other side, and rejects with the signal's reason. */
   readonly signal: AbortSignal;
   /** Sent along where the transport has headers. */
-  readonly headers?: Headers;
+  readonly headers?: HeaderFields;
   /** Takes what a streaming method sends beside its result; the connection waits for it before it reads on. */
   readonly takeEvent?: (event: unknown) => void | Promise<void>;
 }
@@ -75,7 +75,7 @@ export interface Caller {
   readonly connection: Connection;
   /** Aborts when the caller has given up. */
   readonly signal: AbortSignal;
-  readonly headers: Headers;
+  readonly headers: HeaderFields;
   /** Sends something beside the result; resolves when there is room for more. */
   readonly emit: (event: unknown) => Promise<void>;
 }

@@ -24,6 +24,7 @@ import {
   type ResponseMessage,
 } from "./messages.js";
 import type { Caller, CallScope, Connection, Service } from "./methods.js";
+import { onAbort, unlessAborted } from "./signals.js";
 
 /** Tells the other side that an answer is not wanted any more; its params are `{"id": <id of the request>}`. */
 export const CANCEL_METHOD = "$/cancelRequest";
@@ -53,23 +54,17 @@ export class Peer implements Connection {
 
   async call(method: string, params: unknown, scope: CallScope): Promise<Outcome> {
     if (this.#ended !== null) throw this.#ended;
+    scope.signal.throwIfAborted();
     const id = ++this.#lastId;
     const line = writeLine({ jsonrpc: "2.0", id, method, params });
-    let giveUp = (): void => undefined;
-    const outcome = new Promise<Outcome>((resolve, reject) => {
-      this.#pending.set(id, { settle: resolve, fail: reject });
-      giveUp = () => {
-        reject(scope.signal.reason as Error);
-        this.#start(this.notify(CANCEL_METHOD, { id }));
-      };
-    });
-    scope.signal.addEventListener("abort", giveUp, { once: true });
+    const outcome = new Promise<Outcome>((settle, fail) => this.#pending.set(id, { settle, fail }));
+    const release = onAbort(scope.signal, () => this.#start(this.notify(CANCEL_METHOD, { id })));
     try {
+      const sent = this.#send(line);
       // A stream without room must not keep an abandoned call waiting.
-      await Promise.race([this.#send(line), outcome]);
-      return await outcome;
+      return await unlessAborted(scope.signal, Promise.race([outcome, sent.then(() => outcome)]));
     } finally {
-      scope.signal.removeEventListener("abort", giveUp);
+      release();
       this.#pending.delete(id);
     }
   }

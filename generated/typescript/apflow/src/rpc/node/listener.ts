@@ -35,10 +35,12 @@ async function serve(http: HttpService, request: IncomingMessage, response: Serv
   response.on("close", () => {
     if (!response.writableFinished) gone.abort(new Error("the client has closed the connection"));
   });
+  // A write that crosses the client's leaving fails; nobody is left to be told.
+  response.on("error", () => undefined);
   const answer = await http.respond(
     {
       method: request.method ?? "GET",
-      path: new URL(request.url ?? "/", "http://localhost").pathname,
+      path: (request.url ?? "/").replace(/\?.*$/s, ""),
       headers: flatHeaders(request),
       signal: gone.signal,
     },
