@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from protogen.samples.checks import refuse
@@ -38,15 +40,18 @@ class Judge:
         except UnicodeEncodeError:
             return False
 
-    def confirm(self, name: str, value: Json) -> bool:
-        """Whether a value is valid for a definition, as the jsonschema package has it.
+    def confirm(self, name: str, value: Json) -> bool | None:
+        """Whether a value is valid for a definition, as the jsonschema package has it; None where it cannot say.
 
         Patterns are translated so that they mean what ECMA-262 says, which Python's `$` and `\\d` do not.
         """
         check = self._second.get(name)
         if check is None:
             check = self._second[name] = self._confirming(name)
-        return check(value)
+        try:
+            return check(value)
+        except RecursionError:
+            return None  # a reference that leads back to itself without a step into the value
 
     def _confirming(self, name: str) -> Callable[[Json], bool]:
         if self._confirm is None:
@@ -107,10 +112,26 @@ def _confirming_class(definitions: dict[str, Any]) -> tuple[Any, dict[tuple[str,
             if key not in known and not any(matches(pattern, key) for pattern in expressions):
                 yield from validator.descend(value, extra, path=key)
 
+    def multiple_of(_: Any, step: int | float, instance: Json, _schema: Json) -> Iterator[Any]:
+        # As decimals, exactly: binary fractions make 0.3 no multiple of 0.1, and 2^53 one of 3.5.
+        if isinstance(instance, bool) or not isinstance(instance, int | float | Decimal):
+            return
+        exact = Fraction(repr(instance) if isinstance(instance, float) else instance)
+        if exact % Fraction(repr(step)):
+            yield jsonschema.ValidationError(f"{instance!r} is not a multiple of {step!r}")
+
+    def additional_items(validator: Any, extra: Json, instance: Json, schema: dict[str, Any]) -> Iterator[Any]:
+        items = schema.get("items")
+        if isinstance(items, list) and isinstance(instance, list):
+            for at, value in enumerate(instance[len(items) :], start=len(items)):
+                yield from validator.descend(value, extra, path=at)
+
     keywords = {
         "$ref": reference,
         "pattern": pattern,
         "patternProperties": pattern_properties,
+        "additionalItems": additional_items,
+        "multipleOf": multiple_of,
         "additionalProperties": additional_properties,
     }
     extended = jsonschema.validators.extend(jsonschema.Draft7Validator, keywords)  # type: ignore[no-untyped-call]  # the stubs leave it bare

@@ -47,6 +47,12 @@ _WIDTHS = {DEPTH - 1: 36, 0: 3}
 _CASES = 24
 """Combinations of `anyOf`, `oneOf`, `allOf` and `if` that are tried for one schema."""
 
+_DEEPEST = 24
+"""Schemas within schemas whose smallest value is looked for; `contains` of itself makes new ones without end."""
+
+_MOST_WORK = 1_500
+"""Schemas looked at for one definition: alternatives within `contains` within alternatives would take for ever."""
+
 _NEST = 24
 """Levels of a recursive value: deeper than any hand-written document, far from every reader's limit."""
 
@@ -70,12 +76,15 @@ class Maker:
         self._smallest: dict[int, tuple[Schema, Json | Nothing]] = {}
         self._bases: dict[str, Json] = {}
         self._searching = False
+        self._depth = 0
+        self._work = _MOST_WORK
         self._settle_bases()
 
     def _settle_bases(self) -> None:
         """A smallest value of every definition, built from those that need fewer others first."""
         waiting = list(self._definitions)
         while waiting:
+            self._work = _MOST_WORK * len(waiting)
             built = {name: self._base(self._definitions[name]) for name in waiting}
             found = {name: value for name, value in built.items() if value is not NOTHING}
             if not found:
@@ -106,6 +115,16 @@ class Maker:
         return known[1]
 
     def _find_base(self, schema: Schema) -> Json | Nothing:
+        self._work -= 1
+        if self._depth == _DEEPEST or self._work < 0:
+            return NOTHING
+        self._depth += 1
+        try:
+            return self._first_base(schema)
+        finally:
+            self._depth -= 1
+
+    def _first_base(self, schema: Schema) -> Json | Nothing:
         for case, _ in self._cases(schema):
             value = self._flat_base(case)
             if value is not NOTHING and (not _has(schema, _DOUBTFUL) or self._valid(schema, value)):
@@ -264,6 +283,8 @@ class Maker:
         """The variants of a definition, following `level` references; the first good one is the smallest."""
         known = self._memo.get((name, level))
         if known is None:
+            if level == DEPTH:
+                self._work = _MOST_WORK
             known = self._memo[name, level] = self._definition(name, level)
         return known
 
@@ -282,6 +303,9 @@ class Maker:
         """The variants of a schema; of a reference, a selection of the definition's."""
         if isinstance(schema, bool):
             return self._flat(schema, level)
+        self._work -= 1
+        if self._work < 0:
+            return _alone(self._base(schema))
         if "$ref" in schema:
             name = definition_name(schema["$ref"])
             return thin(self.definition(name, level - 1), _WIDTHS.get(level - 1, _WIDTHS[0]))
