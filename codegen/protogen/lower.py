@@ -147,6 +147,9 @@ class _Lowerer:
             for wire in merged.required
             if wire not in merged.properties
         )
+        if merged.additional and len(fields) > len(merged.properties):
+            # What is required without being described must be what the additional members must be.
+            self._inexact = True
         extra: ir.Type | None = ir.AnyType()
         if any(schema is False for schema in merged.additional):
             extra = None
