@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def title(language: str, path: str) -> None:
 
 
 @contextmanager
-def folder(name: str) -> Iterator[Path]:
+def folder(name: str) -> Generator[Path]:
     """An empty folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix=f"protogen-demo-{name}-") as path:
         yield Path(path)

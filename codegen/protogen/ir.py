@@ -298,9 +298,9 @@ class Protocol(Node, frozen=True, kw_only=True):
     schema: dict[str, Json]
 
 
-def place_of(definition: Definition) -> Place:
-    """Where a target's finding on `definition` points; the build adds line and column."""
-    return Place(path=definition.path, pointer=definition.pointer)
+def place_of(definition: Definition) -> Place | None:
+    """Where a target's finding on `definition` points; the build adds line and column. None for one made by hand."""
+    return Place(path=definition.path, pointer=definition.pointer) if definition.path else None
 
 
 def definition_table(protocol: Protocol) -> dict[str, AnyDefinition]:

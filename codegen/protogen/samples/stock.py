@@ -144,7 +144,7 @@ def near(value: Json) -> Iterator[tuple[Json, str]]:
             yield False, "false for null"
         case list():
             yield [*value, None], "an item more"
-        case dict():
+        case _:
             yield dict(reversed(list(value.items()))), "other order"
             yield {**value, "unknown": 1}, "a member more"
 

@@ -1,7 +1,7 @@
-"""A lowered schema as datamodel-code-generator reads it best, and the definitions that types alone cannot say.
+"""The types of a protocol as a schema that datamodel-code-generator reads well, and what types alone cannot say.
 
-Knows draft-07, what that generator makes of it and what pydantic checks. The prepared schema admits every value that
-the lowered one admits; where it admits more, the definition is among the `checked` ones.
+Knows what that generator makes of a schema and what pydantic checks. The prepared schema admits every value that the
+protocol's admits; where it admits more, the definition is among the `checked` ones.
 """
 
 from __future__ import annotations
@@ -36,17 +36,6 @@ _RESERVED = frozenset(
     | {"StrictInt", "StrictStr", "StringConstraints", "True", "TypeAlias", "Union"}
 )
 
-_UNSAID = frozenset(
-    {"oneOf", "allOf", "not", "if", "dependencies", "contains", "uniqueItems", "minProperties", "maxProperties"}
-    | {"propertyNames", "patternProperties", "additionalItems", "multipleOf"}
-)
-"""Keywords of which pydantic's types say nothing, or not all."""
-
-_DROPPED = frozenset(
-    {"not", "if", "then", "else", "dependencies", "contains", "propertyNames", "format", "uniqueItems"}
-)
-"""Keywords that are left to the check: in the generator's hands some would refuse what the schema admits."""
-
 _DATA = ("const", "enum", "required")
 """Keywords whose values are data: what looks like a reference in them is none."""
 
@@ -71,7 +60,8 @@ def _class_name(name: str) -> str:
 def checked(protocol: ir.Protocol, names: dict[str, str]) -> tuple[list[str], dict[str, Json]]:
     """The classes of all definitions that types cannot say alone, and by class the schemas that decide on them."""
     definitions: dict[str, Json] = protocol.schema["definitions"]
-    wanted = [name for name in names if any(_says_more(part) for part in _parts(definitions[name]))]
+    exact = {definition.name for definition in protocol.definitions if definition.exact}
+    wanted = [name for name in names if name not in exact or any(_misread(part) for part in _parts(definitions[name]))]
     reached: dict[str, Json] = {}
     waiting = list(wanted)
     while waiting:
@@ -92,15 +82,13 @@ def _renamed(schema: Json, names: dict[str, str]) -> Json:
     return [_renamed(part, names) for part in schema] if isinstance(schema, list) else schema
 
 
-def _says_more(schema: dict[str, Json]) -> bool:
-    """Whether the schema itself, apart from the parts in it, says something that pydantic does not check."""
-    if "$ref" in schema:
-        return False
-    if _UNSAID & schema.keys() or isinstance(schema.get("const"), bool) or isinstance(schema.get("items"), list):
-        return True
-    if any(isinstance(value, bool) for value in schema.get("enum", ())):
-        return True
-    if "anyOf" in schema and len(schema) > 1:
+def _misread(schema: dict[str, Json]) -> bool:
+    """Whether the schema itself, apart from the parts in it, says what pydantic reads in another way.
+
+    Python takes 1 and True for the same value, and pydantic's expressions take all of Unicode.
+    """
+    values = [*schema.get("enum", ()), *([schema["const"]] if "const" in schema else ())]
+    if any(isinstance(value, bool) for value in values):
         return True
     return "pattern" in schema and not _same_engine(schema["pattern"])
 
@@ -147,52 +135,84 @@ def _pointed(reference: str) -> str:
 
 
 def prepared(protocol: ir.Protocol, names: dict[str, str]) -> dict[str, Json]:
-    """The schema document to generate from: its definitions are called as their classes are to be."""
-    docs = {definition.name: definition.doc for definition in protocol.definitions}
+    """The schema document to generate from: the types of the IR, called as their classes are to be.
+
+    Not the lowered schema itself: its combinators would become classes that nobody asked for, while the types
+    already admit every valid value.
+    """
+    open_types = {name: schema.get("type") for name, schema in _dicts(protocol.schema["definitions"])}
     definitions: dict[str, Json] = {}
-    for name, class_name in names.items():
-        definition = _prepared(protocol.schema["definitions"][name], names)
-        described = docs[name] and isinstance(definition, dict) and "$ref" not in definition
-        definitions[class_name] = {"description": docs[name], **definition} if described else definition
+    for definition in protocol.definitions:
+        if definition.name in names:
+            schema = _definition(definition, names, open_types.get(definition.name))
+            described = {"description": definition.doc} if definition.doc and "$ref" not in schema else {}
+            definitions[names[definition.name]] = {**described, **schema}
     return {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": definitions}
 
 
-def _prepared(schema: Json, names: dict[str, str]) -> Json:
-    if isinstance(schema, bool):
-        return {}
-    if "$ref" in schema:
-        return {"$ref": _PREFIX + quote(names[_pointed(schema["$ref"])])}
-    out: dict[str, Json] = {}
-    for word, value in schema.items():
-        match word:
-            case "properties":
-                out[word] = {key: _prepared(part, names) for key, part in value.items() if part is not False}
-            case "patternProperties":
-                out["additionalProperties"] = True  # values of these keys are checked, not typed
-            case "additionalProperties" if isinstance(value, bool):
-                out.setdefault(word, value)
-            case "items" | "additionalItems" if isinstance(value, list):
-                out[word] = [_prepared(part, names) for part in value]
-            case "additionalItems" if isinstance(value, bool):
-                out[word] = value
-            case "items" | "additionalItems" | "additionalProperties":
-                out.setdefault(word, _prepared(value, names))
-            case "allOf" | "anyOf" | "oneOf":
-                out[word] = [_prepared(part, names) for part in value]
-            case "pattern":
-                if _same_engine(value):
-                    out[word] = value
-            case "type":
-                out[word] = _type(value, schema)
-            case "enum" if _confused(value):
-                pass
-            case _ if word not in _DROPPED:
-                out[word] = value
-    if "properties" in out:
-        out.setdefault("type", "object")
-    if out.get("type") == "object":
-        out.setdefault("additionalProperties", True)
-    return out
+def _dicts(schemas: dict[str, Json]) -> Iterator[tuple[str, dict[str, Json]]]:
+    return ((name, schema) for name, schema in schemas.items() if isinstance(schema, dict))
+
+
+def _definition(definition: ir.AnyDefinition, names: dict[str, str], open_type: Json) -> dict[str, Json]:
+    match definition:
+        case ir.Record(fields=fields, extra=extra):
+            properties = {field.wire: _member(field, names) for field in fields}
+            required = [field.wire for field in fields if field.required]
+            rest = False if extra is None else True if isinstance(extra, ir.AnyType) else _type(extra, names)
+            return {"type": "object", "properties": properties, "required": required, "additionalProperties": rest}
+        case ir.Enum(values=values, open=is_open):
+            listed = [value.value for value in values]
+            if is_open or _confused(listed):
+                return {"type": open_type} if open_type else {}
+            return {"enum": listed}
+        case ir.Union(arms=arms, open=is_open):
+            others: list[Json] = [{}] if is_open else []
+            return {"anyOf": [*(_type(arm.type, names) for arm in arms), *others]}
+        case ir.Alias(type=type_):
+            return _type(type_, names)
+
+
+def _member(field: ir.Field, names: dict[str, str]) -> dict[str, Json]:
+    schema = _type(field.type, names)
+    return {"description": field.doc, **schema} if field.doc and "$ref" not in schema else schema
+
+
+def _type(type_: ir.Type, names: dict[str, str]) -> dict[str, Json]:
+    match type_:
+        case ir.AnyType():
+            return {}
+        case ir.NullType():
+            return {"type": "null"}
+        case ir.BooleanType():
+            return {"type": "boolean"}
+        case ir.StringType(min_length=low, max_length=high, pattern=pattern):
+            # No format: it is an annotation, and pydantic would refuse what the schema admits.
+            kept = pattern if pattern is not None and _same_engine(pattern) else None
+            return {"type": "string", **_set(minLength=low, maxLength=high, pattern=kept)}
+        case ir.IntegerType(minimum=low, maximum=high):
+            return {"type": "integer", **_set(minimum=low, maximum=high)}
+        case ir.NumberType(minimum=low, maximum=high):
+            # An integer or a fraction, so that a whole number of any size keeps its value.
+            return {"type": ["integer", "number"], **_set(minimum=low, maximum=high)}
+        case ir.LiteralType(value=value):
+            return {"const": value}
+        case ir.ListType(item=item, min_items=low, max_items=high):
+            return {"type": "array", "items": _type(item, names), **_set(minItems=low, maxItems=high)}
+        case ir.TupleType(items=items):
+            size = len(items)
+            each = [_type(item, names) for item in items]
+            return {"type": "array", "items": each, "additionalItems": False, "minItems": size, "maxItems": size}
+        case ir.MapType(value=value):
+            return {"type": "object", "additionalProperties": _type(value, names)}
+        case ir.NullableType(of=of):
+            return {"anyOf": [_type(of, names), {"type": "null"}]}
+        case ir.NamedType(name=name):
+            return {"$ref": _PREFIX + quote(names[name])}
+
+
+def _set(**words: Json) -> dict[str, Json]:
+    return {word: value for word, value in words.items() if value is not None}
 
 
 def _confused(values: list[Json]) -> bool:
@@ -200,13 +220,3 @@ def _confused(values: list[Json]) -> bool:
     booleans = [value for value in values if isinstance(value, bool)]
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     return any(boolean == number for boolean in booleans for number in numbers)
-
-
-def _type(value: Json, schema: dict[str, Json]) -> Json:
-    """`number` as integer or fraction, so that a whole number of any size keeps its value."""
-    if "enum" in schema or "const" in schema:
-        return value
-    kinds = [value] if isinstance(value, str) else list(value)
-    if "number" in kinds and "integer" not in kinds:
-        kinds.insert(kinds.index("number"), "integer")
-    return kinds[0] if len(kinds) == 1 else kinds
