@@ -1,0 +1,24 @@
+"""From a JSON-RPC message to the handler that serves it and back: typed params in, results and errors out.
+
+Knows no transport and no protocol by name; a `Service` binds a handler to the tables of any generated SDK.
+"""
+
+from .context import CallContext, Emit, Link
+from .sdk import Channel, Codec, Exceptions, Method, OnEvent, ProtocolInfo, exceptions_of
+from .service import Outcome, Report, Service
+
+__all__ = [
+    "CallContext",
+    "Channel",
+    "Codec",
+    "Emit",
+    "Exceptions",
+    "Link",
+    "Method",
+    "OnEvent",
+    "Outcome",
+    "ProtocolInfo",
+    "Report",
+    "Service",
+    "exceptions_of",
+]

@@ -1,0 +1,193 @@
+"""A handler object bound to the method table of its protocol: from a call to its outcome.
+
+Knows no transport, starts no task and reads no clock: what a synchronous handler gives is there at once, what an
+asynchronous one gives is handed out as a coroutine for the transport to run.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from protogen_runtime.jsonrpc import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    Call,
+    ErrorObject,
+    Work,
+)
+
+from .context import CallContext, Link
+from .sdk import Channel, Codec, Exceptions, Method, ProtocolInfo, exceptions_of
+
+Outcome: TypeAlias = Raw | ErrorObject
+"""A result as JSON, or the error to answer with."""
+
+Report: TypeAlias = Callable[[str, str, BaseException], None]
+"""Told (method, what failed, exception) of every failure that the caller is not told the reason of."""
+
+_NULL: Final = Raw(b"null")
+
+
+class _Bound:
+    """One method of the table with the function that serves it."""
+
+    __slots__ = ("function", "is_async", "make_client", "method", "write_event")
+
+    def __init__(
+        self,
+        method: Method,
+        function: Callable[..., Any],
+        make_client: Callable[[Channel], Any] | None,
+        write_event: Callable[[Any], bytes] | None,
+    ) -> None:
+        self.method = method
+        self.function = function
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.make_client = make_client
+        self.write_event = write_event
+
+
+class Service:
+    """Serves one role of a protocol with the methods of `handler`, which has a function for each row of the table.
+
+    A function takes (params, context), or (context) where the method has no params; `def` runs inline and must not
+    block, `async def` runs in a task of its own. A method that the handler lacks is not found. `clients` are the
+    generated classes that call each role back (`CLIENTS` of an SDK). `report` is told of failures.
+    """
+
+    def __init__(
+        self,
+        info: ProtocolInfo,
+        role: str,
+        handler: object,
+        *,
+        clients: Mapping[str, Callable[[Channel], Any]] | None = None,
+        exceptions: Exceptions | None = None,
+        report: Report | None = None,
+    ) -> None:
+        self.info = info
+        self.role = role
+        self.report = report
+        self._codec: Codec = info.codec
+        self._exceptions = exceptions_of(info) if exceptions is None else exceptions
+        self._methods: dict[str, _Bound] = {}
+        for name, method in info.methods.items():
+            function = getattr(handler, method.function, None)
+            if method.receiver == role and function is not None:
+                make_client = (clients or {}).get(method.sender)
+                self._methods[name] = _Bound(method, function, make_client, _event_writer(self._codec, method))
+
+    def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
+        """The outcome of one call or notification, or the coroutine that gives it; raises nothing.
+
+        A coroutine that is not run must be closed.
+        """
+        bound = self._methods.get(work.method)
+        if bound is None:
+            return METHOD_NOT_FOUND
+        method = bound.method
+        context = CallContext(
+            work.method, work.id if type(work) is Call else None, link, bound.make_client, bound.write_event
+        )
+        try:
+            if method.params is None:
+                result = bound.function(context)
+            else:
+                result = bound.function(self._params(method, work.params), context)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, its caller gets an answer
+            return self.failure(method, error)
+        if bound.is_async or inspect.isawaitable(result):
+            return self._finish(method, result)
+        return self._result(method, result)
+
+    async def _finish(self, method: Method, running: Any) -> Outcome:
+        try:
+            result = await running
+        except Exception as error:  # noqa: BLE001 - as above
+            return self.failure(method, error)
+        return self._result(method, result)
+
+    def _params(self, method: Method, params: Raw) -> Any:
+        name = method.params
+        assert name is not None
+        try:
+            if not params:
+                return self._codec.decode(name, b"{}")
+            if method.positional and bytes(params).lstrip(b" \t\r\n")[:1] == b"[":
+                return self._codec.decode(name, _by_name(method.positional, params))
+            return self._codec.decode(name, params)
+        except self._exceptions.invalid as error:
+            raise _BadParams(error) from error
+
+    def _result(self, method: Method, result: Any) -> Outcome:
+        if method.result is None:
+            return _NULL
+        try:
+            return Raw(self._codec.encode_as(method.result, result))
+        except Exception as error:  # noqa: BLE001 - a result is the handler's: it can be anything
+            self._tell(method, "its result breaks its schema", error)
+            return INTERNAL_ERROR
+
+    # --- the one place that turns exceptions into errors ------------------------------------------
+
+    def failure(self, method: Method, error: Exception) -> ErrorObject:
+        """The error to answer with where a handler or its params failed; no text of foreign origin is in it."""
+        if isinstance(error, _BadParams):
+            return ErrorObject(INVALID_PARAMS.code, INVALID_PARAMS.message, error.data())
+        if not isinstance(error, self._exceptions.answer):
+            self._tell(method, "the handler failed", error)
+            return INTERNAL_ERROR
+        try:
+            return self._stated(error)
+        except Exception as fault:  # noqa: BLE001 - the error's data is the handler's: it can be anything
+            self._tell(method, "the data of its error breaks its schema", fault)
+            return INTERNAL_ERROR
+
+    def _stated(self, error: Any) -> ErrorObject:
+        if type(error.code) is not int or not isinstance(error.message, str):
+            raise TypeError(f"expected an integer code and a text, got {error.code!r} and {error.message!r}")
+        stated = ErrorObject(error.code, error.message, UNSET)
+        if error.data is not UNSET:
+            name: str | None = getattr(error, "DATA", None)
+            text = self._codec.encode(error.data) if name is None else self._codec.encode_as(name, error.data)
+            stated = ErrorObject(error.code, error.message, Raw(text))
+        # What cannot be written (a lone surrogate in the message) must fail here, where it can still be answered.
+        msgspec.json.encode(stated)
+        return stated
+
+    def _tell(self, method: Method, what: str, error: BaseException) -> None:
+        if self.report is not None:
+            self.report(method.name, what, error)
+
+
+class _BadParams(Exception):
+    """Carries the SDK's ValidationError of the params, told apart from one that a handler raises later."""
+
+    def __init__(self, error: Any) -> None:
+        super().__init__(error)
+        self._error = error
+
+    def data(self) -> Raw:
+        """`{"errors": [{"path", "message"}]}` as JSON."""
+        return Raw(msgspec.json.encode(self._error.as_data()))
+
+
+def _by_name(positional: tuple[str, ...], params: Raw) -> bytes | Raw:
+    """Params by position as an object; unchanged where there are too many, for the schema to refuse."""
+    values: list[Raw] = msgspec.json.decode(params, type=list[Raw])
+    if len(values) > len(positional):
+        return params
+    return msgspec.json.encode(dict(zip(positional, values, strict=False)))
+
+
+def _event_writer(codec: Codec, method: Method) -> Callable[[Any], bytes] | None:
+    name = method.events
+    if name is None:
+        return None
+    return lambda event: codec.encode_as(name, event)

@@ -1,0 +1,135 @@
+"""Who may ask: Host and Origin allow-lists, keys, rates. A request in, a refusal or a user out.
+
+Knows no sockets and no JSON-RPC. Everything here is decided on the head, before a body is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from .deadlines import Deadlines
+from .limits import Limits
+from .messages import Headers, Reply, Request, refusal
+
+MAX_REMEMBERED_CLIENTS: Final = 10_000
+"""Allowances kept; the client that was quiet for longest is forgotten first, and starts again with a full one."""
+
+_MAX_REMEMBERED_VALUES: Final = 256
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may use a server.
+
+    `hosts`: names (with or without port) that requests may carry as Host, beside addresses and `localhost`: a page
+    that rebinds its name to our address still sends its own name. `origins`: web origins whose pages may call; none by
+    default, and only these get CORS headers. `keys`: user to secret, presented as `Authorization: Bearer` or
+    `X-Api-Key`; where there are any, every request needs one.
+    """
+
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    keys: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+
+class Guard:
+    """Decides on heads; remembers nothing but allowances."""
+
+    def __init__(self, access: Access, limits: Limits, deadlines: Deadlines) -> None:
+        self._hosts = frozenset(host.lower().encode() for host in access.hosts)
+        self._origins = frozenset(origin.lower().encode() for origin in access.origins)
+        self._digests = {user: hashlib.sha256(key.encode()).digest() for user, key in access.keys.items()}
+        self._limits = limits
+        self._deadlines = deadlines
+        self._good_hosts: set[bytes] = set()
+        self._allowances: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def check(self, request: Request) -> Reply | None:
+        """A refusal, or None, with `request.identity` set where keys are asked for."""
+        headers = request.headers
+        host = headers.get(b"host")
+        if host not in self._good_hosts:
+            refused = self._check_host(host, request.version)
+            if refused is not None:
+                return refused
+        if b"origin" in headers and headers[b"origin"].lower() not in self._origins:
+            return refusal(403, "this origin is not allowed; the server's option is `origins`")
+        if request.method == b"OPTIONS" and b"origin" in headers:
+            return self._preflight(request)
+        if self._digests:
+            request.identity = self._identify(headers)
+            if request.identity is None:
+                return refusal(401, "a valid key is needed", (b"www-authenticate", b"Bearer"))
+        if self._limits.requests_per_second is not None:
+            return self._spend(request, self._limits.requests_per_second)
+        return None
+
+    def cors(self, request: Request) -> Headers:
+        """What lets the page of an allowed origin read the answer."""
+        origin = request.headers.get(b"origin")
+        if origin is None or not self._origins:
+            return ()
+        return ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
+
+    def _check_host(self, host: bytes | None, version: str) -> Reply | None:
+        if host is None:
+            # HTTP/1.0 had no Host, and no browser speaks it.
+            return None if version == "1.0" else refusal(400, "a request needs a Host header")
+        if not self._is_good_host(host.lower()):
+            return refusal(421, "this host is not served here; the server's option is `hosts`")
+        if len(self._good_hosts) < _MAX_REMEMBERED_VALUES:
+            self._good_hosts.add(host)
+        return None
+
+    def _is_good_host(self, host: bytes) -> bool:
+        if host in self._hosts:
+            return True
+        name, _, port = host.rpartition(b":")
+        if not name or not port.isdigit() or name.endswith(b":"):
+            name = host
+        if name in self._hosts or name == b"localhost":
+            return True
+        try:
+            ipaddress.ip_address(name.strip(b"[]").decode("ascii"))
+        except (ValueError, UnicodeDecodeError):
+            return False
+        return True
+
+    def _preflight(self, request: Request) -> Reply:
+        allowed = (
+            (b"access-control-allow-methods", b"POST"),
+            (b"access-control-allow-headers", b"authorization, content-type, x-api-key"),
+            (b"access-control-max-age", b"600"),
+        )
+        return Reply(204, b"", (*self.cors(request), *allowed))
+
+    def _identify(self, headers: Mapping[bytes, bytes]) -> str | None:
+        scheme, _, presented = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer":
+            presented = headers.get(b"x-api-key", b"")
+        digest = hashlib.sha256(presented.strip()).digest()
+        found = None
+        # Every key is compared, whichever fits: the time tells neither how much of a key was right nor whose it is.
+        for user, known in self._digests.items():
+            if hmac.compare_digest(known, digest):
+                found = user
+        return found
+
+    def _spend(self, request: Request, rate: float) -> Reply | None:
+        client = request.identity or (request.client[0] if request.client else "")
+        now = self._deadlines.now
+        left, then = self._allowances.pop(client, (float(self._limits.burst), now))
+        left = min(self._limits.burst, left + (now - then) * rate)
+        refused = left < 1
+        self._allowances[client] = (left if refused else left - 1, now)
+        if len(self._allowances) > MAX_REMEMBERED_CLIENTS:
+            self._allowances.popitem(last=False)
+        if not refused:
+            return None
+        return refusal(429, "too many requests", (b"retry-after", b"%d" % self._limits.retry_after_seconds))

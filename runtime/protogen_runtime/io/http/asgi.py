@@ -1,0 +1,162 @@
+"""The endpoint behind ASGI: how HTTP/2 requests and WebSockets reach it, under the same bounds as HTTP/1.1.
+
+Knows no sockets: hypercorn owns these connections; their reads and writes pass a `HandedOver` (see `handoff`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from .foreign import Foreign, Receive, Scope, Send
+from .handling import Handling
+from .messages import JSON_TYPE, Headers, Reply, Request, refusal
+
+if TYPE_CHECKING:
+    from .shell import Shell
+
+
+class _Gone(Exception):
+    """The client left before its request was whole."""
+
+
+class _TooSlow(Exception):
+    """The client sends its body, or reads its answer, too slowly."""
+
+
+async def serve_http(shell: Shell, scope: Scope, receive: Receive, send: Send) -> None:
+    """One HTTP request as ASGI gives it."""
+    request = _request_of(scope)
+    responder = _AsgiResponder(shell, request, send)
+    refused = _check_head(shell, request) or shell.endpoint.admit(request)
+    if refused is not None:
+        await responder.reply(refused)
+        return
+    try:
+        body = await _read_body(shell, request, receive)
+    except _Gone:
+        return
+    except _TooSlow:
+        await responder.reply(refusal(408, "the body did not come in time"))
+        return
+    if body is None:
+        await responder.reply(refusal(413, "the body is too large"))
+        return
+    request.body = body
+    begun = shell.endpoint.begin(request)
+    if isinstance(begun, Handling | Foreign):
+        await _run(begun, responder, receive)
+    else:
+        await responder.reply(begun)
+
+
+async def _run(running: Handling | Foreign, responder: _AsgiResponder, receive: Receive) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_watch, receive, nursery.cancel_scope)
+        await running.run(responder)
+        nursery.cancel_scope.cancel()
+
+
+async def _watch(receive: Receive, scope: trio.CancelScope) -> None:
+    """Cancels the handlers when the client goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _request_of(scope: Scope) -> Request:
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        headers[name] = value if name not in headers else headers[name] + b", " + value
+    target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+    client = scope.get("client")
+    return Request(
+        scope.get("method", "GET").encode("latin-1"),
+        target,
+        headers,
+        version=scope["http_version"],
+        client=(client[0], client[1]) if client else None,
+        is_secure=scope["scheme"] in ("https", "wss"),
+    )
+
+
+def _check_head(shell: Shell, request: Request) -> Reply | None:
+    limits = shell.limits
+    if len(request.headers) > limits.max_headers:
+        return refusal(431, "too many headers")
+    if sum(len(name) + len(value) + 4 for name, value in request.headers.items()) > limits.max_header_bytes:
+        return refusal(431, "the head is too large")
+    length = request.headers.get(b"content-length", b"")
+    if length.isdigit() and int(length[:20]) > limits.max_body_bytes:
+        return refusal(413, "the body is too large")
+    return None
+
+
+async def _read_body(shell: Shell, request: Request, receive: Receive) -> bytes | None:
+    """The whole body; None where it is too large. Errors: _Gone, _TooSlow."""
+    del request
+    limits = shell.limits
+    body = bytearray()
+    started = trio.current_time()
+    while True:
+        allowed = limits.body_grace_seconds + len(body) / limits.min_bytes_per_second
+        with trio.move_on_at(started + min(allowed, limits.body_seconds)) as scope:
+            event = await receive()
+        if scope.cancelled_caught:
+            raise _TooSlow
+        if event["type"] == "http.disconnect":
+            raise _Gone
+        body += event.get("body", b"")
+        if len(body) > limits.max_body_bytes:
+            return None
+        if not event.get("more_body", False):
+            return bytes(body)
+
+
+class _AsgiResponder:
+    """Answers one ASGI request."""
+
+    def __init__(self, shell: Shell, request: Request, send: Send) -> None:
+        self._shell = shell
+        self._request = request
+        self._send = send
+
+    async def reply(self, reply: Reply | bytes) -> None:
+        """See Responder."""
+        if isinstance(reply, bytes):
+            reply = Reply(200, reply, ((b"content-type", JSON_TYPE),))
+        headers = (*reply.headers, *self._shell.endpoint.guard.cors(self._request))
+        if reply.status not in (204, 304):
+            headers = (*headers, (b"content-length", b"%d" % len(reply.body)))
+        await self.begin_stream(reply.status, headers)
+        await self._put(reply.body if self._request.method != b"HEAD" else b"", more=False)
+
+    async def begin_stream(self, status: int, headers: Headers) -> None:
+        """See Responder."""
+        await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
+
+    async def send(self, data: bytes) -> None:
+        """See Responder."""
+        await self._put(data, more=True)
+
+    async def end(self) -> None:
+        """See Responder."""
+        await self._put(b"", more=False)
+
+    async def abort(self) -> None:
+        """See Responder; hypercorn resets a stream whose application ends without an end."""
+
+    async def _put(self, data: bytes, *, more: bool) -> None:
+        limits = self._shell.limits
+        with trio.move_on_after(limits.send_seconds + len(data) / limits.min_bytes_per_second) as scope:
+            await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        if scope.cancelled_caught:
+            raise _TooSlow
+
+
+async def serve_websocket(shell: Shell, scope: Scope, receive: Receive, send: Send) -> None:
+    """One WebSocket: refused until a transport serves it."""
+    del shell, scope
+    await receive()
+    await send({"type": "websocket.close", "code": 1008})

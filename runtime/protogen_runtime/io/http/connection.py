@@ -1,0 +1,357 @@
+"""One HTTP/1.1 connection: one task that reads, answers, and watches the client while a handler of its runs.
+
+Knows neither hypercorn nor JSON-RPC: requests go to the endpoint, what must be run for an answer runs in a task of the
+connection's nursery. Answers keep the order of their requests.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from .foreign import Foreign
+from .framing import RequestParser, Upgrade
+from .handling import Handling
+from .messages import JSON_TYPE, Headers, Reply, Request, encode_head, encode_reply, refusal
+from .wire import GONE, Wire
+
+if TYPE_CHECKING:
+    from .shell import Shell
+
+MAX_DROPPED_BYTES: Final = 1024 * 1024
+"""What is read and dropped after a refusal, so that the client finds the answer and no reset."""
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_JSON: Final = ((b"content-type", JSON_TYPE),)
+
+
+class Connection:
+    """One client. `deadline` is for what the connection waits for now: a head, a body, a reader, a request."""
+
+    __slots__ = (
+        "_ahead",
+        "_body_since",
+        "_endpoint",
+        "_is_sending",
+        "_limits",
+        "_lingers",
+        "_mark",
+        "_out",
+        "_parser",
+        "_parting",
+        "_resets",
+        "_responder",
+        "_running",
+        "_scope",
+        "_shell",
+        "_upgrade",
+        "_wake",
+        "_wire",
+        "deadline",
+    )
+
+    def __init__(self, shell: Shell, wire: Wire, *, client: tuple[str, int] | None, is_secure: bool) -> None:
+        self._shell = shell
+        self._endpoint = shell.endpoint
+        self._limits = shell.limits
+        self._wire = wire
+        self._parser = RequestParser(shell.limits, shell.endpoint.admit, client=client, is_secure=is_secure)
+        self._scope = trio.CancelScope()
+        self._out: list[bytes] = []
+        self._ahead = bytearray()
+        self._mark = 0
+        self._body_since = 0.0
+        self._running: Handling | Foreign | None = None
+        self._wake: trio.CancelScope | None = None
+        self._upgrade: Upgrade | None = None
+        self._parting: Reply | None = None
+        self._lingers = False
+        self._resets = False
+        self._is_sending = False
+        # A client that connects and says nothing has the time of a head.
+        self.deadline: float = shell.deadlines.after(shell.limits.header_seconds)
+
+    async def run(self) -> Upgrade | None:
+        """Serve until the client or a bound ends it. An upgrade to WebSocket is handed back, the wire still open."""
+        done = False
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    await self._serve(nursery)
+                    nursery.cancel_scope.cancel()
+                done = True
+        except* GONE:
+            # The peer has gone: nobody is left to be told.
+            self._resets = True
+        except* trio.Cancelled:
+            self._resets = True
+            raise
+        finally:
+            if not done or self._upgrade is None:
+                self._upgrade = None
+                await self._part()
+        return self._upgrade
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    async def _serve(self, nursery: trio.Nursery) -> None:
+        wire, parser = self._wire, self._parser
+        while True:
+            if self._running is not None:
+                data = await self._receive_while_running()
+            else:
+                data = None if self._ahead else await wire.receive()
+            if data is None:
+                data = b""
+            elif not data:
+                return
+            elif self._running is not None:
+                self._ahead += data
+                continue
+            if self._ahead:
+                data = bytes(self._ahead) + data
+                self._ahead.clear()
+            if data:
+                self._upgrade = parser.feed(data)
+            if not self._answer_all() or self._out:
+                await self._flush()
+            if self._running is not None:
+                nursery.start_soon(self._run, self._running)
+            elif self._lingers or not await self._look_ahead():
+                return
+            parser = self._parser
+
+    def _answer_all(self) -> bool:
+        """Answer whole requests in order, up to one whose handler waits; False where the connection ends with one."""
+        while self._running is None and (request := self._parser.next_request()) is not None:
+            if not self._take(request):
+                return False
+        return True
+
+    async def _receive_while_running(self) -> bytes | None:
+        """Bytes that came while a handler runs; None when it has ended and something waits behind it."""
+        parser = self._parser
+        if not (self._ahead or parser.has_requests or parser.refused or self._upgrade):
+            return await self._wire.receive()
+        with trio.CancelScope() as self._wake:
+            if len(self._ahead) < self._limits.max_pipelined_bytes:
+                return await self._wire.receive()
+            # Enough was sent ahead: the client has to wait, and its going is noticed when the handler answers.
+            await trio.sleep_forever()
+        self._wake = None
+        return None
+
+    async def _look_ahead(self) -> bool:
+        """All that came is answered: set the deadline of what comes next; False to end the connection."""
+        parser = self._parser
+        if parser.refused is not None:
+            self._parting = parser.refused
+            return False
+        if self._upgrade is not None:
+            return self._ignore_upgrade(self._upgrade)
+        if self._endpoint.is_closing and parser.phase == "idle":
+            return False
+        if parser.phase == "idle":
+            self.deadline = self._endpoint.deadlines.now + self._limits.idle_seconds
+        elif parser.mark != self._mark:
+            self._mark = parser.mark
+            deadlines = self._endpoint.deadlines
+            if parser.phase == "head":
+                self.deadline = deadlines.after(self._limits.header_seconds)
+            else:
+                self._body_since = deadlines.now
+                self.deadline = deadlines.after(self._limits.body_grace_seconds)
+                if parser.wants_continue:
+                    parser.wants_continue = False
+                    await self._send(_CONTINUE)
+        return True
+
+    def _ignore_upgrade(self, upgrade: Upgrade) -> bool:
+        """Whether the request is to be served as if it had not asked (RFC 9110, section 7.8): all but WebSocket."""
+        if upgrade.is_websocket:
+            return False
+        self._upgrade = None
+        request = upgrade.request
+        if request.method == b"CONNECT":
+            self._parting = refusal(405, "this is no proxy", (b"allow", b"POST"), close=True)
+            return False
+        self._parser = self._parser.anew()
+        self._ahead += upgrade.head() + upgrade.rest
+        return True
+
+    # --- answering --------------------------------------------------------------------------------
+
+    def _take(self, request: Request) -> bool:
+        """Answer a request or set it up to run; False where the connection ends after what was answered."""
+        endpoint = self._endpoint
+        begun = endpoint.begin(request)
+        keep = request.keep_alive and request.version == "1.1" and not endpoint.is_closing
+        if type(begun) is bytes:
+            if keep and b"origin" not in request.headers:
+                self._out.append(b"%b%d\r\n\r\n%b" % (endpoint.deadlines.json_head, len(begun), begun))
+                return True
+            begun = Reply(200, begun, _JSON)
+        if isinstance(begun, Reply):
+            self._lingers = begun.close or not keep
+            self._out.append(self.encode(begun, request, close=self._lingers))
+            return not self._lingers
+        assert not isinstance(begun, bytes)
+        self._running = begun
+        self._responder = _Responder(self, request)
+        self.deadline = inf
+        return True
+
+    def encode(self, reply: Reply, request: Request, *, close: bool) -> bytes:
+        """A reply as bytes, with what the page of an allowed origin needs."""
+        cors = self._endpoint.guard.cors(request)
+        if cors:
+            reply = Reply(reply.status, reply.body, (*reply.headers, *cors))
+        date = self._endpoint.deadlines.date
+        return encode_reply(reply, date, close=close, head_only=request.method == b"HEAD")
+
+    async def _flush(self) -> None:
+        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        await self._send(data)
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            sent = self._wire.send_now(data)
+        except BlockingIOError:
+            sent = 0
+        if sent == len(data):
+            return
+        before = self.deadline
+        limits = self._limits
+        self.deadline = self._endpoint.deadlines.after(limits.send_seconds + len(data) / limits.min_bytes_per_second)
+        self._is_sending = True
+        await self._wire.send(memoryview(data)[sent:])
+        self._is_sending = False
+        self.deadline = before
+
+    async def _run(self, running: Handling | Foreign) -> None:
+        responder = self._responder
+        await running.run(responder)
+        self._running = None
+        if responder.closes:
+            self._lingers = True
+            self._scope.cancel()
+            return
+        self.deadline = self._endpoint.deadlines.now + self._limits.idle_seconds
+        if self._wake is not None:
+            self._wake.cancel()
+
+    async def send_for_handler(self, data: bytes) -> None:
+        """Send a piece of an answer; a handler whose client has gone is cancelled here."""
+        try:
+            await self._send(data)
+        except GONE:
+            self._resets = True
+            self._scope.cancel()
+            await trio.lowlevel.checkpoint()
+
+    def abort(self) -> None:
+        """End it at once: what was sent is not whole."""
+        self._resets = True
+        self._scope.cancel()
+
+    @property
+    def date(self) -> bytes:
+        """The header line with the time."""
+        return self._endpoint.deadlines.date
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the server is shutting down."""
+        return self._endpoint.is_closing
+
+    # --- ending -----------------------------------------------------------------------------------
+
+    def expire(self, now: float) -> None:
+        """Called by the sweeper when `deadline` has passed."""
+        self.deadline = inf
+        if self._is_sending:
+            self._resets = True
+        elif self._parser.phase == "head":
+            self._parting = refusal(408, "the head did not come in time", close=True)
+        elif self._parser.phase == "body":
+            elapsed = now - self._body_since
+            late_bytes = (elapsed - self._limits.body_grace_seconds) * self._limits.min_bytes_per_second
+            if elapsed < self._limits.body_seconds and self._parser.fed_bytes >= late_bytes:
+                self.deadline = now + 1.0
+                return
+            self._parting = refusal(408, "the body did not come in time", close=True)
+        self._scope.cancel()
+
+    def close_if_idle(self) -> None:
+        """The server is shutting down: end connections that wait for a request."""
+        if self._running is None and self._parser.phase == "idle" and not self._is_sending:
+            self._scope.cancel()
+
+    async def _part(self) -> None:
+        wire = self._wire
+        try:
+            if self._parting is not None or self._lingers:
+                with trio.move_on_after(self._limits.linger_seconds, shield=True):
+                    if self._parting is not None:
+                        await wire.send(encode_reply(self._parting, self.date, close=True))
+                    await wire.end()
+                    dropped = 0
+                    while dropped < MAX_DROPPED_BYTES and (data := await wire.receive()):
+                        dropped += len(data)
+        except GONE:
+            return
+        finally:
+            wire.close(reset=self._resets)
+
+
+class _Responder:
+    """Answers one request of a connection."""
+
+    __slots__ = ("_chunked", "_connection", "_has_body", "_request", "closes")
+
+    def __init__(self, connection: Connection, request: Request) -> None:
+        self._connection = connection
+        self._request = request
+        self._chunked = False
+        self._has_body = True
+        self.closes = not request.keep_alive or request.version != "1.1"
+
+    async def reply(self, reply: Reply | bytes) -> None:
+        """See Responder."""
+        if isinstance(reply, bytes):
+            reply = Reply(200, reply, _JSON)
+        self.closes = self.closes or reply.close or self._connection.is_closing
+        await self._connection.send_for_handler(self._connection.encode(reply, self._request, close=self.closes))
+
+    async def begin_stream(self, status: int, headers: Headers) -> None:
+        """See Responder."""
+        names = {name.lower() for name, _ in headers}
+        self._has_body = status not in (204, 304) and self._request.method != b"HEAD"
+        self.closes = self.closes or self._connection.is_closing
+        if b"content-length" not in names and self._has_body:
+            if self._request.version == "1.1":
+                self._chunked = True
+                headers = (*headers, (b"transfer-encoding", b"chunked"))
+            else:
+                self.closes = True
+        if self.closes:
+            headers = (*headers, (b"connection", b"close"))
+        await self._connection.send_for_handler(encode_head(status, headers, self._connection.date))
+
+    async def send(self, data: bytes) -> None:
+        """See Responder."""
+        if data and self._has_body:
+            await self._connection.send_for_handler(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+
+    async def end(self) -> None:
+        """See Responder."""
+        if self._chunked:
+            await self._connection.send_for_handler(b"0\r\n\r\n")
+
+    async def abort(self) -> None:
+        """See Responder."""
+        self._connection.abort()
+        await trio.lowlevel.checkpoint()

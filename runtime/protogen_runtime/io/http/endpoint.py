@@ -1,0 +1,178 @@
+"""What a request means: routes, verbs, media types, and the JSON-RPC it carries. A request in, an answer out.
+
+Knows no sockets; HTTP/1.1 connections and the ASGI application hand their requests to the same endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from msgspec import Raw
+
+from protogen_runtime.dispatch import Service
+from protogen_runtime.jsonrpc import (
+    INVALID_REQUEST,
+    Call,
+    ErrorObject,
+    Exchange,
+    Failure,
+    Success,
+    decode,
+    encode,
+    receive,
+)
+
+from .access import Guard
+from .callbacks import Callbacks
+from .deadlines import Deadlines
+from .foreign import AsgiApp, Foreign
+from .handling import Handling, encode_outcome
+from .limits import Limits
+from .messages import JSON_TYPE, Reply, Request, refusal
+
+Page: TypeAlias = Callable[[], Reply]
+"""Answers GET at one path: health, metrics."""
+
+HEALTHY: Final = Reply(200, b'{"status":"healthy"}', ((b"content-type", JSON_TYPE),))
+
+
+Begun: TypeAlias = bytes | Reply | Handling | Foreign
+"""What became of a request: JSON to answer with, another answer, or something to run."""
+
+
+class Endpoint:
+    """Serves a service at the path of its protocol, pages at others, and leaves the rest to `app`."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        limits: Limits,
+        guard: Guard,
+        deadlines: Deadlines,
+        pages: Mapping[str, Page] | None = None,
+        app: AsgiApp | None = None,
+    ) -> None:
+        self.service = service
+        self.limits = limits
+        self.guard = guard
+        self.deadlines = deadlines
+        self.callbacks = Callbacks(service.info.instance_header)
+        self.in_flight = 0
+        self.is_closing = False
+        self._path = service.info.path.encode()
+        self._app = app
+        self._pages: dict[bytes, Page] = {path.encode(): page for path, page in (pages or {}).items()}
+        if service.info.health_path is not None:
+            self._pages.setdefault(service.info.health_path.encode(), lambda: HEALTHY)
+
+    def admit(self, request: Request) -> Reply | None:
+        """Decide on a head: a refusal, or None where the body is wanted."""
+        if request.target[:1] != b"/":
+            _use_absolute_form(request)
+        refused = self.guard.check(request)
+        if refused is not None:
+            return refused
+        path = request.target
+        if path != self._path:
+            path = path.partition(b"?")[0]
+            if path != self._path:
+                return self._admit_elsewhere(path, request)
+        if request.method != b"POST":
+            if request.method in (b"GET", b"HEAD") and path in self._pages:
+                return None
+            return refusal(405, "JSON-RPC takes POST", (b"allow", b"POST"))
+        headers = request.headers
+        if headers.get(b"content-type") != JSON_TYPE and not _is_json(headers.get(b"content-type", b"")):
+            return refusal(415, "JSON-RPC takes application/json in UTF-8")
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            # A small compressed body can be a huge one: whoever wants to send much has a limit for it.
+            return refusal(415, "compressed requests are not taken", (b"accept-encoding", b"identity"))
+        return None
+
+    def _admit_elsewhere(self, path: bytes, request: Request) -> Reply | None:
+        if path in self._pages:
+            if request.method in (b"GET", b"HEAD"):
+                return None
+            return refusal(405, "this page can be read", (b"allow", b"GET, HEAD"))
+        return None if self._app is not None else refusal(404, "nothing is served at this path")
+
+    def begin(self, request: Request) -> Begun:
+        """Answer a whole request that was admitted, or hand out what must be run for its answer."""
+        if request.refused is not None:
+            return request.refused
+        if self.is_closing:
+            return self._busy("the server is shutting down")
+        if request.method != b"POST" or request.target.partition(b"?")[0] != self._path:
+            return self._begin_elsewhere(request)
+        body = bytes(request.body)
+        if body[:1] != b"{":
+            return self._begin_exchange(request, receive(body, max_batch=self.limits.max_batch))
+        message = decode(body)
+        if type(message) is not Call:
+            return self._begin_exchange(request, Exchange((message,), batch=False))
+        handling = Handling(self, request)
+        outcome = self.service.start(message, handling)
+        if type(outcome) is Raw:
+            return encode(Success(id=message.id, result=outcome))
+        if isinstance(outcome, Raw | ErrorObject):
+            return encode_outcome(message, outcome) or b""
+        handling.hold(message, outcome)
+        return self._taken(handling)
+
+    def _begin_elsewhere(self, request: Request) -> Begun:
+        page = self._pages.get(request.target.partition(b"?")[0])
+        if page is not None and request.method in (b"GET", b"HEAD"):
+            return page()
+        if self._app is not None:
+            return Foreign(self._app, request)
+        return refusal(404, "nothing is served at this path")
+
+    def _begin_exchange(self, request: Request, exchange: Exchange) -> Begun:
+        if exchange.answers:
+            known = [self.callbacks.take(answer, request.headers) for answer in exchange.answers]
+            if not exchange.work and exchange.reply() is None and not all(known):
+                return Reply(400, encode(Failure(id=None, error=INVALID_REQUEST)), ((b"content-type", JSON_TYPE),))
+        if not exchange.work:
+            reply = exchange.reply()
+            return Reply(202) if reply is None else reply
+        handling = Handling(self, request)
+        if exchange.is_batch:
+            handling.hold_batch(exchange)
+            return self._taken(handling)
+        work = exchange.work[0]
+        outcome = self.service.start(work, handling)
+        if isinstance(outcome, Raw | ErrorObject):
+            return encode_outcome(work, outcome) or Reply(202)
+        handling.hold(work, outcome)
+        return self._taken(handling)
+
+    def _taken(self, handling: Handling) -> Begun:
+        if self.in_flight < self.limits.max_in_flight:
+            return handling
+        handling.drop()
+        return self._busy("too many calls are under way")
+
+    def _busy(self, reason: str) -> Reply:
+        return refusal(503, reason, (b"retry-after", b"%d" % self.limits.retry_after_seconds))
+
+
+def _is_json(content_type: bytes) -> bool:
+    kind, _, parameters = content_type.lower().partition(b";")
+    if kind.strip() != JSON_TYPE:
+        return False
+    for parameter in parameters.split(b";"):
+        name, _, value = parameter.partition(b"=")
+        if name.strip() == b"charset" and value.strip(b' "') not in (b"utf-8", b"utf8"):
+            return False
+    return True
+
+
+def _use_absolute_form(request: Request) -> None:
+    """`POST http://host/path`: the target's host counts, not the header's (RFC 9112, section 3.2.2)."""
+    scheme, mark, rest = request.target.partition(b"://")
+    if mark and scheme.lower() in (b"http", b"https"):
+        host, _, path = rest.partition(b"/")
+        request.headers[b"host"] = host
+        request.target = b"/" + path

@@ -1,0 +1,296 @@
+"""The handling of one request whose handlers wait: its tasks, its deadline, its stream of events, its calls back.
+
+Knows no sockets: whoever owns the connection gives a Responder and cancels the handling when the client has gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+import trio
+from msgspec import Raw
+
+from protogen_runtime.dispatch import Channel, Emit, OnEvent, Outcome
+from protogen_runtime.jsonrpc import (
+    INTERNAL_ERROR,
+    Call,
+    ErrorObject,
+    Exchange,
+    Failure,
+    Notification,
+    Success,
+    Work,
+    encode,
+    encode_event,
+)
+
+from .messages import STREAM_TYPE, Headers, Reply, Request
+
+if TYPE_CHECKING:
+    from .endpoint import Endpoint
+
+DEADLINE_EXCEEDED: Final = ErrorObject(INTERNAL_ERROR.code, "Deadline exceeded")
+
+
+class CallerGone(Exception):
+    """The call that could carry this to the client has been answered, or the client takes no event stream."""
+
+
+class Responder(Protocol):
+    """One way to answer one request: whole, or as a stream."""
+
+    async def reply(self, reply: Reply | bytes) -> None:
+        """Send a whole answer; bytes are JSON with the status 200."""
+        ...
+
+    async def begin_stream(self, status: int, headers: Headers) -> None:
+        """Send the head of a stream."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Send a piece of it; returns when the peer's window has taken it."""
+        ...
+
+    async def end(self) -> None:
+        """End it."""
+        ...
+
+    async def abort(self) -> None:
+        """End the connection in the middle of a stream, so that the client sees that something is missing."""
+        ...
+
+
+class _NamedEvent(msgspec.Struct, forbid_unknown_fields=True):
+    """The form of an event that can travel under its own name without loss."""
+
+    event: str
+    data: Raw
+
+
+_read_named_event = msgspec.json.Decoder(_NamedEvent).decode
+
+
+class Handling:
+    """One request; it is the link of its handlers, and the Channel that reaches their caller."""
+
+    __slots__ = (
+        "_call",
+        "_ended",
+        "_endpoint",
+        "_exchange",
+        "_open",
+        "_request",
+        "_responder",
+        "_running",
+        "_sending",
+        "_streaming",
+        "_timed_out",
+        "deadline",
+        "scope",
+    )
+
+    def __init__(self, endpoint: Endpoint, request: Request) -> None:
+        self._endpoint = endpoint
+        self._request = request
+        self.deadline: float = endpoint.deadlines.after(endpoint.limits.call_seconds)
+        self._call: Work | None = None
+        self._running: Coroutine[Any, Any, Outcome] | None = None
+        self._exchange: Exchange | None = None
+        self._open: list[Call] = []
+
+    # --- what handlers see ------------------------------------------------------------------------
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """See Link."""
+        return self._request.text_headers()
+
+    @property
+    def identity(self) -> str | None:
+        """See Link."""
+        return self._request.identity
+
+    @property
+    def channel(self) -> Channel:
+        """See Link."""
+        return self
+
+    @property
+    def emit(self) -> Emit | None:
+        """See Link; a notification gets an empty answer, which carries no events."""
+        return self._emit if self._owes_answer() and self._accepts_stream() else None
+
+    # --- running ----------------------------------------------------------------------------------
+
+    def hold(self, work: Work, running: Coroutine[Any, Any, Outcome]) -> None:
+        """Take over a single call whose handler waits."""
+        self._call = work
+        self._running = running
+
+    def hold_batch(self, exchange: Exchange) -> None:
+        """Take over a batch."""
+        self._exchange = exchange
+        self._open = [work for work in exchange.work if isinstance(work, Call)]
+
+    def drop(self) -> None:
+        """It will not be run after all."""
+        if self._running is not None:
+            self._running.close()
+
+    def expire(self, now: float) -> None:
+        """Called by the sweeper when the deadline has passed."""
+        self.deadline = now + 3600
+        self._timed_out = True
+        self.scope.cancel()
+
+    async def run(self, responder: Responder) -> None:
+        """Do the work and answer; cancel `scope` when the client has gone. Errors: those of the responder."""
+        self._responder = responder
+        self._sending = trio.Lock()
+        self._streaming = False
+        self._ended = False
+        self._timed_out = False
+        self.scope = trio.CancelScope()
+        endpoint = self._endpoint
+        endpoint.deadlines.add(self)
+        endpoint.in_flight += 1
+        reply: bytes | None = None
+        try:
+            with self.scope:
+                reply = await (self._one() if self._exchange is None else self._batch(self._exchange))
+        finally:
+            endpoint.in_flight -= 1
+            endpoint.deadlines.discard(self)
+        if self.scope.cancelled_caught:
+            if not self._timed_out:
+                return
+            reply = self._late()
+        await self._finish(reply)
+
+    async def _one(self) -> bytes | None:
+        assert self._running is not None
+        outcome = await self._running
+        return encode_outcome(self._call, outcome)
+
+    async def _batch(self, exchange: Exchange) -> bytes | None:
+        async with trio.open_nursery() as nursery:
+            for work in exchange.work:
+                outcome = self._endpoint.service.start(work, self)
+                if isinstance(outcome, Raw | ErrorObject):
+                    self._settle(exchange, work, outcome)
+                    # Between members others get their turn.
+                    await trio.lowlevel.checkpoint()
+                else:
+                    nursery.start_soon(self._member, exchange, work, outcome)
+        return exchange.reply()
+
+    async def _member(self, exchange: Exchange, work: Work, running: Coroutine[Any, Any, Outcome]) -> None:
+        self._settle(exchange, work, await running)
+
+    def _settle(self, exchange: Exchange, work: Work, outcome: Outcome) -> None:
+        if isinstance(work, Call):
+            exchange.settle(work, outcome)
+            self._open = [call for call in self._open if call is not work]
+
+    def _late(self) -> bytes | None:
+        """The answer when the deadline has passed: what is known, and an error for what is not."""
+        exchange = self._exchange
+        if exchange is None:
+            return encode_outcome(self._call, DEADLINE_EXCEEDED)
+        for work in self._open:
+            self._settle(exchange, work, DEADLINE_EXCEEDED)
+        return exchange.reply()
+
+    # --- answering --------------------------------------------------------------------------------
+
+    async def _finish(self, reply: bytes | None) -> None:
+        async with self._sending:
+            self._ended = True
+            if not self._streaming:
+                await self._responder.reply(Reply(202) if reply is None else reply)
+                return
+            if reply is not None:
+                await self._responder.send(encode_event(reply))
+            await self._responder.end()
+
+    async def _send_event(self, data: bytes, *, name: str | None = None) -> None:
+        async with self._sending:
+            if self._ended:
+                raise CallerGone("the call that could carry this has been answered")
+            if not self._streaming:
+                self._streaming = True
+                callbacks = self._endpoint.callbacks
+                await self._responder.begin_stream(
+                    200,
+                    (
+                        (b"content-type", STREAM_TYPE),
+                        (b"cache-control", b"no-cache"),
+                        (callbacks.instance_header, callbacks.instance),
+                        *self._endpoint.guard.cors(self._request),
+                    ),
+                )
+            await self._responder.send(encode_event(data, name=name))
+
+    async def _emit(self, data: bytes) -> None:
+        try:
+            event = _read_named_event(data)
+        except msgspec.ValidationError:
+            await self._send_event(data)
+            return
+        if event.event in ("", "message") or any(char in event.event for char in "\r\n\0"):
+            await self._send_event(data)
+        else:
+            await self._send_event(bytes(event.data), name=event.event)
+
+    def _owes_answer(self) -> bool:
+        if self._exchange is None:
+            return not isinstance(self._call, Notification)
+        return any(isinstance(work, Call) for work in self._exchange.work)
+
+    def _accepts_stream(self) -> bool:
+        accept = self._request.headers.get(b"accept", b"*/*").lower()
+        kinds = {part.partition(b";")[0].strip() for part in accept.split(b",")}
+        return not kinds.isdisjoint((STREAM_TYPE, b"text/*", b"*/*"))
+
+    # --- calling back -----------------------------------------------------------------------------
+
+    async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Success | Failure:
+        """See Channel; the answer to a call back carries no events. Errors: CallerGone."""
+        del on_event
+        self._require_stream(method)
+        callbacks = self._endpoint.callbacks
+        request_id, ticket = callbacks.add()
+        try:
+            await self._send_event(encode(Call(id=request_id, method=method, params=params)))
+            await ticket.done.wait()
+        finally:
+            callbacks.abandon(request_id)
+        if isinstance(ticket.answer, Success | Failure):
+            return ticket.answer
+        raise CallerGone(f"the answer to {method} is no JSON-RPC answer")
+
+    async def notify(self, method: str, params: Raw) -> None:
+        """See Channel. Errors: CallerGone."""
+        self._require_stream(method)
+        await self._send_event(encode(Notification(method=method, params=params)))
+
+    async def open(self) -> None:
+        """The request is the connection."""
+
+    async def aclose(self) -> None:
+        """The connection ends with the answer."""
+
+    def _require_stream(self, method: str) -> None:
+        if not self._accepts_stream() or not self._owes_answer():
+            raise CallerGone(f"{method}: the caller does not accept text/event-stream")
+
+
+def encode_outcome(work: Work | None, outcome: Outcome) -> bytes | None:
+    """The reply to one call, None to a notification."""
+    if not isinstance(work, Call):
+        return None
+    if isinstance(outcome, ErrorObject):
+        return encode(Failure(id=work.id, error=outcome))
+    return encode(Success(id=work.id, result=outcome))

@@ -1,0 +1,158 @@
+"""Our connections inside hypercorn's trio worker: the one place that touches what hypercorn keeps private.
+
+Knows `hypercorn.trio.run` and the stock TCPServer, whose place it takes. What it relies on is checked at start, and a
+hypercorn that does not fit serves on without us.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Generator
+from importlib.metadata import version
+from typing import Any, Final
+
+import hypercorn.trio.run
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer as StockServer
+from hypercorn.trio.worker_context import WorkerContext
+
+from .connection import Connection
+from .framing import Upgrade
+from .messages import encode_reply, refusal
+from .shell import Shell, shell_of
+from .wire import GONE, PlainWire, TlsWire
+
+FITS: Final = "0.18"
+"""The minor version of hypercorn whose insides this was written for."""
+
+_PARAMETERS: Final = ("self", "app", "config", "context", "state", "stream")
+
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+def misfit() -> str | None:
+    """Why the hook cannot be used with the hypercorn that is installed; None where it fits."""
+    found = version("hypercorn")
+    if not found.startswith(f"{FITS}."):
+        return f"hypercorn {found} is installed, {FITS} was expected"
+    if tuple(inspect.signature(StockServer.__init__).parameters) != _PARAMETERS:
+        return "hypercorn's TCPServer takes other arguments than expected"
+    if not hasattr(hypercorn.trio.run, "TCPServer"):
+        return "hypercorn.trio.run has no TCPServer to take the place of"
+    return None
+
+
+def install() -> str | None:
+    """Take the place of the stock TCPServer in this process; returns why not, where it does not fit."""
+    reason = misfit()
+    if reason is None:
+        hypercorn.trio.run.TCPServer = FastServer  # type: ignore[misc,assignment]  # this is the hook
+    return reason
+
+
+class FastServer:
+    """What hypercorn makes and awaits for each connection."""
+
+    def __init__(self, app: Any, config: Config, context: WorkerContext, state: Any, stream: Stream) -> None:
+        self._arguments = (app, config, context, state)
+        self._shell = shell_of(app)
+        self._context = context
+        self._stream = stream
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self.run().__await__()
+
+    async def run(self) -> None:
+        """Serve the connection until it ends."""
+        shell = self._shell
+        if shell is None:
+            await StockServer(*self._arguments, self._stream)  # type: ignore[arg-type]  # as hypercorn itself calls it
+            return
+        shell.is_terminated = self._context.terminated.is_set
+        if shell.open_connections >= shell.limits.max_connections:
+            self._turn_away(shell)
+            return
+        shell.open_connections += 1
+        try:
+            await self._serve(shell)
+        finally:
+            shell.open_connections -= 1
+
+    async def _serve(self, shell: Shell) -> None:
+        stream = self._stream
+        if isinstance(stream, trio.SSLStream):
+            try:
+                with trio.fail_after(shell.limits.handshake_seconds):
+                    await stream.do_handshake()
+            except (*GONE, trio.TooSlowError):
+                await trio.aclose_forcefully(stream)
+                return
+            if stream.selected_alpn_protocol() == "h2":
+                await self._hand_over(b"")
+                return
+            sock, wire = stream.transport_stream.socket, TlsWire(stream)
+        else:
+            sock, wire = stream.socket, PlainWire(stream)
+        try:
+            client = sock.getpeername()[:2]
+        except OSError:
+            wire.close(reset=True)
+            return
+        connection = Connection(shell, wire, client=client, is_secure=isinstance(wire, TlsWire))
+        shell.add(connection)
+        try:
+            upgrade = await connection.run()
+        finally:
+            shell.discard(connection)
+        if upgrade is not None:
+            wire.release()
+            await self._hand_over(_replayed(upgrade))
+
+    async def _hand_over(self, data: bytes) -> None:
+        """Leave the connection to hypercorn, which reads `data` first."""
+        stream = _Replay(self._stream, data) if data else self._stream
+        try:
+            await StockServer(*self._arguments, stream)  # type: ignore[arg-type]  # all it uses of a stream is there
+        except* Exception:
+            # Stock 0.18 lets a client's mistakes end the worker: a frame in the segment of the handshake is enough.
+            await trio.aclose_forcefully(self._stream)
+
+    def _turn_away(self, shell: Shell) -> None:
+        stream = self._stream
+        if isinstance(stream, trio.SSLStream):
+            TlsWire(stream).close(reset=True)
+            return
+        wire = PlainWire(stream)
+        retry = (b"retry-after", b"%d" % shell.limits.retry_after_seconds)
+        reply = refusal(503, "too many connections", retry, close=True)
+        try:
+            wire.send_now(encode_reply(reply, shell.deadlines.date, close=True))
+        except OSError:
+            pass
+        finally:
+            wire.close(reset=False)
+
+
+class _Replay:
+    """A stream whose first bytes were read already."""
+
+    def __init__(self, stream: Stream, data: bytes) -> None:
+        self._stream = stream
+        self._data = data
+
+    def __getattr__(self, name: str) -> Any:
+        # Plain streams have no do_handshake, and hypercorn asks; so everything else is the stream's own.
+        return getattr(self._stream, name)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """The bytes held back, then the stream's."""
+        if self._data:
+            await trio.lowlevel.checkpoint()
+            data, self._data = self._data, b""
+            return data
+        return bytes(await self._stream.receive_some(max_bytes))
+
+
+def _replayed(upgrade: Upgrade) -> bytes:
+    return upgrade.head(with_upgrade=True) + upgrade.rest

@@ -1,0 +1,99 @@
+"""HTTP requests and replies as data, and replies as the bytes of HTTP/1.1.
+
+Knows neither sockets nor JSON-RPC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+JSON_TYPE: Final = b"application/json"
+STREAM_TYPE: Final = b"text/event-stream"
+
+
+class Request:
+    """One request with its whole body; `headers` by lower-case name, the values of repeated ones joined by commas."""
+
+    __slots__ = (
+        "body",
+        "client",
+        "headers",
+        "identity",
+        "is_secure",
+        "keep_alive",
+        "method",
+        "refused",
+        "target",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: dict[bytes, bytes],
+        *,
+        version: str = "1.1",
+        client: tuple[str, int] | None = None,
+        is_secure: bool = False,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.version = version
+        self.client = client
+        self.is_secure = is_secure
+        self.body: bytes | bytearray = b""
+        self.keep_alive = True
+        self.identity: str | None = None
+        self.refused: Reply | None = None
+
+    def text_headers(self) -> Mapping[str, str]:
+        """The headers as text."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()}
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A whole answer; `close` ends the connection after it."""
+
+    status: int
+    body: bytes = b""
+    headers: Headers = ()
+    close: bool = False
+
+
+def refusal(status: int, reason: str, *headers: tuple[bytes, bytes], close: bool = False) -> Reply:
+    """An answer for people: one line of text."""
+    return Reply(status, reason.encode() + b"\n", ((b"content-type", b"text/plain; charset=utf-8"), *headers), close)
+
+
+_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+def status_line(status: int) -> bytes:
+    """The first line of an answer."""
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+def encode_head(status: int, headers: Headers, date: bytes) -> bytes:
+    """Status line and headers with the empty line after them; `date` is a whole header line."""
+    lines = [status_line(status), date]
+    lines += [b"%b: %b\r\n" % header for header in headers]
+    lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+def encode_reply(reply: Reply, date: bytes, *, close: bool, head_only: bool = False) -> bytes:
+    """A whole answer as HTTP/1.1; `head_only` for HEAD."""
+    headers = reply.headers
+    if reply.status not in (204, 304):
+        headers = (*headers, (b"content-length", b"%d" % len(reply.body)))
+    if close:
+        headers = (*headers, (b"connection", b"close"))
+    return encode_head(reply.status, headers, date) + (b"" if head_only else reply.body)

@@ -1,0 +1,90 @@
+"""The state of one server process: its endpoint, its connections, its clock; also the ASGI application for hypercorn.
+
+Knows how requests come in two ways: by `Connection` for HTTP/1.1, and by ASGI for HTTP/2 and WebSocket, which stay
+hypercorn's. Both end at the same endpoint, under the same bounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import trio
+
+from protogen_runtime.dispatch import Service
+
+from .access import Access, Guard
+from .asgi import serve_http, serve_websocket
+from .connection import Connection
+from .deadlines import Deadlines
+from .endpoint import Endpoint, Page
+from .foreign import AsgiApp, Receive, Scope, Send
+from .limits import Limits
+
+
+class Shell:
+    """Serves a service; `pages` answer GET at their paths, `app` gets whatever else is asked for."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        limits: Limits | None = None,
+        access: Access | None = None,
+        pages: Mapping[str, Page] | None = None,
+        app: AsgiApp | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.deadlines = Deadlines()
+        self.deadlines.tick(0.0, time.time())
+        guard = Guard(access or Access(), self.limits, self.deadlines)
+        self.endpoint = Endpoint(
+            service, limits=self.limits, guard=guard, deadlines=self.deadlines, pages=pages, app=app
+        )
+        self.connections: set[Connection] = set()
+        self.open_connections = 0
+        self.is_terminated: Callable[[], bool] = bool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI entry point."""
+        match scope["type"]:
+            case "lifespan":
+                await self._lifespan(receive, send)
+            case "http":
+                await serve_http(self, scope, receive, send)
+            case "websocket":
+                await serve_websocket(self, scope, receive, send)
+            case _:
+                return
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.deadlines.sweep, self._at_tick, time.time)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            nursery.cancel_scope.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _at_tick(self) -> None:
+        if self.is_terminated() and not self.endpoint.is_closing:
+            self.endpoint.is_closing = True
+            for connection in tuple(self.connections):
+                connection.close_if_idle()
+
+    def add(self, connection: Connection) -> None:
+        """A connection begins."""
+        self.connections.add(connection)
+        self.deadlines.add(connection)
+
+    def discard(self, connection: Connection) -> None:
+        """A connection has ended."""
+        self.connections.discard(connection)
+        self.deadlines.discard(connection)
+
+
+def shell_of(app: Any) -> Shell | None:
+    """The shell that hypercorn was given as its application, None for any other application."""
+    inner = getattr(app, "app", None)
+    return inner if isinstance(inner, Shell) else None
