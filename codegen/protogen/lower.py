@@ -126,7 +126,10 @@ class _Lowerer:
                 and (merged is None or not merged.is_object)
             ):
                 opened = self._open_enum(arms, common)
-                return opened if opened is not None else self._union(entry, keyword, arms, common)
+                if opened is None:
+                    return self._union(entry, keyword, arms, common)
+                # With oneOf, a known value fits two arms of an open enum, and so is not valid.
+                return msgspec.structs.replace(opened, exact=not (opened.open and keyword == "oneOf"))
         kinds = said.get("type")
         if isinstance(kinds, list) and sum(kind != "null" for kind in kinds) > 1:
             shared = {key: value for key, value in said.items() if key != "type"}
