@@ -1,0 +1,451 @@
+"""The memory store: everything a store does, except to outlive its process.
+
+`MemoryTables` is the data with its questions, changes and undoing, without anything asynchronous, for stores that keep
+their data in memory and write it somewhere else; `MemoryStore` is the store that does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection as AbstractCollection
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final, TypeVar, cast
+
+import trio
+
+from . import guarded
+from .blobs import CheckedReader, pieces
+from .catalogue import Catalogue, check_digests
+from .errors import BlobMissing, BlobTooLarge, ExpectationFailed, KeyTaken, StoreClosed
+from .interface import BlobReader, Schema, Snapshot, Transaction
+from .model import (
+    Append,
+    Blob,
+    Blobs,
+    Change,
+    Check,
+    Claim,
+    Collection,
+    Compare,
+    Condition,
+    Delete,
+    DropBlobs,
+    DropJournals,
+    Entries,
+    Entry,
+    Equal,
+    Get,
+    Insert,
+    OneOf,
+    Page,
+    Query,
+    Record,
+    Select,
+    Update,
+    Value,
+    bounds,
+)
+
+R = TypeVar("R")
+Undo = Callable[[], object]
+
+
+class MemoryTables:
+    """Records, journals and blobs in dictionaries, and how to undo what was changed since the last `commit`.
+
+    Questions and changes must have been checked. A condition on a field that begins an index costs what it finds;
+    others look at the whole collection, and so does sorting.
+    """
+
+    def __init__(self, collections: Iterable[Collection]) -> None:
+        self._collections = {it.name: _Records(it) for it in collections}
+        self._journals: dict[str, list[bytes]] = {}
+        self._blobs: dict[str, tuple[Blob, bytes]] = {}
+        self._undo: list[Undo] = []
+
+    def commit(self) -> None:
+        """Forget how to undo what was changed."""
+        self._undo.clear()
+
+    def roll_back(self, to: int = 0) -> None:
+        """Undo what was changed since `commit`, or since `mark` returned `to`."""
+        while len(self._undo) > to:
+            self._undo.pop()()
+
+    def mark(self) -> int:
+        """A place to roll back to."""
+        return len(self._undo)
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def read(self, query: Query[R]) -> R:
+        """Answer a question."""
+        return cast(R, self._answer(query))
+
+    def _answer(self, query: Query[Any]) -> object:
+        match query:
+            case Get(collection, key):
+                record = self._collections[collection].get(key)
+                return None if record is None else _copy(record)
+            case Select():
+                return self._select(query)
+            case Entries(journal, after, limit):
+                start = max(after, 0)
+                data = self._journals.get(journal, [])[start : None if limit is None else start + limit]
+                return tuple(Entry(sequence, entry) for sequence, entry in enumerate(data, start + 1))
+            case Blobs(digests, put_before, after, limit):
+                chosen = self._blobs.keys() if digests is None else self._blobs.keys() & digests
+                found = [self._blobs[digest][0] for digest in sorted(chosen) if digest > after]
+                found = [blob for blob in found if put_before is None or blob.put_at < put_before]
+                return tuple(found[:limit])
+            case _:
+                raise AssertionError(query)
+
+    def _select(self, query: Select) -> Page:
+        found = self._collections[query.collection].find(query.where, query.order)
+        page = found[query.offset : None if query.limit is None else query.offset + query.limit]
+        return Page(
+            tuple(_copy(record, documents=query.documents) for record in page), len(found) if query.total else None
+        )
+
+    # --- changes ----------------------------------------------------------------------------------
+
+    def write(self, change: Change[R]) -> R:
+        """Make a change as a whole, or raise and make nothing of it. Errors: Conflict."""
+        mark = self.mark()
+        try:
+            return cast(R, self._make(change))
+        except BaseException:
+            self.roll_back(mark)
+            raise
+
+    def _make(self, change: Change[Any]) -> object:
+        match change:
+            case Insert():
+                return self._insert(change)
+            case Update():
+                return self._update(change)
+            case Claim():
+                return self._claim(change)
+            case Delete(collection, where, expect):
+                found = self._collections[collection].find(where, ())
+                if expect is not None and len(found) != expect:
+                    raise ExpectationFailed(collection, f"{len(found)} records to delete where {expect} were expected")
+                for record in found:
+                    self._put(collection, record, None)
+                return len(found)
+            case Check(collection, where, least, most):
+                count = len(self._collections[collection].find(where, ()))
+                if count < least or (most is not None and count > most):
+                    raise ExpectationFailed(collection, f"{count} records where {bounds(least, most)} were expected")
+                return count
+            case Append():
+                return self._append(change)
+            case DropJournals(journals):
+                return sum(self._drop_journal(journal) for journal in dict.fromkeys(journals))
+            case DropBlobs(digests):
+                return sum(self._drop_blob(digest) for digest in dict.fromkeys(digests))
+            case _:
+                raise AssertionError(change)
+
+    def _insert(self, change: Insert) -> tuple[str, ...]:
+        records = self._collections[change.collection]
+        written: list[str] = []
+        for new in change.records:
+            old = records.get(new.key)
+            if old is not None and change.existing == "keep":
+                continue
+            if old is not None and change.existing == "refuse":
+                raise KeyTaken(change.collection, new.key)
+            fields = {name: new.fields.get(name) for name in records.fields}
+            arrival = records.next_arrival() if old is None else old.arrival
+            self._put(change.collection, old, Record(new.key, new.document, fields, arrival))
+            written.append(new.key)
+        return tuple(written)
+
+    def _update(self, change: Update) -> tuple[str, ...]:
+        records = self._collections[change.collection]
+        changed: list[str] = []
+        for patch in change.patches:
+            old = records.get(patch.key)
+            if old is not None and all(old.fields[name] == value for name, value in patch.when.items()):
+                document = old.document if patch.document is None else patch.document
+                new = Record(old.key, document, {**old.fields, **patch.fields}, old.arrival)
+                self._put(change.collection, old, new)
+                changed.append(patch.key)
+            elif change.missed == "refuse":
+                raise ExpectationFailed(change.collection, f"record {patch.key!r} is missing or not as expected")
+        return tuple(changed)
+
+    def _claim(self, change: Claim) -> tuple[Record, ...]:
+        claimed: list[Record] = []
+        for old in self._collections[change.collection].find(change.where, change.order)[: change.limit]:
+            new = Record(old.key, old.document, {**old.fields, **change.fields}, old.arrival)
+            self._put(change.collection, old, new)
+            claimed.append(_copy(new, documents=change.documents))
+        return tuple(claimed)
+
+    def _append(self, change: Append) -> int:
+        journal = self._journals.get(change.journal, [])
+        last = len(journal)
+        if change.after is not None and change.after != last:
+            raise ExpectationFailed(
+                f"journal {change.journal}", f"it ends at {last}, not at {change.after} as expected"
+            )
+        if change.entries:
+            self._journals[change.journal] = journal
+            journal += change.entries
+            self._undo.append(partial(self._shorten, change.journal, last))
+        return len(journal)
+
+    def _shorten(self, name: str, length: int) -> None:
+        del self._journals[name][length:]
+        if not length:
+            del self._journals[name]
+
+    def _drop_journal(self, name: str) -> int:
+        journal = self._journals.pop(name, None)
+        if journal is None:
+            return 0
+        self._undo.append(partial(self._journals.__setitem__, name, journal))
+        return len(journal)
+
+    def keep_blob(self, blob: Blob, data: bytes) -> None:
+        """Keep a blob; of one that is there already only `put_at` changes."""
+        old = self._blobs.get(blob.digest)
+        self._blobs[blob.digest] = (blob, data if old is None else old[1])
+        self._undo.append(
+            partial(self._blobs.__delitem__, blob.digest)
+            if old is None
+            else partial(self._blobs.__setitem__, blob.digest, old)
+        )
+
+    def find_blob(self, digest: str) -> tuple[Blob, bytes] | None:
+        """A blob and its bytes, or None."""
+        return self._blobs.get(digest)
+
+    def _drop_blob(self, digest: str) -> int:
+        old = self._blobs.pop(digest, None)
+        if old is None:
+            return 0
+        self._undo.append(partial(self._blobs.__setitem__, digest, old))
+        return 1
+
+    def _put(self, collection: str, old: Record | None, new: Record | None) -> None:
+        records = self._collections[collection]
+        records.exchange(old, new)
+        self._undo.append(partial(records.exchange, new, old))
+
+
+class _Records:
+    """The records of one collection, by arrival, by key, and by the first field of each index."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.fields = tuple(collection.fields)
+        self._records: dict[int, Record] = {}
+        self._arrivals: dict[str, int] = {}
+        self._indexes: dict[str, dict[Value, set[int]]] = {index[0]: {} for index in collection.indexes}
+        self._last_arrival = 0
+
+    def next_arrival(self) -> int:
+        self._last_arrival += 1
+        return self._last_arrival
+
+    def get(self, key: str) -> Record | None:
+        arrival = self._arrivals.get(key)
+        return None if arrival is None else self._records[arrival]
+
+    def exchange(self, old: Record | None, new: Record | None) -> None:
+        """Put `new` in the place of `old`; None stands for no record."""
+        if old is not None:
+            for field, index in self._indexes.items():
+                arrivals = index[old.fields[field]]
+                arrivals.remove(old.arrival)
+                if not arrivals:
+                    del index[old.fields[field]]
+            if new is None:
+                del self._records[old.arrival]
+                del self._arrivals[old.key]
+        if new is not None:
+            self._records[new.arrival] = new
+            self._arrivals[new.key] = new.arrival
+            for field, index in self._indexes.items():
+                index.setdefault(new.fields[field], set()).add(new.arrival)
+
+    def find(self, where: Sequence[Condition], order: Sequence[str]) -> list[Record]:
+        """The records that meet all conditions, in order."""
+        candidates = min((self._narrowed(condition) for condition in where), key=len, default=self._records.keys())
+        tests = [_test(condition) for condition in where]
+        ordered = (self._records[arrival] for arrival in sorted(candidates))
+        found = [record for record in ordered if all(test(record) for test in tests)]
+        for name in reversed(order):
+            field = name.removeprefix("-")
+            found.sort(key=partial(_place, field), reverse=name.startswith("-"))
+        return found
+
+    def _narrowed(self, condition: Condition) -> AbstractCollection[int]:
+        """Arrivals of all records that may meet a condition."""
+        match condition:
+            case Equal("key", value):
+                return self._of_keys([value])
+            case OneOf("key", values):
+                return self._of_keys(values)
+            case Equal(field, value) if field in self._indexes:
+                return self._indexes[field].get(value, ())
+            case OneOf(field, values) if field in self._indexes:
+                index = self._indexes[field]
+                return [arrival for value in set(values) for arrival in index.get(value, ())]
+            case _:
+                return self._records.keys()
+
+    def _of_keys(self, keys: Iterable[Value]) -> list[int]:
+        return [self._arrivals[key] for key in set(keys) if key in self._arrivals]
+
+
+def _value(record: Record, field: str) -> Value:
+    match field:
+        case "key":
+            return record.key
+        case "arrival":
+            return record.arrival
+        case _:
+            return record.fields[field]
+
+
+def _place(field: str, record: Record) -> tuple[bool, Any]:
+    value = _value(record, field)
+    return (value is not None, 0 if value is None else value)
+
+
+def _test(condition: Condition) -> Callable[[Record], bool]:
+    field = condition.field
+    match condition:
+        case Equal(_, wanted):
+            return lambda record: _value(record, field) == wanted
+        case OneOf(_, values):
+            chosen = frozenset(values)
+            return lambda record: _value(record, field) in chosen
+        case Compare(_, relation, bound):
+            holds = _RELATIONS[relation]
+
+            def test(record: Record) -> bool:
+                value = _value(record, field)
+                return value is not None and holds(value, bound)
+
+            return test
+
+
+_RELATIONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def _copy(record: Record, *, documents: bool = True) -> Record:
+    """The record for a caller, who may do to its fields what it likes."""
+    return Record(record.key, record.document if documents else b"", dict(record.fields), record.arrival)
+
+
+class MemoryStore:
+    """A Store that lasts as long as its process. Functions run in the event loop, between two of its steps."""
+
+    def __init__(self, schema: Schema, *, clock: Callable[[], float] = time.time) -> None:
+        self._schema = schema
+        self._catalogue = Catalogue(schema.collections)
+        self._tables = MemoryTables(schema.collections)
+        self._clock = clock
+        self._closed = False
+
+    @property
+    def schema(self) -> Schema:
+        """The schema that it was opened with."""
+        return self._schema
+
+    async def read(self, query: Query[R]) -> R:
+        """See Store.read."""
+        self._catalogue.check(query)
+        await self._turn()
+        return self._tables.read(query)
+
+    async def snapshot(self, work: Callable[[Snapshot], R]) -> R:
+        """See Store.snapshot."""
+        await self._turn()
+        return guarded.run(work, self._tables, self._catalogue)
+
+    async def write(self, change: Change[R]) -> R:
+        """See Store.write."""
+        self._catalogue.check(change)
+        return await self._commit(lambda: self._tables.write(change))
+
+    async def write_all(self, changes: Sequence[Change[Any]]) -> list[Any]:
+        """See Store.write_all."""
+        for change in changes:
+            self._catalogue.check(change)
+        return await self._commit(lambda: [self._tables.write(change) for change in changes])
+
+    async def transact(self, work: Callable[[Transaction], R]) -> R:
+        """See Store.transact."""
+        return await self._commit(lambda: guarded.run(work, self._tables, self._catalogue))
+
+    async def put_blob(self, source: bytes | AsyncIterable[bytes], *, max_bytes: int | None = None) -> Blob:
+        """See Store.put_blob."""
+        held = bytearray()
+        async for piece in pieces(source):
+            held += piece
+            if max_bytes is not None and len(held) > max_bytes:
+                raise BlobTooLarge(max_bytes)
+        data = bytes(held)
+        blob = Blob(hashlib.sha256(data).hexdigest(), len(data), self._clock())
+        await self._commit(lambda: self._tables.keep_blob(blob, data))
+        return blob
+
+    @asynccontextmanager
+    async def open_blob(self, digest: str) -> AsyncGenerator[BlobReader, None]:
+        """See Store.open_blob."""
+        check_digests([digest])
+        await self._turn()
+        found = self._tables.find_blob(digest)
+        if found is None:
+            raise BlobMissing(digest)
+        blob, data = found
+        yield CheckedReader(blob, _pieces_of(data))
+
+    def close(self) -> None:
+        """Refuse everything from now on."""
+        self._closed = True
+
+    async def _turn(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self._closed:
+            raise StoreClosed("the store is closed")
+
+    async def _commit(self, work: Callable[[], R]) -> R:
+        await self._turn()
+        try:
+            result = work()
+        except BaseException:
+            self._tables.roll_back()
+            raise
+        self._tables.commit()
+        return result
+
+
+async def _pieces_of(data: bytes) -> AsyncIterator[bytes]:
+    async for piece in pieces(data):
+        yield piece
+
+
+@asynccontextmanager
+async def open_memory(schema: Schema) -> AsyncGenerator[MemoryStore, None]:
+    """A new, empty store in memory for as long as the context lasts."""
+    store = MemoryStore(schema)
+    try:
+        yield store
+    finally:
+        store.close()

@@ -1,0 +1,371 @@
+"""File: an SQLite database of ours is locked, recognised, made or brought up to date, and opened.
+
+Knows neither threads nor trio. Everything that is wrong with a file ends as `CannotOpen` with one line that says what
+to do, and leaves the file as it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, cast
+
+import msgspec
+
+from protogen_runtime.store import guarded
+from protogen_runtime.store.catalogue import Catalogue
+from protogen_runtime.store.errors import CannotOpen, Misuse, StoreError, StoreFailed, StoreFull
+from protogen_runtime.store.interface import Schema
+from protogen_runtime.store.model import Collection
+
+from .tables import Connection, Tables, columns_of
+
+CheckAtOpen: TypeAlias = Literal["auto", "always", "never"]
+Connect: TypeAlias = Callable[[str], Connection]
+"""Open a database file in autocommit mode."""
+
+APPLICATION_ID: Final = int.from_bytes(b"PGst")
+LAYOUT: Final = 1
+"""PRAGMA user_version: how our own tables look. A change of them raises it and adds to LAYOUT_STEPS."""
+LAYOUT_STEPS: Final[Sequence[Sequence[str]]] = (
+    (
+        "CREATE TABLE protogen_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE protogen_entries (
+            journal TEXT NOT NULL, sequence INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (journal, sequence)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE protogen_blobs (
+            digest TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL, put_at REAL NOT NULL, data BLOB, file TEXT
+        )""",
+    ),
+)
+"""Statements that lead from layout i to i + 1."""
+
+OLDEST_SQLITE: Final = (3, 35, 0)  # ALTER TABLE DROP COLUMN
+MAX_CHECKED_BYTES: Final = 256 * 1024 * 1024
+"""Up to this size a file is checked as a whole when it is opened ("auto"): about half a second."""
+BUSY_MILLISECONDS: Final = 5000
+"""How long to wait for programs that ignore our lock, such as a backup or the sqlite3 shell."""
+WRITER_CACHE_KIB: Final = 16 * 1024
+READER_CACHE_KIB: Final = 4 * 1024
+MAX_KEPT_WAL_BYTES: Final = 64 * 1024 * 1024
+"""A log that a burst made larger is cut back to this at the next checkpoint."""
+CACHED_STATEMENTS: Final = 256
+
+Synchronous: TypeAlias = Literal["FULL", "NORMAL", "OFF"]
+"""Only FULL keeps what was acknowledged when the power fails; the others are there to show that the tests can tell."""
+
+
+def connect(path: str) -> Connection:
+    """Open a database file with the library that comes with Python."""
+    return cast(
+        Connection,
+        sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS),
+    )
+
+
+class Lock:
+    """The right to use a database file, held by one process at a time and given back when it ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        # A file beside the database: SQLite itself locks ranges of the database file, and POSIX drops all locks of a
+        # process on a file when any descriptor of it is closed. It stays where it is, since removing it would be a
+        # race.
+        name = f"{path}.lock"
+        try:
+            self._file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as reason:
+            raise CannotOpen(f"{name}: cannot be written ({os.strerror(reason.errno or 0)}); {_WAY_OUT}") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip() or "another"
+            os.close(self._file)
+            raise CannotOpen(
+                f"{path} is in use by process {holder}, and a database has one process at a time;"
+                " stop that one or choose another file"
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let another process have it."""
+        os.close(self._file)
+
+
+_WAY_OUT: Final = "choose another file or give this user the right to write there"
+
+
+def open_writer(
+    path: Path,
+    schema: Schema,
+    *,
+    check: CheckAtOpen = "auto",
+    synchronous: Synchronous = "FULL",
+    connect: Connect = connect,
+) -> Connection:
+    """Open a file for writing; make it, or bring it up to `schema`, where needed. The caller holds its Lock.
+
+    Errors: CannotOpen; Misuse where the schema does not fit itself; what a migration raises.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        wanted = ".".join(map(str, OLDEST_SQLITE))
+        raise CannotOpen(f"SQLite is {sqlite3.sqlite_version}; {wanted} or later is needed: update it or use memory:")
+    try:
+        connection = connect(str(path))
+    except sqlite3.Error as reason:
+        raise CannotOpen(f"{path}: {reason}; {_WAY_OUT}") from None
+    with ExitStack() as undo:
+        undo.callback(connection.close)
+        try:
+            _recognise(connection, path)
+            _prepare(connection, WRITER_CACHE_KIB)
+            _use_log(connection, path, synchronous)
+            _check(connection, path, check)
+            bring_up_to_date(connection, path, schema)
+        except sqlite3.Error as reason:
+            raise _cannot_open(path, reason) from reason
+        undo.pop_all()
+    return connection
+
+
+def open_reader(path: Path, *, connect: Connect = connect) -> Connection:
+    """Open one more connection that never writes, while the writer's is open."""
+    connection = connect(str(path))
+    _prepare(connection, READER_CACHE_KIB)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def close_writer(connection: Connection) -> None:
+    """Move the log into the database, where that works, and close: the next start finds one tidy file."""
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error:
+        # What is in the log is as durable there; the next start reads it.
+        pass
+    finally:
+        connection.close()
+
+
+# --- what kind of file it is ----------------------------------------------------------------------
+
+
+def _recognise(connection: Connection, path: Path) -> None:
+    application = _pragma(connection, "application_id")
+    layout = _pragma(connection, "user_version")
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application == APPLICATION_ID:
+        if layout > LAYOUT:
+            raise CannotOpen(
+                f"{path} was written by a newer protogen (layout {layout}, this one knows {LAYOUT});"
+                " update protogen or choose another file"
+            )
+    elif application or layout or tables:
+        raise CannotOpen(f"{path} is an SQLite database of another program; choose another file")
+
+
+def _prepare(connection: Connection, cache_kib: int) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}").fetchall()
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+
+
+def _use_log(connection: Connection, path: Path, synchronous: Synchronous) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise CannotOpen(f"{path}: its file system cannot hold a write-ahead log; choose a file on a local disk")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute(f"PRAGMA journal_size_limit = {MAX_KEPT_WAL_BYTES}").fetchall()
+
+
+def _check(connection: Connection, path: Path, check: CheckAtOpen) -> None:
+    size = _pragma(connection, "page_count") * _pragma(connection, "page_size")
+    if check == "never" or (check == "auto" and size > MAX_CHECKED_BYTES):
+        return
+    (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if finding != "ok":
+        raise CannotOpen(_damaged(path, " ".join(finding.split())))
+
+
+def _damaged(path: Path, what: str) -> str:
+    return f"{path} is damaged ({what}); restore a backup, or save what `sqlite3 {path} .recover` can read"
+
+
+def _cannot_open(path: Path, reason: sqlite3.Error) -> StoreError:
+    code = _code(reason)
+    if code == sqlite3.SQLITE_NOTADB:
+        return CannotOpen(f"{path} is no SQLite database; choose another file")
+    if code == sqlite3.SQLITE_CORRUPT:
+        return CannotOpen(_damaged(path, str(reason)))
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return CannotOpen(f"{path}: {reason}; {_WAY_OUT}")
+    if code == sqlite3.SQLITE_BUSY:
+        return CannotOpen(f"{path} is locked by a program that works on it (a backup?); wait until it has finished")
+    if code == sqlite3.SQLITE_FULL:
+        return CannotOpen(f"{path}: the disk is full; make space")
+    return CannotOpen(f"{path}: {reason}; look at the disk, or choose another file")
+
+
+def translate(reason: sqlite3.Error) -> StoreError:
+    """The failure of an open database as what a caller of the store gets."""
+    if _code(reason) == sqlite3.SQLITE_FULL:
+        return StoreFull("the disk is full; nothing of this write was kept, and the next one works once there is space")
+    return StoreFailed(f"the database failed: {reason}")
+
+
+def is_sync_failure(reason: sqlite3.Error) -> bool:
+    """Whether the system could not say that data reached the disk.
+
+    It forgets what it could not write, so that a later success would prove nothing.
+    """
+    return getattr(reason, "sqlite_errorcode", 0) in (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
+
+
+def _code(reason: sqlite3.Error) -> int:
+    return cast(int, getattr(reason, "sqlite_errorcode", 0)) & 0xFF
+
+
+def is_full(reason: OSError) -> bool:
+    """Whether a file could not be written for want of space, quota or permitted size."""
+    return reason.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _pragma(connection: Connection, name: str) -> int:
+    (value,) = connection.execute(f"PRAGMA {name}").fetchone()
+    return cast(int, value)
+
+
+# --- what is in it --------------------------------------------------------------------------------
+
+
+def bring_up_to_date(connection: Connection, path: Path, schema: Schema) -> None:
+    """Make or change the tables so that they are those of `schema`, all in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _lay_out(connection)
+        _adopt(connection, path, schema)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _lay_out(connection: Connection) -> None:
+    layout = _pragma(connection, "user_version")
+    if layout == LAYOUT:
+        return
+    for step in LAYOUT_STEPS[layout:]:
+        for statement in step:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {LAYOUT}")
+
+
+def _adopt(connection: Connection, path: Path, schema: Schema) -> None:
+    meta = dict(connection.execute("SELECT name, value FROM protogen_meta").fetchall())
+    wanted = _describe(schema.collections)
+    if not meta:
+        _reshape(connection, {}, wanted)
+    else:
+        application, version = meta["application"], int(meta["version"])
+        known = {it.name: it for it in msgspec.json.decode(meta["collections"], type=list[Collection])}
+        if application != schema.application:
+            raise CannotOpen(f"{path} belongs to {application}, not to {schema.application}; choose another file")
+        if version > schema.version:
+            raise CannotOpen(
+                f"{path} was written by a newer {application} (version {version}, this one knows {schema.version});"
+                " update the program or choose another file"
+            )
+        if version == schema.version:
+            if known != wanted:
+                raise Misuse(
+                    f"{application}: the collections are not those that version {version} of {path} was made with;"
+                    " raise Schema.version"
+                )
+            return
+        _migrate(connection, schema, version, known, wanted)
+    values = {
+        "application": schema.application,
+        "version": str(schema.version),
+        "collections": msgspec.json.encode(list(wanted.values())).decode(),
+    }
+    for name, value in values.items():
+        connection.execute(
+            "INSERT INTO protogen_meta (name, value) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
+        )
+
+
+def _describe(collections: Sequence[Collection]) -> dict[str, Collection]:
+    """Collections by name, their sequences as lists: what JSON gives back when it is read."""
+    described = msgspec.json.decode(msgspec.json.encode(list(collections)), type=list[Collection])
+    return {it.name: it for it in described}
+
+
+def _migrate(
+    connection: Connection,
+    schema: Schema,
+    version: int,
+    known: dict[str, Collection],
+    wanted: dict[str, Collection],
+) -> None:
+    both = {
+        name: Collection(name, {**_fields(known, name), **_fields(wanted, name)}, _indexes(wanted, name))
+        for name in {**known, **wanted}
+    }
+    _reshape(connection, known, both)
+    catalogue = Catalogue(both.values())
+    tables = Tables(connection, catalogue)
+    for step in range(version + 1, schema.version + 1):
+        if step in schema.migrations:
+            guarded.run(schema.migrations[step], tables, catalogue)
+    _reshape(connection, both, wanted)
+
+
+def _fields(collections: dict[str, Collection], name: str) -> dict[str, Any]:
+    return dict(collections[name].fields) if name in collections else {}
+
+
+def _indexes(collections: dict[str, Collection], name: str) -> Sequence[Sequence[str]]:
+    return collections[name].indexes if name in collections else ()
+
+
+def _reshape(connection: Connection, old: dict[str, Collection], new: dict[str, Collection]) -> None:
+    """Turn the tables of the collections `old` into those of `new`."""
+    for name in old.keys() - new.keys():
+        connection.execute(f'DROP TABLE "{name}"')
+    for name, collection in new.items():
+        before = old.get(name)
+        if before is None:
+            # AUTOINCREMENT: the place in the order of arrival of a removed record is never given again.
+            connection.execute(
+                f'CREATE TABLE "{name}" ("arrival" INTEGER PRIMARY KEY AUTOINCREMENT, "key" TEXT NOT NULL UNIQUE,'
+                f' "document" BLOB NOT NULL{columns_of(collection.fields)})'
+            )
+            before = Collection(name)
+        changed = [field for field, kind in collection.fields.items() if before.fields.get(field, kind) != kind]
+        if changed:
+            raise Misuse(f"{name}.{changed[0]}: the kind of a field cannot change; add another field")
+        for index in {*map(tuple, before.indexes)} - {*map(tuple, collection.indexes)}:
+            connection.execute(f'DROP INDEX "{_index_name(name, index)}"')
+        if name in old:
+            for field in before.fields.keys() - collection.fields.keys():
+                connection.execute(f'ALTER TABLE "{name}" DROP COLUMN "{field}"')
+            for field, kind in collection.fields.items():
+                if field not in before.fields:
+                    connection.execute(f'ALTER TABLE "{name}" ADD COLUMN {columns_of({field: kind})[2:]}')
+        for index in sorted({*map(tuple, collection.indexes)} - {*map(tuple, before.indexes)}):
+            columns = ", ".join(f'"{field}"' for field in index)
+            connection.execute(f'CREATE INDEX "{_index_name(name, index)}" ON "{name}" ({columns})')
+
+
+def _index_name(collection: str, index: Sequence[str]) -> str:
+    # No name of a collection or field has a bracket or a comma, so that no two indexes have the same name.
+    return f"{collection}({','.join(index)})"
