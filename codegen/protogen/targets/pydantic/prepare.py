@@ -39,6 +39,8 @@ _RESERVED = frozenset(
 _DATA = ("const", "enum", "required")
 """Keywords whose values are data: what looks like a reference in them is none."""
 
+_KINDS = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
+
 _UNLIKE = re.compile(r"\\[dDwWsSbBpPkc1-9]|\(\?(?!:)|\.")
 """Parts of an expression that pydantic's engine, which takes all of Unicode, reads in another way or not at all."""
 
@@ -60,7 +62,7 @@ def _class_name(name: str) -> str:
 def checked(protocol: ir.Protocol, names: dict[str, str]) -> tuple[list[str], dict[str, Json]]:
     """The classes of all definitions that types cannot say alone, and by class the schemas that decide on them."""
     definitions: dict[str, Json] = protocol.schema["definitions"]
-    exact = {definition.name for definition in protocol.definitions if definition.exact}
+    exact = {definition.name for definition in protocol.definitions if definition.exact and not _is_open(definition)}
     wanted = [name for name in names if name not in exact or any(_misread(part) for part in _parts(definitions[name]))]
     reached: dict[str, Json] = {}
     waiting = list(wanted)
@@ -82,13 +84,18 @@ def _renamed(schema: Json, names: dict[str, str]) -> Json:
     return [_renamed(part, names) for part in schema] if isinstance(schema, list) else schema
 
 
+def _is_open(definition: ir.AnyDefinition) -> bool:
+    return isinstance(definition, ir.Enum | ir.Union) and definition.open
+
+
 def _misread(schema: dict[str, Json]) -> bool:
     """Whether the schema itself, apart from the parts in it, says what pydantic reads in another way.
 
-    Python takes 1 and True for the same value, and pydantic's expressions take all of Unicode.
+    Python takes 1 and True for the same value, its literals are no fractions, and pydantic's expressions take all
+    of Unicode.
     """
     values = [*schema.get("enum", ()), *([schema["const"]] if "const" in schema else ())]
-    if any(isinstance(value, bool) for value in values):
+    if any(isinstance(value, int | float) for value in values):
         return True
     return "pattern" in schema and not _same_engine(schema["pattern"])
 
@@ -163,9 +170,9 @@ def _definition(definition: ir.AnyDefinition, names: dict[str, str], open_type: 
             return {"type": "object", "properties": properties, "required": required, "additionalProperties": rest}
         case ir.Enum(values=values, open=is_open):
             listed = [value.value for value in values]
-            if is_open or _confused(listed):
+            if is_open:
                 return {"type": open_type} if open_type else {}
-            return {"enum": listed}
+            return {"enum": listed} if _literal(listed) else {"type": _kinds(listed)}
         case ir.Union(arms=arms, open=is_open):
             others: list[Json] = [{}] if is_open else []
             return {"anyOf": [*(_type(arm.type, names) for arm in arms), *others]}
@@ -196,7 +203,7 @@ def _type(type_: ir.Type, names: dict[str, str]) -> dict[str, Json]:
             # An integer or a fraction, so that a whole number of any size keeps its value.
             return {"type": ["integer", "number"], **_set(minimum=low, maximum=high)}
         case ir.LiteralType(value=value):
-            return {"const": value}
+            return {"const": value} if _literal([value]) else {"type": _kinds([value])}
         case ir.ListType(item=item, min_items=low, max_items=high):
             return {"type": "array", "items": _type(item, names), **_set(minItems=low, maxItems=high)}
         case ir.TupleType(items=items):
@@ -206,17 +213,29 @@ def _type(type_: ir.Type, names: dict[str, str]) -> dict[str, Json]:
         case ir.MapType(value=value):
             return {"type": "object", "additionalProperties": _type(value, names)}
         case ir.NullableType(of=of):
-            return {"anyOf": [_type(of, names), {"type": "null"}]}
+            return _nullable(_type(of, names))
         case ir.NamedType(name=name):
             return {"$ref": _PREFIX + quote(names[name])}
+
+
+def _nullable(schema: dict[str, Json]) -> dict[str, Json]:
+    """`schema` or null; as a list of types where that is enough, since alternatives become classes of their own."""
+    if "type" not in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    return {**schema, "type": [*kinds, "null"]}
 
 
 def _set(**words: Json) -> dict[str, Json]:
     return {word: value for word, value in words.items() if value is not None}
 
 
-def _confused(values: list[Json]) -> bool:
-    """Whether Python takes two of the values for one: `True` equals 1 there, and not in JSON."""
-    booleans = [value for value in values if isinstance(value, bool)]
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    return any(boolean == number for boolean in booleans for number in numbers)
+def _literal(values: list[Json]) -> bool:
+    """Whether literals of Python are the same values: there `True` equals 1, and a fraction is none."""
+    return not any(isinstance(value, bool | float) or value in (0, 1) for value in values)
+
+
+def _kinds(values: list[Json]) -> list[str]:
+    found = [_KINDS[type(value)] for value in values]
+    kinds = ["integer", *found] if "number" in found else found
+    return list(dict.fromkeys(kinds))

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from protogen import ir
+from protogen.naming import pascal
 from protogen.output import GeneratedFile, Options, Renderer, header_lines
 from protogen.problems import Problem, error
 
@@ -120,7 +121,7 @@ def models(schema: dict[str, Any], header: list[str]) -> str:
         use_schema_description=True,
         use_exact_imports=True,
         naming_strategy=generator.NamingStrategy.PrimaryFirst,
-        custom_class_name_generator=lambda name: name,
+        custom_class_name_generator=lambda name: name if name in schema["definitions"] else pascal(name) or "Value",
     )
     if not isinstance(text, str):
         raise TypeError(f"expected one module of models, got {type(text).__name__}")
