@@ -117,13 +117,14 @@ _target_option = click.option(
 
 
 @cli.command(
+    short_help="Write the SDKs and documents of protocols.",
     epilog="""\b
 Examples:
   protogen build                          everything that protogen.toml names
   protogen build stepflow --target go     one protocol, one target
   protogen build --check                  exit 1 if the committed output is stale
   protogen build schema.json --out sdk    a bare JSON Schema, without protogen.toml
-"""
+""",
 )
 @click.argument("protocols", nargs=-1, metavar="[PROTOCOL|FILE]...", shell_complete=_complete_protocol)
 @_options(
@@ -414,12 +415,13 @@ def _command() -> str:
 
 
 @cli.command(
+    short_help="Try generated code on samples of the schema.",
     epilog="""\b
 Examples:
   protogen verify                                   every protocol of protogen.toml, own samples
   protogen verify stepflow --target go              one protocol, one language
   protogen verify schema.json --samples mine.jsonl  your samples against a bare schema
-"""
+""",
 )
 @click.argument("protocols", nargs=-1, metavar="[PROTOCOL|FILE]...", shell_complete=_complete_protocol)
 @_options(
@@ -526,7 +528,7 @@ def targets(style: str) -> None:
         click.echo(f"{name:<12}{summary}")
 
 
-@cli.command(epilog="Example: protogen explain PG103")
+@cli.command(short_help="Say what a finding means.", epilog="Example: protogen explain PG103")
 @click.argument("code", required=False, shell_complete=_complete_code)
 def explain(code: str | None) -> None:
     """Say what a finding means and what to do about it (without CODE: list them all)."""
@@ -547,7 +549,9 @@ def explain(code: str | None) -> None:
     click.echo(f"{code.upper()}: {found.title}\n\n{found.text}")
 
 
-@cli.command(epilog="Example: protogen completion bash >> ~/.bashrc")
+@cli.command(
+    short_help="Print the script for shell completion.", epilog="Example: protogen completion bash >> ~/.bashrc"
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the script that completes commands, protocols and targets in a shell."""
