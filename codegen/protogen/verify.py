@@ -31,6 +31,9 @@ from protogen.verifiers import PREPARE, Driver, Unbuildable
 _SILENCE_SECONDS = 60.0
 """How long one sample may take: generated code that needs longer for a few kilobytes hangs."""
 
+_LEAVE_SECONDS = 5.0
+"""How long a process may take to end after its last answer."""
+
 _MOST_DEATHS = 50
 """Samples that may kill a driver before its target is given up: each death costs a process start."""
 
@@ -69,6 +72,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     accepted: int = 0
     findings: tuple[Finding, ...] = ()
     failure: str = ""
+    problems: tuple[str, ...] = ()
+    """What the target itself warned of, such as a pattern that its language cannot check."""
     seconds: float = 0.0
 
     @property
@@ -166,20 +171,22 @@ def _verify(
     tallies: list[Tally] = []
     for target in targets:
         progress(f"{entry.name}: {target}: generating")
-        product, _ = build.generate(protocol, entry, target, renderer=renderer)
+        product, problems = build.generate(protocol, entry, target, renderer=renderer)
+        said = tuple(str(problem) for problem in problems)
+        if has_errors(problems):
+            tallies.append(Tally(target=target, failure="nothing can be generated", problems=said))
+            continue
         prefix = f"{target}/{entry.name}/"
         files = [GeneratedFile(path=file.path.removeprefix(prefix), text=file.text) for file in product.files]
-        near = (config.root, Path.cwd(), Path(__file__).resolve().parent)
-        tallies.append(
-            run(
-                target,
-                files,
-                build.options(entry, target),
-                used,
-                near=near,
-                progress=partial(_report_step, progress, f"{entry.name}: {target}", len(used)),
-            )
+        tally = run(
+            target,
+            files,
+            build.options(entry, target),
+            used,
+            near=(config.root, Path.cwd(), Path(__file__).resolve().parent),
+            progress=partial(_report_step, progress, f"{entry.name}: {target}", len(used)),
         )
+        tallies.append(msgspec.structs.replace(tally, problems=said))
     valid = sum(sample.valid for sample in used)
     return Report(protocol=entry.name, samples=len(used), valid=valid, disputed=disputed, tallies=tuple(tallies))
 
@@ -302,6 +309,10 @@ def _answers(driver: Driver, corpus: Path, skip: int, expected: int) -> Iterator
                 process.kill()
                 yield {"fatal": f"wrote to standard output: {line[:200]!r}"}
                 return
+        try:
+            process.wait(_LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()  # all is answered: a timer or thread that an SDK left behind need not be waited for
 
 
 def _pump(stream: Any, lines: queue.SimpleQueue[bytes]) -> None:
@@ -364,8 +375,10 @@ def _counts(tally: Tally) -> str:
 def _findings(protocol: str, tally: Tally) -> Iterator[str]:
     if tally.failure:
         yield f"\n{protocol}, {tally.target}: {tally.failure}"
-    if tally.findings:
+    if tally.findings or tally.problems:
         yield f"\n{protocol}, {tally.target}:"
+    for problem in tally.problems[:_SHOWN]:
+        yield f"  {_cut(problem)}"
     for finding in _telling(tally.findings):
         where = f" line {finding.line}" if finding.line else ""
         note = f" ({finding.note})" if finding.note else ""
@@ -421,6 +434,7 @@ def _tally_json(tally: Tally) -> dict[str, Any]:
         "losses": tally.count("loss"),
         "crashes": tally.count("crash"),
         "failure": tally.failure or None,
+        "problems": list(tally.problems),
         "seconds": round(tally.seconds, 3),
         "findings": [
             {

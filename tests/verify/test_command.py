@@ -114,6 +114,7 @@ def test_findings_are_counted_named_and_exit_with_1(run: Run, tmp_path: Path) ->
         "losses": 0,
         "crashes": 0,
         "failure": None,
+        "problems": [],
         "findings": [
             {"kind": "false accept", "type": "Count", "line": 2, "value": "-1", "detail": detail, "note": ""},
             {"kind": "false accept", "type": "Count", "line": 3, "value": '"x"', "detail": detail, "note": "text"},
@@ -186,6 +187,17 @@ def test_a_missing_toolchain_is_named(
     found = run("verify", "echo", "--target", target)
     assert found.code == 2
     assert f"error PG204: {said}" in found.err
+
+
+def test_what_a_target_warns_of_is_told_beside_its_findings(run: Run, tmp_path: Path) -> None:
+    schema = tmp_path / "ahead.json"
+    schema.write_text('{"$defs": {"Ahead": {"type": "string", "pattern": "^(?!x)"}}}', "utf-8")
+    samples = _lines(tmp_path, '{"type":"Ahead","value":"x","valid":false}')
+    words = ("verify", str(schema), "--target", "go", "--samples", str(samples))
+    target = json.loads(run(*words, "--format", "json").out)["protocols"][0]["targets"][0]
+    assert target["false_accepts"] == 1
+    assert [problem for problem in target["problems"] if "(?!x)" in problem]
+    assert "(?!x)" in run(*words).out
 
 
 def test_a_schema_with_problems_exits_with_1(run: Run, tmp_path: Path) -> None:

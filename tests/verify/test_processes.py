@@ -72,6 +72,12 @@ def test_a_process_that_hangs_is_ended(fake: Fake, monkeypatch: pytest.MonkeyPat
     assert [(finding.text, finding.detail) for finding in tally.findings] == [("1", "no answer in 0 s")]
 
 
+def test_a_process_that_does_not_leave_is_ended(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "_LEAVE_SECONDS", 0.2)
+    tally = fake(HEAD + ECHO + "time.sleep(60)\n")(3)
+    assert (tally.samples, tally.accepted, tally.clean) == (3, 3, True)
+
+
 def test_a_process_that_prints_is_named(fake: Fake) -> None:
     tally = fake(HEAD + '    if text == "1": print("debug", flush=True)\n' + ECHO)(3)
     assert [(finding.text, finding.detail) for finding in tally.findings] == [

@@ -104,7 +104,7 @@ def _tool(name: str, how: str) -> str:
     places = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.prefix) / "toolchain" / "bin")))
     found = shutil.which(name, path=places)
     if found is None:
-        raise Refusal("PG204", f"{name} is not on PATH", fix=how)
+        raise Refusal("PG204", f"{name} is not on PATH", fix=f"{how}, or leave its language out with --target")
     return found
 
 
