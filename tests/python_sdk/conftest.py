@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import socket
 import sys
@@ -153,3 +154,28 @@ def serve() -> Callable[[Any], AbstractAsyncContextManager[str]]:
 def build() -> Callable[[Path, Path], Path]:
     """Builds the SDK of a schema file into a folder: `build(schema, folder)`."""
     return lambda schema, folder: write(generate(read(schema)), folder)
+
+
+@pytest.fixture(scope="session")
+def parse(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]], ir.Protocol]:
+    """Reads a schema document that is not on disk."""
+    path = tmp_path_factory.mktemp("schema") / "random.json"
+
+    def read_document(document: dict[str, Any]) -> ir.Protocol:
+        path.write_text(json.dumps(document), "utf-8")
+        return read(path)
+
+    return read_document
+
+
+@pytest.fixture(scope="session")
+def sources() -> Callable[[ir.Protocol], dict[str, str]]:
+    """The text of each generated module of a protocol, by its name in the package."""
+    templates = Templates()
+
+    def texts(protocol: ir.Protocol) -> dict[str, str]:
+        files, problems = TARGET.generate(protocol, Options(package="x", distribution="x"), templates)
+        assert problems == []
+        return {file.path.removeprefix("x/"): file.text for file in files}
+
+    return texts

@@ -62,7 +62,7 @@ class Behaviour:
         else:
             used.update(self.names.types[name] for name in names_in(type_))
         text = flat(self.typing.render(type_).expr)
-        if isinstance(type_, ir.AnyType) or "Json" in text:
+        if "Json" in text:
             used.add("Json")
         for name in ("Annotated", "Literal", "Meta("):
             if name in text:
@@ -303,11 +303,21 @@ class Behaviour:
         call = f"await self._request({constant}, {passed}, timeout)"
         if method.result is None:
             return [head, self.method_doc(method), f"        {call}"]
-        if result == "Json":
+        if self.is_json(method.result):
+            # A cast to Any says nothing.
             body = f"        return {call}"
         else:
             body = statement("return ", Call("cast", (text_literal(result), call)), indent=METHOD_DOC)
         return [head, self.method_doc(method), body]
+
+    def is_json(self, type_: ir.Type) -> bool:
+        """Whether a type says nothing, directly or by other names."""
+        while isinstance(type_, ir.NamedType):
+            definition = self.typing.definitions[type_.name]
+            if not isinstance(definition, ir.Alias) or type_.name in self.typing.boxed:
+                return False
+            type_ = definition.type
+        return isinstance(type_, ir.AnyType)
 
     def stream_method(self, method: ir.Method, used: set[str]) -> list[str]:
         """The lines of the method that calls a method and reads its events."""

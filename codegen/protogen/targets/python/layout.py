@@ -90,14 +90,16 @@ def _explode(call: Call, indent: int) -> str:
     return f"{call.head}{call.brackets[0]}\n" + ",\n".join(lines) + f"{comma}\n{' ' * indent}{call.brackets[1]}"
 
 
-def _broken(expr: Expr, indent: int) -> str:
+def _broken(expr: Expr, indent: int, *, lead: int = 0) -> str:
+    """An expression over several lines; `lead` columns stand before it in its first one."""
     if isinstance(expr, str):
         return expr
     if isinstance(expr, Call):
         text = flat(expr)
-        return text if indent + len(text) <= WIDTH else _explode(expr, indent)
+        return text if indent + lead + len(text) <= WIDTH else _explode(expr, indent)
     pad = f"\n{' ' * indent}| "
-    return pad.join(_broken(item, indent + 2) for item in expr.items)
+    first, *others = expr.items
+    return pad.join([_broken(first, indent), *(_broken(item, indent, lead=len("| ")) for item in others)])
 
 
 def text_literal(text: str) -> str:
@@ -150,9 +152,8 @@ def docstring(text: str, *, indent: int) -> str:
     first = f" {lines[0]}" if lines[0].startswith('"') else lines[0]
     if len(lines) == 1:
         last = " " if first.endswith('"') else ""
-        single = f'{pad}"""{first}{last}"""'
-        if len(single) <= WIDTH:
-            return single
+        # One word that is too long stays on the line of its quotes.
+        return f'{pad}"""{first}{last}"""'
     return "\n".join([f'{pad}"""{first}', *(f"{pad}{line}" if line else "" for line in lines[1:]), f'{pad}"""'])
 
 

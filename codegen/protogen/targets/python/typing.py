@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from protogen import ir
-from protogen.targets.python.layout import Call, Either, Expr, either, literal, text_literal
+from protogen.targets.python.layout import Call, Either, Expr, either, flat, literal, text_literal
 from protogen.targets.python.names import Names
 from protogen.targets.python.patterns import UnsupportedPattern, translate
 
@@ -293,7 +293,13 @@ class Typing:
         return either([*parts, *(name for shape, name in plain if shape in every)])
 
     def _merges(self, union: ir.Union) -> bool:
-        """Whether two alternatives of one scalar kind stand side by side."""
+        """Whether scalar alternatives have to be widened to their plain types.
+
+        So it is where two of one kind stand side by side, and where a bounded one stands beside an array or a map:
+        msgspec 0.22 corrupts memory on decoding some of those, such as `Annotated[str, Meta(pattern="a")] | list[int]`.
+        """
+        if any(map(self._is_container, union.arms)) and any(map(self._is_bounded, union.arms)):
+            return True
         seen: set[Shape] = set()
         for arm in union.arms:
             shapes = self.shapes(arm.type, self.boxed, frozenset({union.name})) - {
@@ -307,6 +313,32 @@ class Typing:
                 return True
             seen |= shapes
         return False
+
+    def _is_container(self, arm: ir.Arm) -> bool:
+        return any(isinstance(part, ir.ListType | ir.TupleType | ir.MapType) for part in self._parts(arm.type))
+
+    def _is_bounded(self, arm: ir.Arm) -> bool:
+        scalars = [
+            part for part in self._parts(arm.type) if isinstance(part, ir.StringType | ir.IntegerType | ir.NumberType)
+        ]
+        return any("Meta(" in flat(self.render(scalar).expr) for scalar in scalars)
+
+    def _parts(self, type_: ir.Type, trail: frozenset[str] = frozenset()) -> list[ir.Type]:
+        """The members of the union that msgspec sees, aliases looked through."""
+        match type_:
+            case ir.NullableType():
+                return self._parts(type_.of, trail)
+            case ir.NamedType() if type_.name not in self.boxed and type_.name not in trail:
+                match self.definitions[type_.name]:
+                    case ir.Alias() as alias:
+                        return self._parts(alias.type, trail | {type_.name})
+                    case ir.Union() as union:
+                        inner = trail | {type_.name}
+                        return [part for arm in union.arms for part in self._parts(arm.type, inner)]
+                    case _:
+                        return [type_]
+            case _:
+                return [type_]
 
 
 def names_in(type_: ir.Type) -> list[str]:

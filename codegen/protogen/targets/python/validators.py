@@ -352,6 +352,21 @@ class BooleanGenerator(CodeGeneratorDraft07):
     def _forget_check(self) -> None:
         self._last_check = None
 
+    @contextmanager
+    def each(self, names: str, items: str) -> Generator[None]:
+        """Checks on every one of `items`; a single check becomes one expression."""
+        start = len(self._code)
+        self._forget_check()
+        with self.block(f"for {names} in {items}:"):
+            yield
+        check = self._last_check
+        if check is None or check.start != start + 1 or check.end != len(self._code):
+            return
+        call = f"all({check.good} for {names} in {items})"
+        if len(call) + self._indent * 4 + len("if not :") <= WIDTH:
+            del self._code[start:]
+            self.require(call, f"not {call}")
+
     def _assign(self, name: str, good: str) -> str:
         self._code += assign(name, _as_bool(good), indent=self._indent * 4).split("\n")
         return name
@@ -725,7 +740,7 @@ class BooleanGenerator(CodeGeneratorDraft07):
             self.require_call(f"all(map({function}, {items}))")
             return
         item = self._variable_name_for("item")
-        with self.block(f"for {item} in {items}:"):
+        with self.each(item, items):
             self._block(definition, item)
 
     def generate_contains(self) -> None:
@@ -863,18 +878,18 @@ class BooleanGenerator(CodeGeneratorDraft07):
             self.require_call(f"all(map({function}, {self._variable}.values()))")
             return
         if not known:
-            with self.block(f"for {member} in {self._variable}.values():"):
+            with self.each(member, f"{self._variable}.values()"):
                 self._block(definition, member)
             return
         constant = self._names_constant(known)
-        with self.block(f"for {name}, {member} in {self._variable}.items():"):
+        with self.each(f"{name}, {member}", f"{self._variable}.items()"):
             call = self._call(definition, member)
             self.require(f"{name} in {constant} or {call}", f"{name} not in {constant} and {_not(call)}")
 
     def _generate_patterned(self, patterns: Schema, known: list[str], others: Any) -> None:
         name, member = self._variable_name_for("name"), self._variable_name_for("member")
         tests: list[str] = []
-        with self.block(f"for {name}, {member} in {self._variable}.items():"):
+        with self.each(f"{name}, {member}", f"{self._variable}.items()"):
             for pattern, definition in patterns.items():
                 regex = self._regex(pattern)
                 if regex is None:
