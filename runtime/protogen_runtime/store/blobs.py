@@ -7,7 +7,8 @@ Works with any store; knows nothing of how blobs are kept.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 from .errors import BlobCorrupt, BlobTooLarge
@@ -59,41 +60,76 @@ async def collect_blobs(
             return dropped
 
 
-async def pieces(source: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """The bytes of what `put_blob` was given, in pieces; those of one object are at most PIECE_BYTES long."""
+@asynccontextmanager
+async def pieces(source: bytes | AsyncIterable[bytes]) -> AsyncGenerator[AsyncIterator[bytes], None]:
+    """The bytes of what `put_blob` was given, in pieces; a generator is closed at the end."""
     if isinstance(source, bytes):
-        for start in range(0, len(source), PIECE_BYTES):
-            yield source[start : start + PIECE_BYTES]
-    else:
-        async for piece in source:
-            yield piece
+        yield _Slices(source)
+        return
+    try:
+        yield aiter(source)
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
+
+
+class _Slices:
+    """Bytes in pieces of PIECE_BYTES."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._start = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = self._data[self._start : self._start + PIECE_BYTES]
+        if not piece:
+            raise StopAsyncIteration
+        self._start += len(piece)
+        return piece
 
 
 class CheckedReader:
-    """A BlobReader over bytes that come from anywhere: it lets the last of them out only when the digest is right."""
+    """A BlobReader that gets bytes from anywhere and lets the last of them out only when the digest is right.
 
-    def __init__(self, blob: Blob, source: AsyncIterator[bytes]) -> None:
+    `next_piece` returns the next bytes, none at the end.
+    """
+
+    def __init__(self, blob: Blob, next_piece: Callable[[], Awaitable[bytes]]) -> None:
         self._blob = blob
-        self._source = source
+        self._next_piece = next_piece
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._held: bytes | None = None
+        self._ended = False
 
     @property
     def blob(self) -> Blob:
         """Digest and size."""
         return self._blob
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the bytes. Errors: BlobCorrupt."""
-        hash_ = hashlib.sha256()
-        held = b""
-        size = 0
-        async for piece in self._source:
-            hash_.update(piece)
-            size += len(piece)
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next bytes. Errors: BlobCorrupt in place of the last."""
+        while not self._ended:
+            piece = await self._next_piece()
+            if not piece:
+                self._ended = True
+                self._check()
+            else:
+                self._hash.update(piece)
+                self._size += len(piece)
+            held, self._held = self._held, piece
             if held:
-                yield held
-            held = piece
-        if size != self._blob.size:
-            raise BlobCorrupt(self._blob.digest, f"{size} bytes where {self._blob.size} were put")
-        if hash_.hexdigest() != self._blob.digest:
-            raise BlobCorrupt(self._blob.digest, f"its {size} bytes have the digest {hash_.hexdigest()}")
-        yield held
+                return held
+        raise StopAsyncIteration
+
+    def _check(self) -> None:
+        if self._size != self._blob.size:
+            raise BlobCorrupt(self._blob.digest, f"{self._size} bytes where {self._blob.size} were put")
+        if self._hash.hexdigest() != self._blob.digest:
+            raise BlobCorrupt(self._blob.digest, f"its {self._size} bytes have the digest {self._hash.hexdigest()}")

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from .catalogue import Catalogue
 from .errors import Misuse
+from .interface import Snapshot, Transaction
 from .model import Change, Query
 
 R = TypeVar("R")
@@ -28,8 +29,8 @@ class Engine(Protocol):
         ...
 
 
-class Guarded:
-    """A Transaction on an engine; of no use after `end`."""
+class Reading:
+    """A Snapshot on an engine; of no use after `end`."""
 
     def __init__(self, engine: Engine, catalogue: Catalogue) -> None:
         self._engine = engine
@@ -41,11 +42,6 @@ class Guarded:
         self._check(query)
         return self._engine.read(query)
 
-    def write(self, change: Change[R]) -> R:
-        """Make a change."""
-        self._check(change)
-        return self._engine.write(change)
-
     def end(self) -> None:
         """The function has returned: whoever kept this gets Misuse from now on."""
         self._ended = True
@@ -56,10 +52,28 @@ class Guarded:
         self._catalogue.check(asked)
 
 
-def run(work: Callable[[Guarded], R], engine: Engine, catalogue: Catalogue) -> R:
-    """Run a function with a Transaction on an engine. What it raises comes out; undoing is the caller's."""
-    guarded = Guarded(engine, catalogue)
+class Changing(Reading):
+    """A Transaction on an engine; of no use after `end`."""
+
+    def write(self, change: Change[R]) -> R:
+        """Make a change."""
+        self._check(change)
+        return self._engine.write(change)
+
+
+def look(work: Callable[[Snapshot], R], engine: Engine, catalogue: Catalogue) -> R:
+    """Run a function with a Snapshot of an engine. What it raises comes out."""
+    snapshot = Reading(engine, catalogue)
     try:
-        return work(guarded)
+        return work(snapshot)
     finally:
-        guarded.end()
+        snapshot.end()
+
+
+def run(work: Callable[[Transaction], R], engine: Engine, catalogue: Catalogue) -> R:
+    """Run a function with a Transaction on an engine. What it raises comes out; undoing is the caller's."""
+    transaction = Changing(engine, catalogue)
+    try:
+        return work(transaction)
+    finally:
+        transaction.end()

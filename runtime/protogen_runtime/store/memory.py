@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Collection as AbstractCollection
 from contextlib import asynccontextmanager
 from functools import partial
@@ -376,7 +376,7 @@ class MemoryStore:
     async def snapshot(self, work: Callable[[Snapshot], R]) -> R:
         """See Store.snapshot."""
         await self._turn()
-        return guarded.run(work, self._tables, self._catalogue)
+        return guarded.look(work, self._tables, self._catalogue)
 
     async def write(self, change: Change[R]) -> R:
         """See Store.write."""
@@ -396,10 +396,11 @@ class MemoryStore:
     async def put_blob(self, source: bytes | AsyncIterable[bytes], *, max_bytes: int | None = None) -> Blob:
         """See Store.put_blob."""
         held = bytearray()
-        async for piece in pieces(source):
-            held += piece
-            if max_bytes is not None and len(held) > max_bytes:
-                raise BlobTooLarge(max_bytes)
+        async with pieces(source) as chunks:
+            async for chunk in chunks:
+                held += chunk
+                if max_bytes is not None and len(held) > max_bytes:
+                    raise BlobTooLarge(max_bytes)
         data = bytes(held)
         blob = Blob(hashlib.sha256(data).hexdigest(), len(data), self._clock())
         await self._commit(lambda: self._tables.keep_blob(blob, data))
@@ -414,7 +415,12 @@ class MemoryStore:
         if found is None:
             raise BlobMissing(digest)
         blob, data = found
-        yield CheckedReader(blob, _pieces_of(data))
+        rest = [b"", data]
+
+        async def next_piece() -> bytes:
+            return rest.pop()
+
+        yield CheckedReader(blob, next_piece)
 
     def close(self) -> None:
         """Refuse everything from now on."""
@@ -434,11 +440,6 @@ class MemoryStore:
             raise
         self._tables.commit()
         return result
-
-
-async def _pieces_of(data: bytes) -> AsyncIterator[bytes]:
-    async for piece in pieces(data):
-        yield piece
 
 
 @asynccontextmanager

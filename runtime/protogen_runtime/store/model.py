@@ -26,7 +26,7 @@ Value: TypeAlias = str | int | float | None
 
 Kind: TypeAlias = Literal["text", "integer", "number"]
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,47}")
 """Collections and fields are columns and tables in most stores; this is what all of them can name."""
@@ -125,8 +125,8 @@ Condition: TypeAlias = Equal | OneOf | Compare
 # --- questions ------------------------------------------------------------------------------------
 
 
-class Query(msgspec.Struct, Generic[R], frozen=True):
-    """A question whose answer is an `R`."""
+class Query(msgspec.Struct, Generic[R_co], frozen=True):
+    """A question whose answer is an `R_co`."""
 
 
 class Get(Query["Record | None"], frozen=True):
@@ -174,8 +174,8 @@ class Blobs(Query[tuple[Blob, ...]], frozen=True):
 # --- changes --------------------------------------------------------------------------------------
 
 
-class Change(msgspec.Struct, Generic[R], frozen=True):
-    """A change that answers with an `R` once it is made."""
+class Change(msgspec.Struct, Generic[R_co], frozen=True):
+    """A change that answers with an `R_co` once it is made."""
 
 
 class Insert(Change[tuple[str, ...]], frozen=True):

@@ -45,7 +45,7 @@ class Look:
     def run(self, work: Callable[[Snapshot], R]) -> R:
         """Run a function with a Snapshot."""
         with _Frozen(self._connection):
-            return guarded.run(work, self.tables, self._catalogue)
+            return guarded.look(work, self.tables, self._catalogue)
 
 
 class _Frozen:

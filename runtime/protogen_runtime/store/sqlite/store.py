@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -159,16 +159,17 @@ class SqliteStore:
         held = bytearray()
         size = 0
         try:
-            async for chunk in pieces(source):
-                size += len(chunk)
-                if max_bytes is not None and size > max_bytes:
-                    raise BlobTooLarge(max_bytes)
-                held += chunk
-                if len(held) > self._options.inline_blob_bytes and incoming is None:
-                    incoming = await self._in_thread(self._folder.begin)
-                if incoming is not None and len(held) >= CHUNK_BYTES:
-                    await self._in_thread(incoming.write, bytes(held))
-                    held.clear()
+            async with pieces(source) as chunks:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if max_bytes is not None and size > max_bytes:
+                        raise BlobTooLarge(max_bytes)
+                    held += chunk
+                    if len(held) > self._options.inline_blob_bytes and incoming is None:
+                        incoming = await self._in_thread(self._folder.begin)
+                    if incoming is not None and len(held) >= CHUNK_BYTES:
+                        await self._in_thread(incoming.write, bytes(held))
+                        held.clear()
             if incoming is None:
                 return await self._keep(bytes(held))
             if held:
@@ -217,12 +218,15 @@ class SqliteStore:
                 if again == found:
                     raise BlobCorrupt(digest, f"its file {name} is missing") from None
 
-    async def _pieces(self, data: bytes | None, descriptor: int | None) -> AsyncIterator[bytes]:
-        if descriptor is None:
-            yield data or b""
-            return
-        while chunk := await self._in_thread(os.read, descriptor, CHUNK_BYTES):
-            yield chunk
+    def _pieces(self, data: bytes | None, descriptor: int | None) -> Callable[[], Awaitable[bytes]]:
+        if descriptor is not None:
+            return partial(self._in_thread, os.read, descriptor, CHUNK_BYTES)
+        rest = [b"", data or b""]
+
+        async def next_piece() -> bytes:
+            return rest.pop()
+
+        return next_piece
 
     async def aclose(self) -> None:
         """Finish what is under way and close the file."""
