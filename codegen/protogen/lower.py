@@ -257,7 +257,8 @@ class _Lowerer:
         self, entry: NormalSchema, keyword: str, arms: list[Schema], common: dict[str, Any]
     ) -> ir.Union | ir.Alias:
         said = constraints(entry.schema) if isinstance(entry.schema, dict) else {}
-        self._note_rest(said, {keyword, "type"})
+        # A list of types is the union itself; beside `anyOf` it is one more condition.
+        self._note_rest(said, {keyword} if keyword in said else {"type"})
         if any(self._is_anything(arm) for arm in arms):
             return ir.Alias(**common, type=ir.AnyType(), exact=False)
         built = tuple(self._arm(arm) for arm in arms)

@@ -197,6 +197,12 @@ def test_kinds_tell_arms_apart_exactly_and_keys_do_not(tmp_path: Path) -> None:
     assert (either.exact, [arm.required for arm in either.arms]) == (False, [("a",), ("b",)])
 
 
+def test_a_type_beside_alternatives_is_one_more_condition(tmp_path: Path) -> None:
+    either = {"oneOf": [{"type": ["string", "null"]}, {"const": 1}]}
+    table = lowered(tmp_path, Free=either, Bound={**either, "type": ["object", "null"]})
+    assert (table["Free"].exact, table["Bound"].exact) == (True, False)
+
+
 def test_enums_closed_open_and_with_null(tmp_path: Path) -> None:
     table = lowered(
         tmp_path,

@@ -76,6 +76,28 @@ def test_every_sdk_of_the_toy_protocol_agrees_with_its_schema(run: Run) -> None:
     assert (found.code, found.err, report["ok"]) == (0, "", True)
 
 
+ODD = {
+    "Nothing": {"const": None},
+    "Null": {"type": "null"},
+    "Owner": {
+        "type": "object",
+        "properties": {
+            "list": {"type": "array", "items": {"$ref": "#/$defs/Nothing"}},
+            "a b": {"$ref": "#/$defs/Null"},
+        },
+    },
+    "Narrowed": {"oneOf": [{"type": ["string", "null"]}, {"const": 1}], "type": ["object", "null"]},
+    "a blank": {"type": ["integer", "boolean"]},
+}
+"""Definitions that once went wrong in one language."""
+
+
+def test_odd_definitions_agree_in_every_language(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "odd.json").write_text(json.dumps({"$defs": ODD}), "utf-8")
+    found = run("verify", str(tmp_path / "odd.json"), "--count", "200")
+    assert (found.code, found.out.count(" ok ")) == (0, 3), found.out
+
+
 @pytest.mark.usefixtures("lenient")
 def test_findings_are_counted_named_and_exit_with_1(run: Run, tmp_path: Path) -> None:
     samples = _lines(

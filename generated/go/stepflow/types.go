@@ -2625,7 +2625,7 @@ func (v PrimitiveValueBoolean) write(w *rpc.Writer) {
 
 // PrimitiveValueNull is the alternative "null".
 type PrimitiveValueNull struct {
-	Value struct{}
+	Value rpc.Nothing
 }
 
 func (v *PrimitiveValueNull) read(in *rpc.Value) error {

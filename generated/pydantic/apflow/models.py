@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Any, Dict, Literal
+from enum import Enum
+from typing import Annotated, Any, Literal
 
 from pydantic import MISSING, ConfigDict, Field, StrictBool, StrictStr
 
@@ -21,7 +21,9 @@ class CircularDependencyData(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    cycle: list[TaskId]
+    cycle: Annotated[
+        list[TaskId], Field(description="The tasks in the order of their dependencies, the first repeated at the end.")
+    ]
 
 
 class Dependency(BaseModel):
@@ -33,7 +35,12 @@ class Dependency(BaseModel):
         extra="allow",
     )
     id: TaskId
-    required: StrictBool | MISSING = MISSING
+    required: Annotated[
+        StrictBool | MISSING,
+        Field(
+            description="Whether it must be completed: a required dependency that fails or is cancelled keeps its dependant from ever running, another one only has to come to an end."
+        ),
+    ] = MISSING
 
 
 class FieldError(BaseModel):
@@ -44,12 +51,15 @@ class FieldError(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    field: StrictStr
-    reason: StrictStr
-    expected: Any | MISSING = MISSING
-    actual: Any | MISSING = MISSING
-    path: list[FieldErrorPathItem] | MISSING = MISSING
-    details: StrictStr | MISSING = MISSING
+    field: Annotated[StrictStr, Field(description="Name of the field.")]
+    reason: Annotated[StrictStr, Field(description="What is wrong with it.")]
+    expected: Annotated[Any | MISSING, Field(description="What would be right, in any form.")] = MISSING
+    actual: Annotated[Any | MISSING, Field(description="What was found.")] = MISSING
+    path: Annotated[
+        list[FieldErrorPathItem] | MISSING,
+        Field(description="Way to the field: names of members and indexes of arrays."),
+    ] = MISSING
+    details: Annotated[StrictStr | MISSING, Field(description="Anything else.")] = MISSING
 
 
 class FieldErrorPathItem(RootModel[StrictStr | StrictInt]):
@@ -64,7 +74,7 @@ class FieldErrors(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    errors: Annotated[list[FieldError], Field(min_length=1)]
+    errors: Annotated[list[FieldError], Field(description="One entry for each fault.", min_length=1)]
 
 
 class ErrorData(RootModel[FieldError | FieldErrors | CircularDependencyData | dict[str, Any]]):
@@ -84,13 +94,15 @@ class InvalidStateTransitionData(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    task_id: StrictStr
+    task_id: Annotated[StrictStr, Field(description="The task.")]
     current_status: TaskStatus
-    attempted_transition: StrictStr | MISSING = MISSING
-    reason: StrictStr | MISSING = MISSING
+    attempted_transition: Annotated[
+        StrictStr | MISSING, Field(description="The change, such as `completed -> in_progress`.")
+    ] = MISSING
+    reason: Annotated[StrictStr | MISSING, Field(description="Why it is not allowed.")] = MISSING
 
 
-class OriginType(StrEnum):
+class OriginType(Enum):
     """
     How a task came into being.
     """
@@ -111,8 +123,10 @@ class PushCallback(BaseModel):
     )
     task_id: TaskId
     status: TaskStatus
-    progress: StrictInt | StrictFloat | MISSING = MISSING
-    result: dict[str, Any] | None | MISSING = MISSING
+    progress: Annotated[StrictInt | StrictFloat | MISSING, Field(description="Fraction of its work that is done.")] = (
+        MISSING
+    )
+    result: Annotated[dict[str, Any] | None | MISSING, Field(description="Its result, if it is completed.")] = MISSING
 
 
 class PushNotificationConfig(BaseModel):
@@ -123,9 +137,9 @@ class PushNotificationConfig(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    url: StrictStr
-    headers: dict[str, StrictStr] | MISSING = MISSING
-    method: StrictStr | MISSING = MISSING
+    url: Annotated[StrictStr, Field(description="Address that receives a PushCallback by POST.")]
+    headers: Annotated[dict[str, StrictStr] | MISSING, Field(description="Headers to send along.")] = MISSING
+    method: Annotated[StrictStr | MISSING, Field(description="HTTP method; nodes always use POST.")] = MISSING
 
 
 class RequestConfiguration(BaseModel):
@@ -147,10 +161,12 @@ class RequestMetadata(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    stream: StrictBool | MISSING = MISSING
+    stream: Annotated[
+        StrictBool | MISSING, Field(description="Whether to answer with a stream of events, as `use_streaming` does.")
+    ] = MISSING
 
 
-class ScheduleType(StrEnum):
+class ScheduleType(Enum):
     """
     Kind of schedule, which decides the notation of the expression (03-data-model.md).
     """
@@ -183,14 +199,16 @@ class StreamEventData(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    protocol: Literal["a2a"]
+    protocol: Annotated[Literal["a2a"], Field(description="Marks the format; always `a2a`.")]
     task_id: TaskId
     status: TaskStatus
-    progress: Annotated[StrictInt | StrictFloat | MISSING, Field(ge=0.0, le=1.0)] = MISSING
+    progress: Annotated[
+        StrictInt | StrictFloat | MISSING, Field(description="Fraction of its work that is done.", ge=0.0, le=1.0)
+    ] = MISSING
     root_task_id: TaskId | MISSING = MISSING
 
 
-class StreamEventName(StrEnum):
+class StreamEventName(Enum):
     """
     What happened to a task.
     """
@@ -211,34 +229,96 @@ class Task(BaseModel):
         extra="allow",
     )
     id: TaskId
-    parent_id: TaskId | None | MISSING = MISSING
-    user_id: Annotated[StrictStr | None | MISSING, Field(min_length=1)] = MISSING
-    name: Annotated[StrictStr, Field(max_length=255, min_length=1)]
+    parent_id: Annotated[
+        TaskId | None | MISSING,
+        Field(description="Task above this one in the tree, null for the root; it groups tasks and never orders them."),
+    ] = MISSING
+    user_id: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="Owner of the task, for filtering and access control.", min_length=1),
+    ] = MISSING
+    name: Annotated[StrictStr, Field(description="Label of the task; free text.", max_length=255, min_length=1)]
     status: TaskStatus
-    priority: Annotated[StrictInt | MISSING, Field(ge=0, le=3)] = MISSING
-    inputs: dict[str, Any] | MISSING = MISSING
-    schemas: TaskSchemas | None | MISSING = MISSING
-    params: dict[str, Any] | None | MISSING = MISSING
-    result: dict[str, Any] | None | MISSING = MISSING
-    error: Annotated[StrictStr | None | MISSING, Field(min_length=1)] = MISSING
-    dependencies: list[Dependency] | MISSING = MISSING
-    progress: Annotated[StrictInt | StrictFloat | MISSING, Field(ge=0.0, le=1.0)] = MISSING
-    created_at: StrictStr | MISSING = MISSING
-    started_at: StrictStr | None | MISSING = MISSING
-    updated_at: StrictStr | MISSING = MISSING
-    completed_at: StrictStr | None | MISSING = MISSING
-    origin_type: OriginType | None | MISSING = MISSING
-    original_task_id: TaskId | None | MISSING = MISSING
-    has_references: StrictBool | MISSING = MISSING
-    schedule_type: ScheduleType | None | MISSING = MISSING
-    schedule_expression: Annotated[StrictStr | None | MISSING, Field(min_length=1)] = MISSING
-    schedule_enabled: StrictBool | MISSING = MISSING
-    schedule_start_at: StrictStr | None | MISSING = MISSING
-    schedule_end_at: StrictStr | None | MISSING = MISSING
-    next_run_at: StrictStr | None | MISSING = MISSING
-    last_run_at: StrictStr | None | MISSING = MISSING
-    max_runs: Annotated[StrictInt | None | MISSING, Field(ge=0)] = MISSING
-    run_count: Annotated[StrictInt | MISSING, Field(ge=0)] = MISSING
+    priority: Annotated[
+        StrictInt | MISSING,
+        Field(
+            description="Urgency among tasks that are ready at the same time: 0 urgent, 1 high, 2 normal, 3 low; smaller runs first.",
+            ge=0,
+            le=3,
+        ),
+    ] = MISSING
+    inputs: Annotated[
+        dict[str, Any] | MISSING,
+        Field(description="Data for the executor; conforms to `schemas.input_schema` where there is one."),
+    ] = MISSING
+    schemas: Annotated[
+        TaskSchemas | None | MISSING,
+        Field(
+            description="Which executor runs the task, and its fixed configuration; null for a task that only groups others."
+        ),
+    ] = MISSING
+    params: Annotated[dict[str, Any] | None | MISSING, Field(description="Further configuration for the executor.")] = (
+        MISSING
+    )
+    result: Annotated[
+        dict[str, Any] | None | MISSING,
+        Field(description="What the executor returned, always an object; null unless the task is completed."),
+    ] = MISSING
+    error: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="Why the task failed or was cancelled; null in every other state.", min_length=1),
+    ] = MISSING
+    dependencies: Annotated[
+        list[Dependency] | MISSING,
+        Field(description="Tasks of the same flow that must come to an end before this one starts."),
+    ] = MISSING
+    progress: Annotated[
+        StrictInt | StrictFloat | MISSING,
+        Field(description="Fraction of the work that is done; 1.0 once completed.", ge=0.0, le=1.0),
+    ] = MISSING
+    created_at: Annotated[StrictStr | MISSING, Field(description="When the task was created.")] = MISSING
+    started_at: Annotated[
+        StrictStr | None | MISSING, Field(description="When execution started; null while the task is pending.")
+    ] = MISSING
+    updated_at: Annotated[StrictStr | MISSING, Field(description="When the task last changed.")] = MISSING
+    completed_at: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="When the task came to an end; null unless it is completed, failed or cancelled."),
+    ] = MISSING
+    origin_type: Annotated[OriginType | None | MISSING, Field(description="How the task came into being.")] = MISSING
+    original_task_id: Annotated[
+        TaskId | None | MISSING, Field(description="Task that this one is a link to, a copy or an archive of.")
+    ] = MISSING
+    has_references: Annotated[
+        StrictBool | MISSING, Field(description="Whether another task is a link to, or a copy of, this one.")
+    ] = MISSING
+    schedule_type: Annotated[ScheduleType | None | MISSING, Field(description="Kind of schedule.")] = MISSING
+    schedule_expression: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="When the task is triggered, in the notation of its schedule type.", min_length=1),
+    ] = MISSING
+    schedule_enabled: Annotated[
+        StrictBool | MISSING,
+        Field(description="Whether the schedule is in force; this needs a type and an expression."),
+    ] = MISSING
+    schedule_start_at: Annotated[
+        StrictStr | None | MISSING, Field(description="Time before which the schedule does not trigger.")
+    ] = MISSING
+    schedule_end_at: Annotated[
+        StrictStr | None | MISSING, Field(description="Time after which the schedule does not trigger.")
+    ] = MISSING
+    next_run_at: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="Next time the schedule triggers, not after `schedule_end_at`; set by the node alone."),
+    ] = MISSING
+    last_run_at: Annotated[StrictStr | None | MISSING, Field(description="Last time the schedule triggered.")] = MISSING
+    max_runs: Annotated[
+        StrictInt | None | MISSING,
+        Field(description="How often the schedule may trigger; null means without limit.", ge=0),
+    ] = MISSING
+    run_count: Annotated[
+        StrictInt | MISSING, Field(description="How often the schedule has triggered, at most `max_runs`.", ge=0)
+    ] = MISSING
 
 
 class TaskId(RootModel[StrictStr]):
@@ -260,22 +340,63 @@ class TaskInput(BaseModel):
         extra="allow",
     )
     id: TaskId | MISSING = MISSING
-    parent_id: TaskId | None | MISSING = MISSING
-    user_id: Annotated[StrictStr | None | MISSING, Field(min_length=1)] = MISSING
-    name: Annotated[StrictStr, Field(max_length=255, min_length=1)]
-    priority: Annotated[StrictInt | MISSING, Field(ge=0, le=3)] = MISSING
-    inputs: dict[str, Any] | MISSING = MISSING
-    schemas: TaskSchemas | None | MISSING = MISSING
-    params: dict[str, Any] | None | MISSING = MISSING
-    dependencies: list[Dependency] | MISSING = MISSING
-    origin_type: OriginType | None | MISSING = MISSING
-    original_task_id: TaskId | None | MISSING = MISSING
-    schedule_type: ScheduleType | None | MISSING = MISSING
-    schedule_expression: Annotated[StrictStr | None | MISSING, Field(min_length=1)] = MISSING
-    schedule_enabled: StrictBool | MISSING = MISSING
-    schedule_start_at: StrictStr | None | MISSING = MISSING
-    schedule_end_at: StrictStr | None | MISSING = MISSING
-    max_runs: Annotated[StrictInt | None | MISSING, Field(ge=0)] = MISSING
+    parent_id: Annotated[
+        TaskId | None | MISSING,
+        Field(description="Task above this one in the tree, null for the root; it groups tasks and never orders them."),
+    ] = MISSING
+    user_id: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="Owner of the task, for filtering and access control.", min_length=1),
+    ] = MISSING
+    name: Annotated[StrictStr, Field(description="Label of the task; free text.", max_length=255, min_length=1)]
+    priority: Annotated[
+        StrictInt | MISSING,
+        Field(
+            description="Urgency among tasks that are ready at the same time: 0 urgent, 1 high, 2 normal, 3 low; smaller runs first.",
+            ge=0,
+            le=3,
+        ),
+    ] = MISSING
+    inputs: Annotated[
+        dict[str, Any] | MISSING,
+        Field(description="Data for the executor; conforms to `schemas.input_schema` where there is one."),
+    ] = MISSING
+    schemas: Annotated[
+        TaskSchemas | None | MISSING,
+        Field(
+            description="Which executor runs the task, and its fixed configuration; null for a task that only groups others."
+        ),
+    ] = MISSING
+    params: Annotated[dict[str, Any] | None | MISSING, Field(description="Further configuration for the executor.")] = (
+        MISSING
+    )
+    dependencies: Annotated[
+        list[Dependency] | MISSING,
+        Field(description="Tasks of the same flow that must come to an end before this one starts."),
+    ] = MISSING
+    origin_type: Annotated[OriginType | None | MISSING, Field(description="How the task came into being.")] = MISSING
+    original_task_id: Annotated[
+        TaskId | None | MISSING, Field(description="Task that this one is a link to, a copy or an archive of.")
+    ] = MISSING
+    schedule_type: Annotated[ScheduleType | None | MISSING, Field(description="Kind of schedule.")] = MISSING
+    schedule_expression: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="When the task is triggered, in the notation of its schedule type.", min_length=1),
+    ] = MISSING
+    schedule_enabled: Annotated[
+        StrictBool | MISSING,
+        Field(description="Whether the schedule is in force; this needs a type and an expression."),
+    ] = MISSING
+    schedule_start_at: Annotated[
+        StrictStr | None | MISSING, Field(description="Time before which the schedule does not trigger.")
+    ] = MISSING
+    schedule_end_at: Annotated[
+        StrictStr | None | MISSING, Field(description="Time after which the schedule does not trigger.")
+    ] = MISSING
+    max_runs: Annotated[
+        StrictInt | None | MISSING,
+        Field(description="How often the schedule may trigger; null means without limit.", ge=0),
+    ] = MISSING
 
 
 class TaskNotFoundData(BaseModel):
@@ -286,7 +407,7 @@ class TaskNotFoundData(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    task_id: StrictStr
+    task_id: Annotated[StrictStr, Field(description="The identifier that was asked for.")]
 
 
 class TaskSchemas(BaseModel):
@@ -297,16 +418,17 @@ class TaskSchemas(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    __annotations__ = {
-        "__pydantic_extra__": Dict[str, Any],
-    }
     type: TaskSchemasType | MISSING = MISSING
-    method: Annotated[StrictStr, Field(min_length=1)]
-    input_schema: dict[str, Any] | MISSING = MISSING
-    model: StrictStr | MISSING = MISSING
+    method: Annotated[StrictStr, Field(description="Identifier under which the executor is registered.", min_length=1)]
+    input_schema: Annotated[
+        dict[str, Any] | MISSING, Field(description="JSON Schema, draft-07, that the task's inputs conform to.")
+    ] = MISSING
+    model: Annotated[StrictStr | MISSING, Field(description="Model that the executor uses, where it needs one.")] = (
+        MISSING
+    )
 
 
-class TaskSchemasType(StrEnum):
+class TaskSchemasType(Enum):
     """
     Where the executor runs.
     """
@@ -316,7 +438,7 @@ class TaskSchemasType(StrEnum):
     external = "external"
 
 
-class TaskStatus(StrEnum):
+class TaskStatus(Enum):
     """
     State of a task; the allowed changes are pending to in_progress or cancelled, in_progress to completed, failed or cancelled, and failed to pending (04-execution-lifecycle.md).
     """
@@ -337,7 +459,7 @@ class TaskTreeNode(BaseModel):
         extra="allow",
     )
     task: Task
-    children: list[TaskTreeNode] | MISSING = MISSING
+    children: Annotated[list[TaskTreeNode] | MISSING, Field(description="Tasks whose parent it is.")] = MISSING
 
 
 class TaskUpdates(BaseModel):
@@ -348,23 +470,66 @@ class TaskUpdates(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    parent_id: TaskId | None | MISSING = MISSING
-    user_id: Annotated[StrictStr | None | MISSING, Field(min_length=1)] = MISSING
-    name: Annotated[StrictStr | MISSING, Field(max_length=255, min_length=1)] = MISSING
+    parent_id: Annotated[
+        TaskId | None | MISSING,
+        Field(description="Task above this one in the tree, null for the root; it groups tasks and never orders them."),
+    ] = MISSING
+    user_id: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="Owner of the task, for filtering and access control.", min_length=1),
+    ] = MISSING
+    name: Annotated[
+        StrictStr | MISSING, Field(description="Label of the task; free text.", max_length=255, min_length=1)
+    ] = MISSING
     status: TaskStatus | MISSING = MISSING
-    priority: Annotated[StrictInt | MISSING, Field(ge=0, le=3)] = MISSING
-    inputs: dict[str, Any] | MISSING = MISSING
-    schemas: TaskSchemas | None | MISSING = MISSING
-    params: dict[str, Any] | None | MISSING = MISSING
-    dependencies: list[Dependency] | MISSING = MISSING
-    origin_type: OriginType | None | MISSING = MISSING
-    original_task_id: TaskId | None | MISSING = MISSING
-    schedule_type: ScheduleType | None | MISSING = MISSING
-    schedule_expression: Annotated[StrictStr | None | MISSING, Field(min_length=1)] = MISSING
-    schedule_enabled: StrictBool | MISSING = MISSING
-    schedule_start_at: StrictStr | None | MISSING = MISSING
-    schedule_end_at: StrictStr | None | MISSING = MISSING
-    max_runs: Annotated[StrictInt | None | MISSING, Field(ge=0)] = MISSING
+    priority: Annotated[
+        StrictInt | MISSING,
+        Field(
+            description="Urgency among tasks that are ready at the same time: 0 urgent, 1 high, 2 normal, 3 low; smaller runs first.",
+            ge=0,
+            le=3,
+        ),
+    ] = MISSING
+    inputs: Annotated[
+        dict[str, Any] | MISSING,
+        Field(description="Data for the executor; conforms to `schemas.input_schema` where there is one."),
+    ] = MISSING
+    schemas: Annotated[
+        TaskSchemas | None | MISSING,
+        Field(
+            description="Which executor runs the task, and its fixed configuration; null for a task that only groups others."
+        ),
+    ] = MISSING
+    params: Annotated[dict[str, Any] | None | MISSING, Field(description="Further configuration for the executor.")] = (
+        MISSING
+    )
+    dependencies: Annotated[
+        list[Dependency] | MISSING,
+        Field(description="Tasks of the same flow that must come to an end before this one starts."),
+    ] = MISSING
+    origin_type: Annotated[OriginType | None | MISSING, Field(description="How the task came into being.")] = MISSING
+    original_task_id: Annotated[
+        TaskId | None | MISSING, Field(description="Task that this one is a link to, a copy or an archive of.")
+    ] = MISSING
+    schedule_type: Annotated[ScheduleType | None | MISSING, Field(description="Kind of schedule.")] = MISSING
+    schedule_expression: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="When the task is triggered, in the notation of its schedule type.", min_length=1),
+    ] = MISSING
+    schedule_enabled: Annotated[
+        StrictBool | MISSING,
+        Field(description="Whether the schedule is in force; this needs a type and an expression."),
+    ] = MISSING
+    schedule_start_at: Annotated[
+        StrictStr | None | MISSING, Field(description="Time before which the schedule does not trigger.")
+    ] = MISSING
+    schedule_end_at: Annotated[
+        StrictStr | None | MISSING, Field(description="Time after which the schedule does not trigger.")
+    ] = MISSING
+    max_runs: Annotated[
+        StrictInt | None | MISSING,
+        Field(description="How often the schedule may trigger; null means without limit.", ge=0),
+    ] = MISSING
 
 
 class TasksCancelParams(BaseModel):
@@ -387,7 +552,7 @@ class TasksCancelResult(BaseModel):
         extra="allow",
     )
     task_id: TaskId
-    status: Literal["cancelled"]
+    status: Annotated[Literal["cancelled"], Field(description="Its state now.")]
 
 
 class TasksChildrenParams(BaseModel):
@@ -409,7 +574,7 @@ class TasksChildrenResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    children: list[Task]
+    children: Annotated[list[Task], Field(description="The children, complete; not their own children.")]
 
 
 class TasksCopyParams(BaseModel):
@@ -421,7 +586,9 @@ class TasksCopyParams(BaseModel):
         extra="allow",
     )
     task_id: TaskId
-    copy_children: StrictBool | MISSING = MISSING
+    copy_children: Annotated[
+        StrictBool | MISSING, Field(description="Whether to copy its direct children too, with what they depend on.")
+    ] = MISSING
 
 
 class TasksCopyResult(BaseModel):
@@ -434,11 +601,75 @@ class TasksCopyResult(BaseModel):
     )
     original_task_id: TaskId
     copied_task_id: TaskId
-    status: Literal["pending"]
+    status: Annotated[Literal["pending"], Field(description="A copy is pending.")]
 
 
-class TasksCreateParams(RootModel[TaskInput]):
-    root: TaskInput
+class TasksCreateParams(BaseModel):
+    """
+    The task to create; the node chooses its id.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    id: TaskId | MISSING = MISSING
+    parent_id: Annotated[
+        TaskId | None | MISSING,
+        Field(description="Task above this one in the tree, null for the root; it groups tasks and never orders them."),
+    ] = MISSING
+    user_id: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="Owner of the task, for filtering and access control.", min_length=1),
+    ] = MISSING
+    name: Annotated[StrictStr, Field(description="Label of the task; free text.", max_length=255, min_length=1)]
+    priority: Annotated[
+        StrictInt | MISSING,
+        Field(
+            description="Urgency among tasks that are ready at the same time: 0 urgent, 1 high, 2 normal, 3 low; smaller runs first.",
+            ge=0,
+            le=3,
+        ),
+    ] = MISSING
+    inputs: Annotated[
+        dict[str, Any] | MISSING,
+        Field(description="Data for the executor; conforms to `schemas.input_schema` where there is one."),
+    ] = MISSING
+    schemas: Annotated[
+        TaskSchemas | None | MISSING,
+        Field(
+            description="Which executor runs the task, and its fixed configuration; null for a task that only groups others."
+        ),
+    ] = MISSING
+    params: Annotated[dict[str, Any] | None | MISSING, Field(description="Further configuration for the executor.")] = (
+        MISSING
+    )
+    dependencies: Annotated[
+        list[Dependency] | MISSING,
+        Field(description="Tasks of the same flow that must come to an end before this one starts."),
+    ] = MISSING
+    origin_type: Annotated[OriginType | None | MISSING, Field(description="How the task came into being.")] = MISSING
+    original_task_id: Annotated[
+        TaskId | None | MISSING, Field(description="Task that this one is a link to, a copy or an archive of.")
+    ] = MISSING
+    schedule_type: Annotated[ScheduleType | None | MISSING, Field(description="Kind of schedule.")] = MISSING
+    schedule_expression: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="When the task is triggered, in the notation of its schedule type.", min_length=1),
+    ] = MISSING
+    schedule_enabled: Annotated[
+        StrictBool | MISSING,
+        Field(description="Whether the schedule is in force; this needs a type and an expression."),
+    ] = MISSING
+    schedule_start_at: Annotated[
+        StrictStr | None | MISSING, Field(description="Time before which the schedule does not trigger.")
+    ] = MISSING
+    schedule_end_at: Annotated[
+        StrictStr | None | MISSING, Field(description="Time after which the schedule does not trigger.")
+    ] = MISSING
+    max_runs: Annotated[
+        StrictInt | None | MISSING,
+        Field(description="How often the schedule may trigger; null means without limit.", ge=0),
+    ] = MISSING
 
 
 class TasksCreateResult(BaseModel):
@@ -450,7 +681,7 @@ class TasksCreateResult(BaseModel):
         extra="allow",
     )
     id: TaskId
-    status: Literal["pending"]
+    status: Annotated[Literal["pending"], Field(description="A new task is pending.")]
 
 
 class TasksDeleteParams(BaseModel):
@@ -472,7 +703,7 @@ class TasksDeleteResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    success: Literal[True]
+    success: Annotated[StrictBool, Field(description="Always true.")]
 
 
 class TasksExecuteParams(BaseModel):
@@ -483,8 +714,12 @@ class TasksExecuteParams(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    tasks: Annotated[list[TaskInput], Field(min_length=1)]
-    use_streaming: StrictBool | MISSING = MISSING
+    tasks: Annotated[
+        list[TaskInput], Field(description="The tasks; each parent and dependency is among them.", min_length=1)
+    ]
+    use_streaming: Annotated[StrictBool | MISSING, Field(description="Whether to answer with a stream of events.")] = (
+        MISSING
+    )
 
 
 class TasksExecuteResult(BaseModel):
@@ -496,7 +731,7 @@ class TasksExecuteResult(BaseModel):
         extra="allow",
     )
     root_task_id: TaskId
-    status: StrictStr
+    status: Annotated[StrictStr, Field(description="What became of the call: `started`.")]
 
 
 class TasksGetParams(BaseModel):
@@ -510,8 +745,105 @@ class TasksGetParams(BaseModel):
     task_id: TaskId
 
 
-class TasksGetResult(RootModel[Task]):
-    root: Task
+class TasksGetResult(BaseModel):
+    """
+    The task with all its fields.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    id: TaskId
+    parent_id: Annotated[
+        TaskId | None | MISSING,
+        Field(description="Task above this one in the tree, null for the root; it groups tasks and never orders them."),
+    ] = MISSING
+    user_id: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="Owner of the task, for filtering and access control.", min_length=1),
+    ] = MISSING
+    name: Annotated[StrictStr, Field(description="Label of the task; free text.", max_length=255, min_length=1)]
+    status: TaskStatus
+    priority: Annotated[
+        StrictInt | MISSING,
+        Field(
+            description="Urgency among tasks that are ready at the same time: 0 urgent, 1 high, 2 normal, 3 low; smaller runs first.",
+            ge=0,
+            le=3,
+        ),
+    ] = MISSING
+    inputs: Annotated[
+        dict[str, Any] | MISSING,
+        Field(description="Data for the executor; conforms to `schemas.input_schema` where there is one."),
+    ] = MISSING
+    schemas: Annotated[
+        TaskSchemas | None | MISSING,
+        Field(
+            description="Which executor runs the task, and its fixed configuration; null for a task that only groups others."
+        ),
+    ] = MISSING
+    params: Annotated[dict[str, Any] | None | MISSING, Field(description="Further configuration for the executor.")] = (
+        MISSING
+    )
+    result: Annotated[
+        dict[str, Any] | None | MISSING,
+        Field(description="What the executor returned, always an object; null unless the task is completed."),
+    ] = MISSING
+    error: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="Why the task failed or was cancelled; null in every other state.", min_length=1),
+    ] = MISSING
+    dependencies: Annotated[
+        list[Dependency] | MISSING,
+        Field(description="Tasks of the same flow that must come to an end before this one starts."),
+    ] = MISSING
+    progress: Annotated[
+        StrictInt | StrictFloat | MISSING,
+        Field(description="Fraction of the work that is done; 1.0 once completed.", ge=0.0, le=1.0),
+    ] = MISSING
+    created_at: Annotated[StrictStr | MISSING, Field(description="When the task was created.")] = MISSING
+    started_at: Annotated[
+        StrictStr | None | MISSING, Field(description="When execution started; null while the task is pending.")
+    ] = MISSING
+    updated_at: Annotated[StrictStr | MISSING, Field(description="When the task last changed.")] = MISSING
+    completed_at: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="When the task came to an end; null unless it is completed, failed or cancelled."),
+    ] = MISSING
+    origin_type: Annotated[OriginType | None | MISSING, Field(description="How the task came into being.")] = MISSING
+    original_task_id: Annotated[
+        TaskId | None | MISSING, Field(description="Task that this one is a link to, a copy or an archive of.")
+    ] = MISSING
+    has_references: Annotated[
+        StrictBool | MISSING, Field(description="Whether another task is a link to, or a copy of, this one.")
+    ] = MISSING
+    schedule_type: Annotated[ScheduleType | None | MISSING, Field(description="Kind of schedule.")] = MISSING
+    schedule_expression: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="When the task is triggered, in the notation of its schedule type.", min_length=1),
+    ] = MISSING
+    schedule_enabled: Annotated[
+        StrictBool | MISSING,
+        Field(description="Whether the schedule is in force; this needs a type and an expression."),
+    ] = MISSING
+    schedule_start_at: Annotated[
+        StrictStr | None | MISSING, Field(description="Time before which the schedule does not trigger.")
+    ] = MISSING
+    schedule_end_at: Annotated[
+        StrictStr | None | MISSING, Field(description="Time after which the schedule does not trigger.")
+    ] = MISSING
+    next_run_at: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="Next time the schedule triggers, not after `schedule_end_at`; set by the node alone."),
+    ] = MISSING
+    last_run_at: Annotated[StrictStr | None | MISSING, Field(description="Last time the schedule triggered.")] = MISSING
+    max_runs: Annotated[
+        StrictInt | None | MISSING,
+        Field(description="How often the schedule may trigger; null means without limit.", ge=0),
+    ] = MISSING
+    run_count: Annotated[
+        StrictInt | MISSING, Field(description="How often the schedule has triggered, at most `max_runs`.", ge=0)
+    ] = MISSING
 
 
 class TasksListParams(BaseModel):
@@ -522,10 +854,14 @@ class TasksListParams(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    limit: Annotated[StrictInt | MISSING, Field(ge=1, le=1000)] = MISSING
-    offset: Annotated[StrictInt | MISSING, Field(ge=0)] = MISSING
+    limit: Annotated[StrictInt | MISSING, Field(description="How many tasks to return at most.", ge=1, le=1000)] = (
+        MISSING
+    )
+    offset: Annotated[StrictInt | MISSING, Field(description="How many tasks to leave out at the start.", ge=0)] = (
+        MISSING
+    )
     status: TaskStatus | MISSING = MISSING
-    user_id: Annotated[StrictStr | MISSING, Field(min_length=1)] = MISSING
+    user_id: Annotated[StrictStr | MISSING, Field(description="Only tasks of this owner.", min_length=1)] = MISSING
 
 
 class TasksListResult(BaseModel):
@@ -536,10 +872,10 @@ class TasksListResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    tasks: list[Task]
-    total: Annotated[StrictInt | MISSING, Field(ge=0)] = MISSING
-    limit: StrictInt | MISSING = MISSING
-    offset: StrictInt | MISSING = MISSING
+    tasks: Annotated[list[Task], Field(description="The tasks, in an order that stays the same from page to page.")]
+    total: Annotated[StrictInt | MISSING, Field(description="How many tasks match in all.", ge=0)] = MISSING
+    limit: Annotated[StrictInt | MISSING, Field(description="The limit that was applied.")] = MISSING
+    offset: Annotated[StrictInt | MISSING, Field(description="The offset that was applied.")] = MISSING
 
 
 class TasksTreeParams(BaseModel):
@@ -553,8 +889,16 @@ class TasksTreeParams(BaseModel):
     task_id: TaskId
 
 
-class TasksTreeResult(RootModel[TaskTreeNode]):
-    root: TaskTreeNode
+class TasksTreeResult(BaseModel):
+    """
+    The tree with complete tasks and all descendants.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    task: Task
+    children: Annotated[list[TaskTreeNode] | MISSING, Field(description="Tasks whose parent it is.")] = MISSING
 
 
 class TasksUpdateParams(BaseModel):
@@ -589,7 +933,7 @@ class UnauthorizedData(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    reason: StrictStr
+    reason: Annotated[StrictStr, Field(description="The reason.")]
 
 
 TaskTreeNode.model_rebuild()

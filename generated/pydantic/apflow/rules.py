@@ -8,11 +8,35 @@ from typing import Any
 
 CHECKED: frozenset[str] = frozenset(
     [
+        "ErrorData",
         "TasksDeleteResult",
     ]
 )
 """Classes that must meet the definition of the same name."""
 
 DEFINITIONS: dict[str, Any] = \
-{'TasksDeleteResult': {'type': 'object', 'required': ['success'], 'properties': {'success': {'const': True}}}}
+{'CircularDependencyData': {'type': 'object',
+                            'required': ['cycle'],
+                            'properties': {'cycle': {'type': 'array', 'items': {'$ref': '#/definitions/TaskId'}}}},
+ 'ErrorData': {'anyOf': [{'$ref': '#/definitions/FieldError'},
+                         {'$ref': '#/definitions/FieldErrors'},
+                         {'$ref': '#/definitions/CircularDependencyData'},
+                         {'type': 'object'}]},
+ 'FieldError': {'type': 'object',
+                'required': ['field', 'reason'],
+                'properties': {'field': {'type': 'string'},
+                               'reason': {'type': 'string'},
+                               'expected': {},
+                               'actual': {},
+                               'path': {'type': 'array', 'items': {'$ref': '#/definitions/FieldErrorPathItem'}},
+                               'details': {'type': 'string'}}},
+ 'FieldErrorPathItem': {'type': ['string', 'integer']},
+ 'FieldErrors': {'type': 'object',
+                 'required': ['errors'],
+                 'properties': {'errors': {'type': 'array',
+                                           'minItems': 1,
+                                           'items': {'$ref': '#/definitions/FieldError'}}}},
+ 'TaskId': {'type': 'string',
+            'pattern': '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$'},
+ 'TasksDeleteResult': {'type': 'object', 'required': ['success'], 'properties': {'success': {'const': True}}}}
 """Draft-07; formats are annotations."""

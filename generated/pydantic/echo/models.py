@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum
 from typing import Annotated, Any
 
 from pydantic import MISSING, ConfigDict, Field, StrictStr
@@ -21,8 +21,8 @@ class AddParams(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    a: StrictInt | StrictFloat
-    b: StrictInt | StrictFloat
+    a: Annotated[StrictInt | StrictFloat, Field(description="First number.")]
+    b: Annotated[StrictInt | StrictFloat, Field(description="Second number.")]
 
 
 class AddResult(BaseModel):
@@ -33,7 +33,7 @@ class AddResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    sum: StrictInt | StrictFloat
+    sum: Annotated[StrictInt | StrictFloat, Field(description="`a` plus `b`; whole and exact where both are whole.")]
 
 
 class CallbackFailedData(BaseModel):
@@ -44,9 +44,9 @@ class CallbackFailedData(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    code: StrictInt
-    message: StrictStr
-    data: Any | MISSING = MISSING
+    code: Annotated[StrictInt, Field(description="Its code.")]
+    message: Annotated[StrictStr, Field(description="Its message.")]
+    data: Annotated[Any | MISSING, Field(description="Its data.")] = MISSING
 
 
 class CallbackParams(BaseModel):
@@ -57,8 +57,8 @@ class CallbackParams(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    method: Annotated[StrictStr, Field(min_length=1)]
-    params: dict[str, Any] | MISSING = MISSING
+    method: Annotated[StrictStr, Field(description="Method of the client, such as `client/echo`.", min_length=1)]
+    params: Annotated[dict[str, Any] | MISSING, Field(description="Parameters of that call.")] = MISSING
 
 
 class CallbackResult(BaseModel):
@@ -69,7 +69,7 @@ class CallbackResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    result: Any
+    result: Annotated[Any, Field(description="Result of the call to the client.")]
 
 
 class CountEvent(BaseModel):
@@ -80,7 +80,7 @@ class CountEvent(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    number: Annotated[StrictInt, Field(ge=0)]
+    number: Annotated[StrictInt, Field(description="The number, beginning with 1.", ge=0)]
 
 
 class CountParams(BaseModel):
@@ -91,8 +91,10 @@ class CountParams(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    to: Annotated[StrictInt, Field(ge=0)]
-    interval: Annotated[StrictInt | StrictFloat | MISSING, Field(ge=0.0)] = MISSING
+    to: Annotated[StrictInt, Field(description="Last number to report.", ge=0)]
+    interval: Annotated[
+        StrictInt | StrictFloat | MISSING, Field(description="Time in seconds between two numbers.", ge=0.0)
+    ] = MISSING
 
 
 class CountResult(BaseModel):
@@ -103,7 +105,7 @@ class CountResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    counted: Annotated[StrictInt, Field(ge=0)]
+    counted: Annotated[StrictInt, Field(description="How many numbers were reported.", ge=0)]
 
 
 class EchoParams(BaseModel):
@@ -114,7 +116,7 @@ class EchoParams(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    value: Any
+    value: Annotated[Any, Field(description="Any JSON value.")]
 
 
 class EchoResult(BaseModel):
@@ -125,7 +127,7 @@ class EchoResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    value: Any
+    value: Annotated[Any, Field(description="The value as it came, with nothing changed or left out.")]
 
 
 class FailParams(BaseModel):
@@ -136,9 +138,11 @@ class FailParams(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    code: StrictInt
-    message: StrictStr
-    data: Any | MISSING = MISSING
+    code: Annotated[StrictInt, Field(description="Its code.")]
+    message: Annotated[StrictStr, Field(description="Its message.")]
+    data: Annotated[Any | MISSING, Field(description="Its data; left out of the error where it is left out here.")] = (
+        MISSING
+    )
 
 
 class FailResult(BaseModel):
@@ -151,7 +155,7 @@ class FailResult(BaseModel):
     )
 
 
-class Level(StrEnum):
+class Level(Enum):
     """
     How important a notification is.
     """
@@ -168,9 +172,9 @@ class NotifyParams(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    topic: Annotated[StrictStr, Field(min_length=1)]
+    topic: Annotated[StrictStr, Field(description="What it is about.", min_length=1)]
     level: Level | MISSING = MISSING
-    payload: Any | MISSING = MISSING
+    payload: Annotated[Any | MISSING, Field(description="Anything else.")] = MISSING
 
 
 class SleepParams(BaseModel):
@@ -181,7 +185,7 @@ class SleepParams(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    seconds: Annotated[StrictInt | StrictFloat, Field(ge=0.0)]
+    seconds: Annotated[StrictInt | StrictFloat, Field(description="Time in seconds; a server may set a limit.", ge=0.0)]
 
 
 class SleepResult(BaseModel):
@@ -192,7 +196,7 @@ class SleepResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    slept: Annotated[StrictInt | StrictFloat, Field(ge=0.0)]
+    slept: Annotated[StrictInt | StrictFloat, Field(description="Time in seconds that passed.", ge=0.0)]
 
 
 class SleepTooLongData(BaseModel):
@@ -203,7 +207,9 @@ class SleepTooLongData(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    maximum: Annotated[StrictInt | StrictFloat, Field(ge=0.0)]
+    maximum: Annotated[
+        StrictInt | StrictFloat, Field(description="Longest time in seconds that the server waits.", ge=0.0)
+    ]
 
 
 class SumOutOfRangeData(BaseModel):
@@ -214,5 +220,5 @@ class SumOutOfRangeData(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    a: StrictInt | StrictFloat
-    b: StrictInt | StrictFloat
+    a: Annotated[StrictInt | StrictFloat, Field(description="First number.")]
+    b: Annotated[StrictInt | StrictFloat, Field(description="Second number.")]

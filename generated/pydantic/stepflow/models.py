@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 from pydantic import MISSING, ConfigDict, Field, StrictBool, StrictStr
@@ -22,7 +22,7 @@ class BlobId(RootModel[StrictStr]):
     ]
 
 
-class BlobType(StrEnum):
+class BlobType(Enum):
     """
     What a blob holds.
     """
@@ -39,7 +39,9 @@ class Coalesce(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    field_coalesce: Annotated[list[ValueExpr], Field(alias="$coalesce")]
+    field_coalesce: Annotated[
+        list[ValueExpr], Field(alias="$coalesce", description="The values, evaluated in order until one is not null.")
+    ]
 
 
 class Component(RootModel[StrictStr]):
@@ -61,7 +63,13 @@ class ComponentExecuteParams(BaseModel):
     )
     component: Component
     input: Value
-    attempt: Annotated[StrictInt, Field(ge=0)]
+    attempt: Annotated[
+        StrictInt,
+        Field(
+            description="Number of this attempt at the same work, counted from 1. The same execution may arrive more than once.",
+            ge=0,
+        ),
+    ]
     observability: ObservabilityContext
 
 
@@ -96,7 +104,10 @@ class ComponentInferSchemaResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    output_schema: Schema | None | MISSING = MISSING
+    output_schema: Annotated[
+        Schema | None | MISSING,
+        Field(description="Schema of the output for such an input; null or absent where the component cannot tell."),
+    ] = MISSING
 
 
 class ComponentInfo(BaseModel):
@@ -108,9 +119,13 @@ class ComponentInfo(BaseModel):
         extra="allow",
     )
     component: Component
-    description: StrictStr | None | MISSING = MISSING
-    input_schema: Schema | None | MISSING = MISSING
-    output_schema: Schema | None | MISSING = MISSING
+    description: Annotated[StrictStr | None | MISSING, Field(description="What the component does.")] = MISSING
+    input_schema: Annotated[
+        Schema | None | MISSING, Field(description="Schema of the input; null or absent where it is not known.")
+    ] = MISSING
+    output_schema: Annotated[
+        Schema | None | MISSING, Field(description="Schema of the output; null or absent where it is not known.")
+    ] = MISSING
 
 
 class ComponentInfoParams(BaseModel):
@@ -165,10 +180,20 @@ class CreateRunRequest(BaseModel):
         extra="allow",
     )
     flowId: BlobId
-    input: list[Value]
+    input: Annotated[
+        list[Value], Field(description="Input of each item: `[x]` runs once with x, `[x, y]` runs two items.")
+    ]
     overrides: WorkflowOverrides | MISSING = MISSING
-    variables: dict[str, Value] | MISSING = MISSING
-    maxConcurrency: Annotated[StrictInt | None | MISSING, Field(ge=0)] = MISSING
+    variables: Annotated[dict[str, Value] | MISSING, Field(description="Values of the flow's variables by name.")] = (
+        MISSING
+    )
+    maxConcurrency: Annotated[
+        StrictInt | None | MISSING,
+        Field(
+            description="How many steps of the run may be executed at once; absent or null leaves it to the runtime.",
+            ge=0,
+        ),
+    ] = MISSING
 
 
 class CreateRunResponse(BaseModel):
@@ -179,9 +204,11 @@ class CreateRunResponse(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    runId: StrictStr
-    itemCount: Annotated[StrictInt, Field(ge=0)]
-    result: FlowResult | None | MISSING = MISSING
+    runId: Annotated[StrictStr, Field(description="The run.")]
+    itemCount: Annotated[StrictInt, Field(description="Number of items in the run.", ge=0)]
+    result: Annotated[
+        FlowResult | None | MISSING, Field(description="Outcome of the run, if it has a single item.")
+    ] = MISSING
     status: ExecutionStatus
 
 
@@ -193,16 +220,23 @@ class Diagnostic(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    kind: StrictStr
-    code: Annotated[StrictInt, Field(ge=0)]
+    kind: Annotated[
+        StrictStr, Field(description="Name of the kind of finding in camel case, such as `duplicateStepId`.")
+    ]
+    code: Annotated[
+        StrictInt,
+        Field(description="Number of the kind: 1xxx for warnings, 2xxx for errors, 3xxx for fatal ones.", ge=0),
+    ]
     level: DiagnosticLevel
-    formatted: StrictStr
+    formatted: Annotated[StrictStr, Field(description="The finding as a sentence.")]
     data: Value | MISSING = MISSING
     path: Path | MISSING = MISSING
-    experimental: StrictBool | MISSING = MISSING
+    experimental: Annotated[StrictBool | MISSING, Field(description="Whether the finding may be a false alarm.")] = (
+        MISSING
+    )
 
 
-class DiagnosticLevel(StrEnum):
+class DiagnosticLevel(Enum):
     """
     How bad a finding is.
     """
@@ -220,10 +254,10 @@ class Diagnostics(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    diagnostics: list[Diagnostic]
-    numFatal: Annotated[StrictInt, Field(ge=0)]
-    numError: Annotated[StrictInt, Field(ge=0)]
-    numWarning: Annotated[StrictInt, Field(ge=0)]
+    diagnostics: Annotated[list[Diagnostic], Field(description="The findings.")]
+    numFatal: Annotated[StrictInt, Field(description="Number of findings that prevent storing.", ge=0)]
+    numError: Annotated[StrictInt, Field(description="Number of findings that will make runs fail.", ge=0)]
+    numWarning: Annotated[StrictInt, Field(description="Number of findings worth a look.", ge=0)]
 
 
 class ErrorObject(BaseModel):
@@ -234,8 +268,8 @@ class ErrorObject(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    code: StrictInt
-    message: StrictStr
+    code: Annotated[StrictInt, Field(description="Number of the error; the table of codes is in `x-errors`.")]
+    message: Annotated[StrictStr, Field(description="One short sentence for people.")]
     data: Value | MISSING = MISSING
 
 
@@ -247,9 +281,9 @@ class ErrorResponse(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    code: StrictInt
-    message: StrictStr
-    stack: list[ErrorStackEntry] | MISSING = MISSING
+    code: Annotated[StrictInt, Field(description="HTTP status code.")]
+    message: Annotated[StrictStr, Field(description="One sentence for people.")]
+    stack: Annotated[list[ErrorStackEntry] | MISSING, Field(description="Chain of causes, outermost first.")] = MISSING
 
 
 class ErrorStackEntry(BaseModel):
@@ -260,9 +294,11 @@ class ErrorStackEntry(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    error: StrictStr
-    attachments: list[StrictStr] | MISSING = MISSING
-    backtrace: StrictStr | None | MISSING = MISSING
+    error: Annotated[StrictStr, Field(description="What went wrong at this level.")]
+    attachments: Annotated[list[StrictStr] | MISSING, Field(description="Further notes on this level.")] = MISSING
+    backtrace: Annotated[StrictStr | None | MISSING, Field(description="Where in the runtime's code it happened.")] = (
+        MISSING
+    )
 
 
 class ExampleInput(BaseModel):
@@ -273,12 +309,12 @@ class ExampleInput(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    name: StrictStr
-    description: StrictStr | None | MISSING = MISSING
+    name: Annotated[StrictStr, Field(description="Name to show.")]
+    description: Annotated[StrictStr | None | MISSING, Field(description="What the input shows.")] = MISSING
     input: Value
 
 
-class ExecutionStatus(StrEnum):
+class ExecutionStatus(Enum):
     """
     State of a run or of one of its items.
     """
@@ -298,15 +334,21 @@ class Flow(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    name: StrictStr | None | MISSING = MISSING
-    description: StrictStr | None | MISSING = MISSING
-    version: StrictStr | None | MISSING = MISSING
+    name: Annotated[StrictStr | None | MISSING, Field(description="Name of the flow.")] = MISSING
+    description: Annotated[StrictStr | None | MISSING, Field(description="What the flow does.")] = MISSING
+    version: Annotated[
+        StrictStr | None | MISSING, Field(description="Version of the flow, in whatever scheme its author uses.")
+    ] = MISSING
     schemas: FlowSchema | MISSING = MISSING
-    steps: list[Step] | MISSING = MISSING
+    steps: Annotated[
+        list[Step] | MISSING, Field(description="The steps; a step may refer only to steps before it.")
+    ] = MISSING
     output: ValueExpr | MISSING = MISSING
-    test: TestConfig | None | MISSING = MISSING
-    examples: list[ExampleInput] | None | MISSING = MISSING
-    metadata: dict[str, Any] | MISSING = MISSING
+    test: Annotated[TestConfig | None | MISSING, Field(description="Tests of the flow.")] = MISSING
+    examples: Annotated[list[ExampleInput] | None | MISSING, Field(description="Inputs to try the flow with.")] = (
+        MISSING
+    )
+    metadata: Annotated[dict[str, Any] | MISSING, Field(description="Free space for tools.")] = MISSING
 
 
 class FlowError(BaseModel):
@@ -317,8 +359,8 @@ class FlowError(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    code: StrictInt
-    message: StrictStr
+    code: Annotated[StrictInt, Field(description="Number of the error.")]
+    message: Annotated[StrictStr, Field(description="One sentence for people.")]
     data: Value | MISSING = MISSING
 
 
@@ -332,7 +374,9 @@ class FlowResponse(BaseModel):
     )
     flow: Flow
     flowId: BlobId
-    allExamples: list[ExampleInput] | MISSING = MISSING
+    allExamples: Annotated[
+        list[ExampleInput] | MISSING, Field(description="The flow's examples and its test inputs together.")
+    ] = MISSING
 
 
 class FlowResultFailed(BaseModel):
@@ -343,7 +387,7 @@ class FlowResultFailed(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    outcome: Literal["failed"]
+    outcome: Annotated[Literal["failed"], Field(description="Marks failure.")]
     error: FlowError
 
 
@@ -355,7 +399,7 @@ class FlowResultSuccess(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    outcome: Literal["success"]
+    outcome: Annotated[Literal["success"], Field(description="Marks success.")]
     result: Value
 
 
@@ -373,8 +417,13 @@ class FlowSchema(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    type: Literal["object"] | MISSING = MISSING
-    field_defs: Annotated[dict[str, Schema] | MISSING, Field(alias="$defs")] = MISSING
+    type: Annotated[
+        Literal["object"] | MISSING, Field(description="Always `object`, which makes the whole a JSON Schema.")
+    ] = MISSING
+    field_defs: Annotated[
+        dict[str, Schema] | MISSING,
+        Field(alias="$defs", description="Schemas that the others refer to as `#/schemas/$defs/<name>`."),
+    ] = MISSING
     properties: FlowSchemaProperties | MISSING = MISSING
 
 
@@ -386,10 +435,15 @@ class FlowSchemaProperties(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    input: Schema | None | MISSING = MISSING
-    output: Schema | None | MISSING = MISSING
-    variables: Schema | None | MISSING = MISSING
-    steps: FlowStepSchemas | None | MISSING = MISSING
+    input: Annotated[Schema | None | MISSING, Field(description="Schema of the flow's input.")] = MISSING
+    output: Annotated[Schema | None | MISSING, Field(description="Schema of the flow's output.")] = MISSING
+    variables: Annotated[
+        Schema | None | MISSING,
+        Field(
+            description="Object schema whose properties are the flow's variables; their defaults apply when a run gives no value."
+        ),
+    ] = MISSING
+    steps: Annotated[FlowStepSchemas | None | MISSING, Field(description="Schemas of the steps' outputs.")] = MISSING
 
 
 class FlowStepSchemas(BaseModel):
@@ -400,8 +454,10 @@ class FlowStepSchemas(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    type: Literal["object"] | MISSING = MISSING
-    properties: dict[str, Schema] | MISSING = MISSING
+    type: Annotated[Literal["object"] | MISSING, Field(description="Always `object`.")] = MISSING
+    properties: Annotated[dict[str, Schema] | MISSING, Field(description="Step id to the schema of its output.")] = (
+        MISSING
+    )
 
 
 class GetBlobParams(BaseModel):
@@ -413,7 +469,9 @@ class GetBlobParams(BaseModel):
         extra="allow",
     )
     blob_id: BlobId
-    observability: ObservabilityContext | None | MISSING = MISSING
+    observability: Annotated[
+        ObservabilityContext | None | MISSING, Field(description="Trace context of the execution that makes this call.")
+    ] = MISSING
 
 
 class GetBlobResult(BaseModel):
@@ -436,11 +494,17 @@ class GetRunProtocolParams(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    runId: StrictStr
-    wait: StrictBool | MISSING = MISSING
-    includeResults: StrictBool | MISSING = MISSING
+    runId: Annotated[StrictStr, Field(description="Run to report on, a UUID.")]
+    wait: Annotated[StrictBool | MISSING, Field(description="Whether to answer only when the run has finished.")] = (
+        MISSING
+    )
+    includeResults: Annotated[
+        StrictBool | MISSING, Field(description="Whether to include the results of the items.")
+    ] = MISSING
     resultOrder: ResultOrder | MISSING = MISSING
-    observability: ObservabilityContext | None | MISSING = MISSING
+    observability: Annotated[
+        ObservabilityContext | None | MISSING, Field(description="Trace context of the execution that makes this call.")
+    ] = MISSING
 
 
 class HealthQuery(BaseModel):
@@ -451,7 +515,12 @@ class HealthQuery(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    error: StrictStr | None | MISSING = MISSING
+    error: Annotated[
+        StrictStr | None | MISSING,
+        Field(
+            description="Kind of failure to answer with, for trying out error handling: `bad_request`, `not_found`, `internal` or `stack`."
+        ),
+    ] = MISSING
 
 
 class HealthResponse(BaseModel):
@@ -462,9 +531,9 @@ class HealthResponse(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    status: StrictStr
-    timestamp: StrictStr
-    version: StrictStr
+    status: Annotated[StrictStr, Field(description="State of the service: `healthy`.")]
+    timestamp: Annotated[StrictStr, Field(description="When the question was answered (RFC 3339).")]
+    version: Annotated[StrictStr, Field(description="Version of the orchestrator.")]
 
 
 class If(BaseModel):
@@ -488,8 +557,14 @@ class InitializeParams(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    runtime_protocol_version: Annotated[StrictInt, Field(ge=0)]
-    observability: ObservabilityContext | None | MISSING = MISSING
+    runtime_protocol_version: Annotated[
+        StrictInt,
+        Field(description="Highest version of the protocol that the runtime speaks; 1 in this dialect.", ge=0),
+    ]
+    observability: Annotated[
+        ObservabilityContext | None | MISSING,
+        Field(description="Trace context of the initialisation; it names no run, flow or step."),
+    ] = MISSING
 
 
 class InitializeResult(BaseModel):
@@ -500,7 +575,9 @@ class InitializeResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    server_protocol_version: Annotated[StrictInt, Field(ge=0)]
+    server_protocol_version: Annotated[
+        StrictInt, Field(description="Version of the protocol that the worker speaks; 1 in this dialect.", ge=0)
+    ]
 
 
 class Initialized(BaseModel):
@@ -532,10 +609,10 @@ class ItemResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    itemIndex: Annotated[StrictInt, Field(ge=0)]
+    itemIndex: Annotated[StrictInt, Field(description="Position of the item's input, counted from 0.", ge=0)]
     status: ExecutionStatus
-    result: FlowResult | None | MISSING = MISSING
-    completedAt: StrictStr | None | MISSING = MISSING
+    result: Annotated[FlowResult | None | MISSING, Field(description="Outcome of the item, once it has one.")] = MISSING
+    completedAt: Annotated[StrictStr | None | MISSING, Field(description="When the item finished.")] = MISSING
 
 
 class ItemStatistics(BaseModel):
@@ -546,11 +623,11 @@ class ItemStatistics(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    total: Annotated[StrictInt, Field(ge=0)]
-    completed: Annotated[StrictInt, Field(ge=0)]
-    running: Annotated[StrictInt, Field(ge=0)]
-    failed: Annotated[StrictInt, Field(ge=0)]
-    cancelled: Annotated[StrictInt, Field(ge=0)]
+    total: Annotated[StrictInt, Field(description="Number of items in the run.", ge=0)]
+    completed: Annotated[StrictInt, Field(description="Number of items that finished successfully.", ge=0)]
+    running: Annotated[StrictInt, Field(description="Number of items that have not finished.", ge=0)]
+    failed: Annotated[StrictInt, Field(description="Number of items that failed.", ge=0)]
+    cancelled: Annotated[StrictInt, Field(description="Number of items that were cancelled.", ge=0)]
 
 
 class JsonRpc(RootModel[Literal["2.0"]]):
@@ -570,7 +647,9 @@ class ListComponentsQuery(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    includeSchemas: StrictBool | MISSING = MISSING
+    includeSchemas: Annotated[
+        StrictBool | MISSING, Field(description="Whether to include the components' schemas.")
+    ] = MISSING
 
 
 class ListComponentsResponse(BaseModel):
@@ -581,7 +660,10 @@ class ListComponentsResponse(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    components: list[ComponentInfo]
+    components: Annotated[
+        list[ComponentInfo],
+        Field(description="Components of all plugins, sorted; each path is relative to its plugin."),
+    ]
 
 
 class ListComponentsResult(BaseModel):
@@ -592,7 +674,10 @@ class ListComponentsResult(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    components: list[ComponentInfo]
+    components: Annotated[
+        list[ComponentInfo],
+        Field(description="Every component of the worker; those registered under a path pattern are left out."),
+    ]
 
 
 class ListItemsResponse(BaseModel):
@@ -603,8 +688,8 @@ class ListItemsResponse(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    itemCount: Annotated[StrictInt, Field(ge=0)]
-    items: list[ItemResult]
+    itemCount: Annotated[StrictInt, Field(description="Number of items in the run.", ge=0)]
+    items: Annotated[list[ItemResult], Field(description="Outcome of each item, ordered by index.")]
 
 
 class ListRunsQuery(BaseModel):
@@ -615,13 +700,20 @@ class ListRunsQuery(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    status: ExecutionStatus | None | MISSING = MISSING
-    flowName: StrictStr | None | MISSING = MISSING
-    rootRunId: StrictStr | None | MISSING = MISSING
-    parentRunId: StrictStr | None | MISSING = MISSING
-    maxDepth: Annotated[StrictInt | None | MISSING, Field(ge=0)] = MISSING
-    limit: Annotated[StrictInt | None | MISSING, Field(ge=0)] = MISSING
-    offset: Annotated[StrictInt | None | MISSING, Field(ge=0)] = MISSING
+    status: Annotated[ExecutionStatus | None | MISSING, Field(description="Only runs in this state.")] = MISSING
+    flowName: Annotated[StrictStr | None | MISSING, Field(description="Only runs of flows with this name.")] = MISSING
+    rootRunId: Annotated[StrictStr | None | MISSING, Field(description="Only this run and those below it.")] = MISSING
+    parentRunId: Annotated[StrictStr | None | MISSING, Field(description="Only runs that this run submitted.")] = (
+        MISSING
+    )
+    maxDepth: Annotated[
+        StrictInt | None | MISSING,
+        Field(description="How many levels below the root to include; 0 means the root alone.", ge=0),
+    ] = MISSING
+    limit: Annotated[StrictInt | None | MISSING, Field(description="How many runs to list at most.", ge=0)] = MISSING
+    offset: Annotated[
+        StrictInt | None | MISSING, Field(description="How many runs to leave out at the start.", ge=0)
+    ] = MISSING
 
 
 class ListRunsResponse(BaseModel):
@@ -632,7 +724,7 @@ class ListRunsResponse(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    runs: list[RunSummary]
+    runs: Annotated[list[RunSummary], Field(description="The runs, newest first.")]
 
 
 class ListStepRunsResponse(BaseModel):
@@ -643,7 +735,7 @@ class ListStepRunsResponse(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    steps: dict[str, StepRunResponse]
+    steps: Annotated[dict[str, StepRunResponse], Field(description="Step id to the state of the step.")]
 
 
 class LiteralExpr(BaseModel):
@@ -657,7 +749,7 @@ class LiteralExpr(BaseModel):
     field_literal: Annotated[Value, Field(alias="$literal")]
 
 
-class Method(StrEnum):
+class Method(Enum):
     """
     Name of one of the ten methods of the protocol.
     """
@@ -730,7 +822,12 @@ class Notification(BaseModel):
         extra="allow",
     )
     jsonrpc: JsonRpc | MISSING = MISSING
-    method: Any
+    method: Annotated[
+        Any,
+        Field(
+            description="Name of the notification, a string in practice although the published schema leaves its type open."
+        ),
+    ]
     params: Value | MISSING = MISSING
 
 
@@ -751,11 +848,27 @@ class ObservabilityContext(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    trace_id: StrictStr | None | MISSING = MISSING
-    span_id: StrictStr | None | MISSING = MISSING
-    run_id: StrictStr | None | MISSING = MISSING
-    flow_id: BlobId | None | MISSING = MISSING
-    step_id: StrictStr | None | MISSING = MISSING
+    trace_id: Annotated[
+        StrictStr | None | MISSING, Field(description="OpenTelemetry trace id, 32 hexadecimal digits.")
+    ] = MISSING
+    span_id: Annotated[
+        StrictStr | None | MISSING,
+        Field(
+            description="OpenTelemetry id of the span that is the parent of the receiver's spans, 16 hexadecimal digits."
+        ),
+    ] = MISSING
+    run_id: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="Run in whose course the call is made; absent during initialisation and discovery."),
+    ] = MISSING
+    flow_id: Annotated[
+        BlobId | None | MISSING,
+        Field(description="Flow that is being run; absent during initialisation and discovery."),
+    ] = MISSING
+    step_id: Annotated[
+        StrictStr | None | MISSING,
+        Field(description="Step that is being executed; absent where a call does not belong to one step."),
+    ] = MISSING
 
 
 class OnErrorDefault(BaseModel):
@@ -766,7 +879,7 @@ class OnErrorDefault(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    action: Literal["useDefault"]
+    action: Annotated[Literal["useDefault"], Field(description="Marks this action.")]
     defaultValue: Value | MISSING = MISSING
 
 
@@ -778,7 +891,7 @@ class OnErrorFail(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    action: Literal["fail"]
+    action: Annotated[Literal["fail"], Field(description="Marks this action.")]
 
 
 class OnErrorRetry(BaseModel):
@@ -789,8 +902,14 @@ class OnErrorRetry(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    action: Literal["retry"]
-    maxRetries: Annotated[StrictInt | None | MISSING, Field(ge=0)] = MISSING
+    action: Annotated[Literal["retry"], Field(description="Marks this action.")]
+    maxRetries: Annotated[
+        StrictInt | None | MISSING,
+        Field(
+            description="How often to execute again after the first failure; absent or null leaves it to the runtime.",
+            ge=0,
+        ),
+    ] = MISSING
 
 
 class ErrorAction(RootModel[OnErrorFail | OnErrorDefault | OnErrorRetry]):
@@ -800,7 +919,7 @@ class ErrorAction(RootModel[OnErrorFail | OnErrorDefault | OnErrorRetry]):
     ]
 
 
-class OverrideType(StrEnum):
+class OverrideType(Enum):
     """
     How an override changes a step.
     """
@@ -821,7 +940,7 @@ class PortAnnouncement(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    port: Annotated[StrictInt, Field(ge=0, le=65535)]
+    port: Annotated[StrictInt, Field(description="TCP port on which the worker serves.", ge=0, le=65535)]
 
 
 class PrimitiveValue(RootModel[StrictStr | StrictInt | StrictFloat | StrictBool | None]):
@@ -841,7 +960,9 @@ class PutBlobParams(BaseModel):
     )
     data: Value
     blob_type: BlobType
-    observability: ObservabilityContext | None | MISSING = MISSING
+    observability: Annotated[
+        ObservabilityContext | None | MISSING, Field(description="Trace context of the execution that makes this call.")
+    ] = MISSING
 
 
 class PutBlobResult(BaseModel):
@@ -864,13 +985,43 @@ class RequestId(RootModel[StrictStr | StrictInt]):
     ]
 
 
-class ResultOrder(StrEnum):
+class ResultOrder(Enum):
     """
     Order in which item results are listed.
     """
 
     by_index = "by_index"
     by_completion = "by_completion"
+
+
+class RunDetails(BaseModel):
+    """
+    A run with its inputs; results of items are listed by `GET /runs/{run_id}/items`.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    runId: Annotated[StrictStr, Field(description="The run.")]
+    flowId: BlobId
+    flowName: Annotated[StrictStr | None | MISSING, Field(description="Name of the flow, if it has one.")] = MISSING
+    status: ExecutionStatus
+    items: ItemStatistics | MISSING = MISSING
+    createdAt: Annotated[StrictStr, Field(description="When the run was submitted.")]
+    completedAt: Annotated[StrictStr | None | MISSING, Field(description="When the run finished.")] = MISSING
+    rootRunId: Annotated[
+        StrictStr,
+        Field(
+            description="Run at the top of the tree of runs that this one belongs to; its own id for a top-level run."
+        ),
+    ]
+    parentRunId: Annotated[
+        StrictStr | None | MISSING, Field(description="Run that submitted this one; null for a top-level run.")
+    ] = MISSING
+    inputs: Annotated[list[Value], Field(description="Input of each item.")]
+    overrides: Annotated[
+        WorkflowOverrides | None | MISSING, Field(description="Changes to the flow's steps that the run was given.")
+    ] = MISSING
 
 
 class RunFlowResponse(BaseModel):
@@ -893,14 +1044,21 @@ class RunStatusProtocol(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    runId: StrictStr
+    runId: Annotated[StrictStr, Field(description="The run, a UUID.")]
     flowId: BlobId
-    flowName: StrictStr | None | MISSING = MISSING
-    status: StrictStr
+    flowName: Annotated[StrictStr | None | MISSING, Field(description="Name of the flow, if it has one.")] = MISSING
+    status: Annotated[
+        StrictStr,
+        Field(
+            description="State of the run: a value of ExecutionStatus in lower case; `failed` as soon as any item failed."
+        ),
+    ]
     items: ItemStatistics
-    createdAt: StrictStr
-    completedAt: StrictStr | None | MISSING = MISSING
-    results: list[ItemResult] | None | MISSING = MISSING
+    createdAt: Annotated[StrictStr, Field(description="When the run was submitted (RFC 3339).")]
+    completedAt: Annotated[StrictStr | None | MISSING, Field(description="When the run finished (RFC 3339).")] = MISSING
+    results: Annotated[
+        list[ItemResult] | None | MISSING, Field(description="Results of the items, where they were asked for.")
+    ] = MISSING
 
 
 class RunSummary(BaseModel):
@@ -911,34 +1069,30 @@ class RunSummary(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    runId: StrictStr
+    runId: Annotated[StrictStr, Field(description="The run.")]
     flowId: BlobId
-    flowName: StrictStr | None | MISSING = MISSING
+    flowName: Annotated[StrictStr | None | MISSING, Field(description="Name of the flow, if it has one.")] = MISSING
     status: ExecutionStatus
     items: ItemStatistics | MISSING = MISSING
-    createdAt: StrictStr
-    completedAt: StrictStr | None | MISSING = MISSING
-    rootRunId: StrictStr
-    parentRunId: StrictStr | None | MISSING = MISSING
+    createdAt: Annotated[StrictStr, Field(description="When the run was submitted.")]
+    completedAt: Annotated[StrictStr | None | MISSING, Field(description="When the run finished.")] = MISSING
+    rootRunId: Annotated[
+        StrictStr,
+        Field(
+            description="Run at the top of the tree of runs that this one belongs to; its own id for a top-level run."
+        ),
+    ]
+    parentRunId: Annotated[
+        StrictStr | None | MISSING, Field(description="Run that submitted this one; null for a top-level run.")
+    ] = MISSING
 
 
-class RunDetails(RunSummary):
-    """
-    A run with its inputs; results of items are listed by `GET /runs/{run_id}/items`.
-    """
-
-    inputs: list[Value]
-    overrides: WorkflowOverrides | None | MISSING = MISSING
-
-
-class Schema(BaseModel):
+class Schema(RootModel[dict[str, Any]]):
     """
     A JSON Schema in its object form; the protocol carries it and does not look inside.
     """
 
-    model_config = ConfigDict(
-        extra="allow",
-    )
+    root: dict[str, Any]
 
 
 class Step(BaseModel):
@@ -949,12 +1103,17 @@ class Step(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    id: StrictStr
+    id: Annotated[StrictStr, Field(description="Name of the step, unique within the flow and not empty.")]
     component: Component
-    onError: ErrorAction | None | MISSING = MISSING
+    onError: Annotated[
+        ErrorAction | None | MISSING,
+        Field(description="What to do when the component fails; absent or null means to fail the step."),
+    ] = MISSING
     input: ValueExpr | MISSING = MISSING
-    mustExecute: StrictBool | None | MISSING = MISSING
-    metadata: dict[str, Any] | MISSING = MISSING
+    mustExecute: Annotated[
+        StrictBool | None | MISSING, Field(description="Whether the step runs even if nothing uses its result.")
+    ] = MISSING
+    metadata: Annotated[dict[str, Any] | MISSING, Field(description="Free space for tools.")] = MISSING
 
 
 class StepOverride(BaseModel):
@@ -977,7 +1136,7 @@ class StepRef(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    field_step: Annotated[StrictStr, Field(alias="$step")]
+    field_step: Annotated[StrictStr, Field(alias="$step", description="Id of the step.")]
     path: ValuePath | None | MISSING = MISSING
 
 
@@ -989,13 +1148,13 @@ class StepRunResponse(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    stepId: StrictStr
-    component: StrictStr | None | MISSING = MISSING
+    stepId: Annotated[StrictStr, Field(description="The step.")]
+    component: Annotated[StrictStr | None | MISSING, Field(description="Component that the step runs.")] = MISSING
     status: StepStatus
-    result: FlowResult | None | MISSING = MISSING
+    result: Annotated[FlowResult | None | MISSING, Field(description="Outcome of the step, once it has one.")] = MISSING
 
 
-class StepStatus(StrEnum):
+class StepStatus(Enum):
     """
     State of a step of a run.
     """
@@ -1017,7 +1176,7 @@ class StoreFlowRequest(BaseModel):
         extra="allow",
     )
     flow: Flow
-    dryRun: StrictBool | MISSING = MISSING
+    dryRun: Annotated[StrictBool | MISSING, Field(description="Whether to validate only.")] = MISSING
 
 
 class StoreFlowResponse(BaseModel):
@@ -1029,7 +1188,9 @@ class StoreFlowResponse(BaseModel):
         extra="allow",
     )
     flowId: BlobId
-    stored: StrictBool
+    stored: Annotated[
+        StrictBool, Field(description="Whether the flow was stored: false for a dry run and after a fatal finding.")
+    ]
     diagnostics: Diagnostics
 
 
@@ -1042,11 +1203,23 @@ class SubmitRunProtocolParams(BaseModel):
         extra="allow",
     )
     flowId: BlobId
-    inputs: list[Value]
-    wait: StrictBool | MISSING = MISSING
-    maxConcurrency: Annotated[StrictInt | None | MISSING, Field(ge=0)] = MISSING
-    overrides: WorkflowOverrides | None | MISSING = MISSING
-    observability: ObservabilityContext | None | MISSING = MISSING
+    inputs: Annotated[list[Value], Field(description="Input of each item; items are independent of each other.")]
+    wait: Annotated[
+        StrictBool | MISSING, Field(description="Whether to answer only when the run has finished, with its results.")
+    ] = MISSING
+    maxConcurrency: Annotated[
+        StrictInt | None | MISSING,
+        Field(
+            description="How many steps of the run may be executed at once; absent or null leaves it to the runtime.",
+            ge=0,
+        ),
+    ] = MISSING
+    overrides: Annotated[
+        WorkflowOverrides | None | MISSING, Field(description="Changes to the flow's steps for this run.")
+    ] = MISSING
+    observability: Annotated[
+        ObservabilityContext | None | MISSING, Field(description="Trace context of the execution that makes this call.")
+    ] = MISSING
 
 
 class TestCase(BaseModel):
@@ -1057,10 +1230,12 @@ class TestCase(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    name: StrictStr
-    description: StrictStr | None | MISSING = MISSING
+    name: Annotated[StrictStr, Field(description="Name of the test, unique within the flow.")]
+    description: Annotated[StrictStr | None | MISSING, Field(description="What the test shows.")] = MISSING
     input: Value
-    output: FlowResult | None | MISSING = MISSING
+    output: Annotated[FlowResult | None | MISSING, Field(description="Outcome that is expected; absent means any.")] = (
+        MISSING
+    )
 
 
 class TestConfig(BaseModel):
@@ -1071,9 +1246,11 @@ class TestConfig(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    configFile: StrictStr | None | MISSING = MISSING
+    configFile: Annotated[
+        StrictStr | None | MISSING, Field(description="Configuration file, relative to the flow document.")
+    ] = MISSING
     config: Value | MISSING = MISSING
-    cases: list[TestCase] | MISSING = MISSING
+    cases: Annotated[list[TestCase] | MISSING, Field(description="The tests.")] = MISSING
 
 
 class Value(RootModel[Any]):
@@ -1097,7 +1274,9 @@ class VariableRef(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    field_variable: Annotated[StrictStr, Field(alias="$variable")]
+    field_variable: Annotated[
+        StrictStr, Field(alias="$variable", description="Path whose first part is the variable's name.")
+    ]
     default: ValueExpr | MISSING = MISSING
 
 
@@ -1147,10 +1326,13 @@ class WorkerHealthResponse(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    status: StrictStr
-    instanceId: StrictStr | MISSING = MISSING
-    timestamp: StrictStr | MISSING = MISSING
-    service: StrictStr | MISSING = MISSING
+    status: Annotated[StrictStr, Field(description="State of the worker: `healthy`.")]
+    instanceId: Annotated[
+        StrictStr | MISSING,
+        Field(description="The instance that answered, the same text as in its `Stepflow-Instance-Id` header."),
+    ] = MISSING
+    timestamp: Annotated[StrictStr | MISSING, Field(description="When the question was answered.")] = MISSING
+    service: Annotated[StrictStr | MISSING, Field(description="Name of the service.")] = MISSING
 
 
 class WorkflowOverrides(RootModel[dict[str, StepOverride]]):

@@ -269,7 +269,7 @@ func WriteString(v string, w *Writer) { w.str(v) }
 func WriteBool(v bool, w *Writer) { w.buf = strconv.AppendBool(w.buf, v) }
 
 // WriteNull writes null.
-func WriteNull(_ struct{}, w *Writer) { w.null() }
+func WriteNull(_ Nothing, w *Writer) { w.null() }
 
 // WriteInt64 writes an integer.
 func WriteInt64(v int64, w *Writer) { w.buf = strconv.AppendInt(w.buf, v, 10) }

@@ -28,7 +28,7 @@ class GoType(msgspec.Struct, frozen=True):
 
 
 ANY = GoType("json.RawMessage", "rpc.ReadAny", "rpc.WriteAny", nilable=True)
-NULL = GoType("struct{}", "rpc.ReadNull", "rpc.WriteNull")
+NULL = GoType("rpc.Nothing", "rpc.ReadNull", "rpc.WriteNull")
 BOOLEAN = GoType("bool", "rpc.ReadBool", "rpc.WriteBool")
 STRING = GoType("string", "rpc.ReadString", "rpc.WriteString")
 INT64 = GoType("int64", "rpc.ReadInt64", "rpc.WriteInt64")

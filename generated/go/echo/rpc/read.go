@@ -240,7 +240,7 @@ func ReadBool(into *bool, in *Value) error {
 }
 
 // ReadNull reads null.
-func ReadNull(_ *struct{}, in *Value) error {
+func ReadNull(_ *Nothing, in *Value) error {
 	if in.kind != KindNull {
 		return in.Mismatch("null")
 	}

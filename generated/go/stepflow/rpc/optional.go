@@ -99,3 +99,14 @@ func Deref[T any](p *T, fallback T) T {
 	}
 	return *p
 }
+
+// Nothing is the only value of a type that is always null.
+type Nothing struct{}
+
+// MarshalJSON writes null.
+func (Nothing) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+// UnmarshalJSON takes null and nothing else.
+func (n *Nothing) UnmarshalJSON(data []byte) error {
+	return Unmarshal(data, func(in *Value) error { return ReadNull(n, in) })
+}
