@@ -1,0 +1,109 @@
+"""A service with an observer around it, for any transport: it is served in the service's place.
+
+Runs under trio, whose clock tells a passed deadline from a caller that has gone.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Coroutine, Generator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+
+import trio
+from msgspec import Raw
+
+from protogen_runtime.dispatch import Link, Outcome, ProtocolInfo
+from protogen_runtime.jsonrpc import ErrorObject, Work
+
+from .calls import Observation, Observer
+
+
+class Serving(Protocol):
+    """What a transport needs of a service."""
+
+    @property
+    def info(self) -> ProtocolInfo:
+        """The tables of its protocol."""
+        ...
+
+    def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
+        """The outcome of a call, or the coroutine that gives it."""
+        ...
+
+
+class Observed:
+    """Serves as `service` does, and tells `observer` of each call."""
+
+    def __init__(self, service: Serving, observer: Observer) -> None:
+        self.info = service.info
+        self._start = service.start
+        self._observer = observer
+        observer.expect(self.info.methods, codes_of(self.info))
+
+    def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
+        """See Service."""
+        observer = self._observer
+        observation = observer.begin(work, link)
+        outcome = self._start(work, link)
+        if isinstance(outcome, Raw | ErrorObject):
+            observer.end(observation, outcome)
+            return outcome
+        observer.suspend(observation)
+        return _Running(observer, observation, outcome)
+
+
+def codes_of(info: ProtocolInfo) -> Iterable[int]:
+    """The error codes that a protocol declares; none for tables that have no errors."""
+    families: Mapping[Any, Mapping[int, object]] = getattr(info, "errors", {})
+    return {code for errors in families.values() for code in errors}
+
+
+class _Running(Coroutine[Any, Any, Outcome]):
+    """A handler that waits. Closed before it ran, it ends its observation and the handler's coroutine, too."""
+
+    __slots__ = ("_body", "_observation", "_observer", "_running")
+
+    def __init__(self, observer: Observer, observation: Observation, running: Coroutine[Any, Any, Outcome]) -> None:
+        self._observer = observer
+        self._observation = observation
+        self._running = running
+        self._body = self._run()
+
+    async def _run(self) -> Outcome:
+        observer, observation = self._observer, self._observation
+        deadline = observation.link.deadline
+        observer.resume(observation)
+        try:
+            outcome = await self._running
+        except BaseException:
+            # Only cancellation comes here: a service turns every exception into an error.
+            is_late = deadline is not None and trio.current_time() >= deadline
+            observer.end(observation, "deadline" if is_late else "cancelled")
+            raise
+        observer.end(observation, outcome)
+        return outcome
+
+    def __await__(self) -> Generator[Any, None, Outcome]:
+        return self._body.__await__()
+
+    def send(self, value: Any, /) -> Any:
+        """See Coroutine."""
+        return self._body.send(value)
+
+    def throw(
+        self,
+        typ: Any,
+        val: BaseException | object | None = None,
+        tb: TracebackType | None = None,
+        /,
+    ) -> Any:
+        """See Coroutine."""
+        return self._body.throw(typ, val, tb)
+
+    def close(self) -> None:
+        """End it, run or not."""
+        if inspect.getcoroutinestate(self._body) == inspect.CORO_CREATED:
+            self._running.close()
+            self._observer.end(self._observation, "refused")
+        self._body.close()
