@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import Any
 
 import trio
@@ -34,7 +36,10 @@ from echo_protocol.types import (
 )
 
 from protogen_runtime.dispatch import CallContext, Report, Service
+from protogen_runtime.io import stdio
 from protogen_runtime.io.http.server import Settings, run
+
+_logger = logging.getLogger(__name__)
 
 LONGEST_SLEEP_SECONDS = 60.0
 """What `sleep` and the pauses of `count` wait at most."""
@@ -103,4 +108,13 @@ def make_service(report: Report | None = None) -> Service:
 
 def serve_http(settings: Settings) -> None:
     """Serve echo over HTTP until the process is told to end. Errors: CannotServe."""
-    run(settings, make_service)
+    run(settings, partial(make_service, _report))
+
+
+def serve_stdio() -> None:
+    """Serve one client on stdin and stdout, one message a line, until stdin ends."""
+    trio.run(partial(stdio.serve_stdio, make_service(_report)))
+
+
+def _report(method: str, what: str, error: BaseException) -> None:
+    _logger.error("%s: %s", method, what, exc_info=error)

@@ -4,7 +4,7 @@ Knows no transport and no protocol by name; a `Service` binds a handler to the t
 """
 
 from .context import CallContext, Emit, Link
-from .sdk import Channel, Codec, Exceptions, Method, OnEvent, ProtocolInfo, exceptions_of
+from .sdk import Channel, Codec, Method, OnEvent, ProtocolInfo, Sdk, sdk_of
 from .service import Outcome, Report, Service
 
 __all__ = [
@@ -12,13 +12,13 @@ __all__ = [
     "Channel",
     "Codec",
     "Emit",
-    "Exceptions",
     "Link",
     "Method",
     "OnEvent",
     "Outcome",
     "ProtocolInfo",
     "Report",
+    "Sdk",
     "Service",
-    "exceptions_of",
+    "sdk_of",
 ]

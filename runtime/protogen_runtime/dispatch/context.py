@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 from protogen_runtime.jsonrpc import RequestId
 
+from .channels import adopt
 from .sdk import Channel
 
 Emit: TypeAlias = Callable[[bytes], Awaitable[None]]
@@ -96,7 +97,8 @@ class CallContext:
         """
         if self._make_client is None:
             raise LookupError(f"the service has no client that calls back the sender of {self.method}")
-        return self._make_client(self._link.channel)
+        channel = self._link.channel
+        return self._make_client(adopt(channel, self._make_client) if isinstance(self._make_client, type) else channel)
 
     @property
     def is_streaming(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import msgspec
 from msgspec import Raw
@@ -140,29 +140,77 @@ class Channel(Protocol):
         ...
 
 
-class Exceptions(msgspec.Struct, frozen=True):
-    """The two exception classes of an SDK that mean something on the wire.
+class Sdk(msgspec.Struct, frozen=True):
+    """What an SDK has beside its tables.
 
-    `answer`: raised by a handler, it is the error to answer with (`code`, `message`, `data`, and `DATA`, the name of
-    the definition of its data). `invalid`: a value breaks its schema; `as_data()` lists the faults.
+    `answer`: the exception that, raised by a handler, is the error to answer with (`code`, `message`, `data`, and
+    `DATA`, the name of the definition of its data). `invalid`: the exception for a value that breaks its schema;
+    `as_data()` lists the faults. `types`: the classes of definitions by name; for those in `exact` msgspec's decoder
+    alone refuses whatever the schema refuses.
     """
 
     answer: type[Exception]
     invalid: type[Exception]
+    types: Mapping[str, Any] = {}
+    exact: frozenset[str] = frozenset()
 
 
-def exceptions_of(info: ProtocolInfo) -> Exceptions:
-    """The exception classes of the SDK that `info` belongs to: they live beside the class of its table.
+def sdk_of(info: ProtocolInfo) -> Sdk:
+    """The SDK that `info` belongs to; its parts live beside the class of its table.
 
-    By class and not by shape: an exception of some library that happens to have a code and a message is not ours, and
-    its text must not reach the wire. Errors: TypeError for a table that no SDK generated.
+    Exceptions are known by class and not by shape: one of some library that happens to have a code and a message is
+    not ours, and its text must not reach the wire. Errors: TypeError for a table that no SDK generated.
     """
     package = type(info).__module__.rpartition(".")[0]
+    root = package.rpartition(".")[0]
     try:
         errors, boundary = sys.modules[f"{package}.errors"], sys.modules[f"{package}.boundary"]
-        return Exceptions(errors.RpcError, boundary.ValidationError)
+        types = sys.modules[f"{root}.types"]
+        return Sdk(errors.RpcError, boundary.ValidationError, types.TYPES, types.EXACT)
     except (KeyError, AttributeError):
         raise TypeError(
             f"expected the PROTOCOL of a generated SDK, got a {type(info).__module__}.{type(info).__qualname__}; "
-            "pass exceptions= for tables of your own"
+            "pass sdk= for tables of your own"
         ) from None
+
+
+class FreeClass(msgspec.Struct, frozen=True):
+    """The class of a definition whose members may each be any JSON value.
+
+    Whatever the encoder writes for an instance is valid, provided that its `required` members are set and its `extras`
+    (which the schema may restrict) are not.
+    """
+
+    type: type
+    required: tuple[str, ...]
+    extras: tuple[str, ...]
+
+    def guarantees(self, value: object) -> bool:
+        """Whether the JSON of `value` needs no check."""
+        if type(value) is not self.type:
+            return False
+        for name in self.required:
+            if getattr(value, name) is msgspec.UNSET:
+                return False
+        return all(getattr(value, name) is msgspec.UNSET for name in self.extras)
+
+
+def free_class(sdk: Sdk, name: str | None) -> FreeClass | None:
+    """What is known of the definition `name` if it is such a one; None for any other."""
+    definition = sdk.types.get(name or "")
+    if name not in sdk.exact or not (isinstance(definition, type) and issubclass(definition, msgspec.Struct)):
+        return None
+    required: list[str] = []
+    extras: list[str] = []
+    for field in msgspec.structs.fields(definition):
+        if field.encode_name.startswith(_NONCHARACTER):
+            extras.append(field.name)
+        elif Any not in (field.type, *get_args(field.type)):
+            return None
+        elif field.required:
+            required.append(field.name)
+    return FreeClass(definition, tuple(required), tuple(extras))
+
+
+_NONCHARACTER = "\ufdd0"
+"""Begins the names under which SDKs keep what has no name of its own, such as unknown members."""

@@ -23,7 +23,7 @@ from protogen_runtime.jsonrpc import (
 )
 
 from .context import CallContext, Link
-from .sdk import Channel, Codec, Exceptions, Method, ProtocolInfo, exceptions_of
+from .sdk import Channel, Codec, Method, ProtocolInfo, Sdk, free_class, sdk_of
 
 Outcome: TypeAlias = Raw | ErrorObject
 """A result as JSON, or the error to answer with."""
@@ -32,25 +32,41 @@ Report: TypeAlias = Callable[[str, str, BaseException], None]
 """Told (method, what failed, exception) of every failure that the caller is not told the reason of."""
 
 _NULL: Final = Raw(b"null")
+_OPENING_BRACKET: Final = ord("[")
 
 
 class _Bound:
-    """One method of the table with the function that serves it."""
+    """One method of the table with the function that serves it, laid out for the calls to come."""
 
-    __slots__ = ("function", "is_async", "make_client", "method", "write_event")
+    __slots__ = (
+        "free",
+        "function",
+        "is_async",
+        "make_client",
+        "method",
+        "params",
+        "positional",
+        "result",
+        "write_event",
+    )
 
     def __init__(
         self,
         method: Method,
         function: Callable[..., Any],
         make_client: Callable[[Channel], Any] | None,
-        write_event: Callable[[Any], bytes] | None,
+        codec: Codec,
+        sdk: Sdk,
     ) -> None:
         self.method = method
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.make_client = make_client
-        self.write_event = write_event
+        self.write_event = _event_writer(codec, method)
+        self.params = method.params
+        self.positional = method.positional
+        self.result = method.result
+        self.free = free_class(sdk, method.result)
 
 
 class Service:
@@ -67,21 +83,23 @@ class Service:
         role: str,
         handler: object,
         *,
-        clients: Mapping[str, Callable[[Channel], Any]] | None = None,
-        exceptions: Exceptions | None = None,
+        clients: Mapping[str, Callable[[Any], Any]] | None = None,
+        sdk: Sdk | None = None,
         report: Report | None = None,
     ) -> None:
         self.info = info
         self.role = role
         self.report = report
         self._codec: Codec = info.codec
-        self._exceptions = exceptions_of(info) if exceptions is None else exceptions
+        self._encode = info.codec.encode
+        self._decode = info.codec.decode
+        self._sdk = sdk_of(info) if sdk is None else sdk
         self._methods: dict[str, _Bound] = {}
         for name, method in info.methods.items():
             function = getattr(handler, method.function, None)
             if method.receiver == role and function is not None:
                 make_client = (clients or {}).get(method.sender)
-                self._methods[name] = _Bound(method, function, make_client, _event_writer(self._codec, method))
+                self._methods[name] = _Bound(method, function, make_client, self._codec, self._sdk)
 
     def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
         """The outcome of one call or notification, or the coroutine that gives it; raises nothing.
@@ -91,47 +109,54 @@ class Service:
         bound = self._methods.get(work.method)
         if bound is None:
             return METHOD_NOT_FOUND
-        method = bound.method
         context = CallContext(
             work.method, work.id if type(work) is Call else None, link, bound.make_client, bound.write_event
         )
         try:
-            if method.params is None:
+            if bound.params is None:
                 result = bound.function(context)
+            elif bound.positional or not work.params:
+                result = bound.function(self._params(bound, work.params), context)
             else:
-                result = bound.function(self._params(method, work.params), context)
+                try:
+                    params = self._decode(bound.params, work.params)
+                except self._sdk.invalid as error:
+                    raise _BadParams(error) from error
+                result = bound.function(params, context)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, its caller gets an answer
-            return self.failure(method, error)
+            return self.failure(bound.method, error)
         if bound.is_async or inspect.isawaitable(result):
-            return self._finish(method, result)
-        return self._result(method, result)
+            return self._finish(bound, result)
+        return self._result(bound, result)
 
-    async def _finish(self, method: Method, running: Any) -> Outcome:
+    async def _finish(self, bound: _Bound, running: Any) -> Outcome:
         try:
             result = await running
         except Exception as error:  # noqa: BLE001 - as above
-            return self.failure(method, error)
-        return self._result(method, result)
+            return self.failure(bound.method, error)
+        return self._result(bound, result)
 
-    def _params(self, method: Method, params: Raw) -> Any:
-        name = method.params
+    def _params(self, bound: _Bound, params: Raw) -> Any:
+        name = bound.params
         assert name is not None
         try:
             if not params:
-                return self._codec.decode(name, b"{}")
-            if method.positional and bytes(params).lstrip(b" \t\r\n")[:1] == b"[":
-                return self._codec.decode(name, _by_name(method.positional, params))
-            return self._codec.decode(name, params)
-        except self._exceptions.invalid as error:
+                return self._decode(name, b"{}")
+            if memoryview(params)[0] == _OPENING_BRACKET:
+                return self._decode(name, _by_name(bound.positional, params))
+            return self._decode(name, params)
+        except self._sdk.invalid as error:
             raise _BadParams(error) from error
 
-    def _result(self, method: Method, result: Any) -> Outcome:
-        if method.result is None:
+    def _result(self, bound: _Bound, result: Any) -> Outcome:
+        if bound.result is None:
             return _NULL
         try:
-            return Raw(self._codec.encode_as(method.result, result))
+            if bound.free is not None and bound.free.guarantees(result):
+                return Raw(self._encode(result))
+            return Raw(self._codec.encode_as(bound.result, result))
         except Exception as error:  # noqa: BLE001 - a result is the handler's: it can be anything
-            self._tell(method, "its result breaks its schema", error)
+            self._tell(bound.method, "its result breaks its schema", error)
             return INTERNAL_ERROR
 
     # --- the one place that turns exceptions into errors ------------------------------------------
@@ -140,7 +165,7 @@ class Service:
         """The error to answer with where a handler or its params failed; no text of foreign origin is in it."""
         if isinstance(error, _BadParams):
             return ErrorObject(INVALID_PARAMS.code, INVALID_PARAMS.message, error.data())
-        if not isinstance(error, self._exceptions.answer):
+        if not isinstance(error, self._sdk.answer):
             self._tell(method, "the handler failed", error)
             return INTERNAL_ERROR
         try:

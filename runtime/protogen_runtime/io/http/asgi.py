@@ -156,7 +156,12 @@ class _AsgiResponder:
 
 
 async def serve_websocket(shell: Shell, scope: Scope, receive: Receive, send: Send) -> None:
-    """One WebSocket: refused until a transport serves it."""
-    del shell, scope
-    await receive()
-    await send({"type": "websocket.close", "code": 1008})
+    """One WebSocket at the protocol's path, admitted as any request is; the transport of WebSockets does the rest."""
+    request = _request_of(scope)
+    refused = _check_head(shell, request) or shell.endpoint.admit_websocket(request)
+    if refused is not None:
+        await receive()
+        # Before it is accepted, a close is an answer of 403.
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    await shell.websockets({**scope, "state": {"identity": request.identity}}, receive, send)

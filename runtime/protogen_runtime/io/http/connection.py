@@ -97,31 +97,55 @@ class Connection:
     # --- reading ----------------------------------------------------------------------------------
 
     async def _serve(self, nursery: trio.Nursery) -> None:
-        wire, parser = self._wire, self._parser
+        wire, parser, deadlines = self._wire, self._parser, self._endpoint.deadlines
+        heads, idle_seconds = self._shell.heads, self._limits.idle_seconds
         while True:
             if self._running is not None:
                 data = await self._receive_while_running()
+                if data is not None and self._running is not None:
+                    if not data:
+                        return
+                    self._ahead += data
+                    continue
             else:
                 data = None if self._ahead else await wire.receive()
             if data is None:
                 data = b""
             elif not data:
                 return
-            elif self._running is not None:
-                self._ahead += data
-                continue
             if self._ahead:
                 data = bytes(self._ahead) + data
                 self._ahead.clear()
-            if data:
+            request = heads.find(data) if data and parser.phase == "idle" and not parser.requests else None
+            if request is not None:
+                self._take(request)
+            elif data:
                 self._upgrade = parser.feed(data)
-            if not self._answer_all() or self._out:
-                await self._flush()
+                whole = parser.only_request()
+                if whole is not None and self._upgrade is None:
+                    heads.note(data, whole)
+                self._answer_all()
+            else:
+                self._answer_all()
+            if self._out:
+                out = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+                self._out.clear()
+                try:
+                    sent = wire.send_now(out)
+                except BlockingIOError:
+                    sent = 0
+                if sent < len(out):
+                    await self._send_rest(out, sent)
             if self._running is not None:
                 nursery.start_soon(self._run, self._running)
-            elif self._lingers or not await self._look_ahead():
+            elif self._lingers:
                 return
-            parser = self._parser
+            elif parser.is_at_rest and self._upgrade is None and not self._endpoint.is_closing:
+                self.deadline = deadlines.now + idle_seconds
+            elif await self._look_ahead():
+                parser = self._parser
+            else:
+                return
 
     def _answer_all(self) -> bool:
         """Answer whole requests in order, up to one whose handler waits; False where the connection ends with one."""
@@ -133,7 +157,7 @@ class Connection:
     async def _receive_while_running(self) -> bytes | None:
         """Bytes that came while a handler runs; None when it has ended and something waits behind it."""
         parser = self._parser
-        if not (self._ahead or parser.has_requests or parser.refused or self._upgrade):
+        if not (self._ahead or parser.requests or parser.refused or self._upgrade):
             return await self._wire.receive()
         with trio.CancelScope() as self._wake:
             if len(self._ahead) < self._limits.max_pipelined_bytes:
@@ -211,20 +235,17 @@ class Connection:
         date = self._endpoint.deadlines.date
         return encode_reply(reply, date, close=close, head_only=request.method == b"HEAD")
 
-    async def _flush(self) -> None:
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        self._out.clear()
-        await self._send(data)
-
     async def _send(self, data: bytes) -> None:
         try:
             sent = self._wire.send_now(data)
         except BlockingIOError:
             sent = 0
-        if sent == len(data):
-            return
-        before = self.deadline
-        limits = self._limits
+        if sent < len(data):
+            await self._send_rest(data, sent)
+
+    async def _send_rest(self, data: bytes, sent: int) -> None:
+        """Wait for a peer that reads slowly, for as long as it may take."""
+        before, limits = self.deadline, self._limits
         self.deadline = self._endpoint.deadlines.after(limits.send_seconds + len(data) / limits.min_bytes_per_second)
         self._is_sending = True
         await self._wire.send(memoryview(data)[sent:])

@@ -24,7 +24,7 @@ class Timed(Protocol):
     """On the trio clock; math.inf for never."""
 
     def expire(self, now: float) -> None:
-        """Act on the deadline, or set a later one: called at each tick at which `deadline` lies behind; never raises."""
+        """Act on the deadline or set a later one: called at each tick after `deadline`; never raises."""
         ...
 
 

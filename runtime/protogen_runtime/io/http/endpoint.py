@@ -91,6 +91,13 @@ class Endpoint:
             return refusal(415, "compressed requests are not taken", (b"accept-encoding", b"identity"))
         return None
 
+    def admit_websocket(self, request: Request) -> Reply | None:
+        """Decide on the handshake of a WebSocket."""
+        refused = self.guard.check(request)
+        if refused is None and request.target.partition(b"?")[0] != self._path:
+            return refusal(404, "nothing is served at this path")
+        return refused
+
     def _admit_elsewhere(self, path: bytes, request: Request) -> Reply | None:
         if path in self._pages:
             if request.method in (b"GET", b"HEAD"):
@@ -102,10 +109,10 @@ class Endpoint:
         """Answer a whole request that was admitted, or hand out what must be run for its answer."""
         if request.refused is not None:
             return request.refused
-        if self.is_closing:
-            return self._busy("the server is shutting down")
         if request.method != b"POST" or request.target.partition(b"?")[0] != self._path:
             return self._begin_elsewhere(request)
+        if self.is_closing:
+            return self._busy("the server is shutting down")
         body = bytes(request.body)
         if body[:1] != b"{":
             return self._begin_exchange(request, receive(body, max_batch=self.limits.max_batch))

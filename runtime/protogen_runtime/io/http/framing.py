@@ -55,7 +55,7 @@ class Upgrade:
 class RequestParser:
     """The requests of one connection. After a refusal or an upgrade it takes nothing more.
 
-    `mark` changes whenever a head or a body begins.
+    `requests` are those that are whole and not taken yet; `mark` changes whenever a head or a body begins.
     """
 
     __slots__ = (
@@ -64,7 +64,6 @@ class RequestParser:
         "_body",
         "_body_bytes",
         "_client",
-        "_done",
         "_fed",
         "_head_bytes",
         "_headers",
@@ -76,6 +75,7 @@ class RequestParser:
         "mark",
         "phase",
         "refused",
+        "requests",
         "wants_continue",
     )
 
@@ -85,7 +85,7 @@ class RequestParser:
         self._client = client
         self._is_secure = is_secure
         self._parser = httptools.HttpRequestParser(self)
-        self._done: deque[Request] = deque()
+        self.requests: deque[Request] = deque()
         self._headers: dict[bytes, bytes] = {}
         self._target = b""
         self._head_bytes = 0
@@ -105,9 +105,15 @@ class RequestParser:
         return self._fed
 
     @property
-    def has_requests(self) -> bool:
-        """Whether whole requests wait to be taken."""
-        return bool(self._done)
+    def is_at_rest(self) -> bool:
+        """Whether nothing of a request has come, and none was refused."""
+        return self.phase == "idle" and self.refused is None
+
+    def only_request(self) -> Request | None:
+        """The request that the last bytes were, from the first to the last; None where they were anything else."""
+        if len(self.requests) == 1 and self._began and self.phase == "idle" and self.refused is None:
+            return self.requests[0]
+        return None
 
     def anew(self) -> RequestParser:
         """A parser for the same connection that has seen nothing yet."""
@@ -115,26 +121,24 @@ class RequestParser:
 
     def feed(self, data: bytes) -> Upgrade | None:
         """Take bytes; then look at `next_request`, `phase` and `refused`."""
+        self._began = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            return Upgrade(self._done.pop(), data[upgrade.args[0] :])
+            return Upgrade(self.requests.pop(), data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             if self.refused is None:
                 self.refused = _bad_request(error)
             return None
-        if self.phase != "idle":
-            if self._began:
-                # Which part of these bytes belongs to the message is not known; they are one read, which is bounded.
-                self._began = False
-            else:
-                self._fed += len(data)
-                self._check_progress()
+        # Where it began with these bytes, they count as nothing: a read is bounded.
+        if self.phase != "idle" and not self._began:
+            self._fed += len(data)
+            self._check_progress()
         return None
 
     def next_request(self) -> Request | None:
         """The next whole request, in order."""
-        return self._done.popleft() if self._done else None
+        return self.requests.popleft() if self.requests else None
 
     def _check_progress(self) -> None:
         if self.phase == "head":
@@ -228,7 +232,7 @@ class RequestParser:
         assert request is not None
         request.body = self._body
         request.keep_alive = self._parser.should_keep_alive()
-        self._done.append(request)
+        self.requests.append(request)
         self._request = None
         self._body = b""
         self.phase = "idle"

@@ -13,6 +13,7 @@ import trio
 from msgspec import Raw
 
 from protogen_runtime.dispatch import Channel, Emit, OnEvent, Outcome
+from protogen_runtime.dispatch.channels import TransportError
 from protogen_runtime.jsonrpc import (
     INTERNAL_ERROR,
     Call,
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from .endpoint import Endpoint
 
 DEADLINE_EXCEEDED: Final = ErrorObject(INTERNAL_ERROR.code, "Deadline exceeded")
-
-
-class CallerGone(Exception):
-    """The call that could carry this to the client has been answered, or the client takes no event stream."""
 
 
 class Responder(Protocol):
@@ -218,7 +215,7 @@ class Handling:
     async def _send_event(self, data: bytes, *, name: str | None = None) -> None:
         async with self._sending:
             if self._ended:
-                raise CallerGone("the call that could carry this has been answered")
+                raise TransportError("the call that could carry this has been answered")
             if not self._streaming:
                 self._streaming = True
                 callbacks = self._endpoint.callbacks
@@ -257,7 +254,7 @@ class Handling:
     # --- calling back -----------------------------------------------------------------------------
 
     async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Success | Failure:
-        """See Channel; the answer to a call back carries no events. Errors: CallerGone."""
+        """See Channel; the answer to a call back carries no events. Errors: TransportError."""
         del on_event
         self._require_stream(method)
         callbacks = self._endpoint.callbacks
@@ -269,10 +266,10 @@ class Handling:
             callbacks.abandon(request_id)
         if isinstance(ticket.answer, Success | Failure):
             return ticket.answer
-        raise CallerGone(f"the answer to {method} is no JSON-RPC answer")
+        raise TransportError(f"the answer to {method} is no JSON-RPC answer")
 
     async def notify(self, method: str, params: Raw) -> None:
-        """See Channel. Errors: CallerGone."""
+        """See Channel. Errors: TransportError."""
         self._require_stream(method)
         await self._send_event(encode(Notification(method=method, params=params)))
 
@@ -283,8 +280,8 @@ class Handling:
         """The connection ends with the answer."""
 
     def _require_stream(self, method: str) -> None:
-        if not self._accepts_stream() or not self._owes_answer():
-            raise CallerGone(f"{method}: the caller does not accept text/event-stream")
+        if not (self._accepts_stream() and self._owes_answer()):
+            raise TransportError(f"{method}: the caller does not accept text/event-stream")
 
 
 def encode_outcome(work: Work | None, outcome: Outcome) -> bytes | None:

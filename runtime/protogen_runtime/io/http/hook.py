@@ -7,6 +7,7 @@ hypercorn that does not fit serves on without us.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Generator
 from importlib.metadata import version
 from typing import Any, Final
@@ -19,14 +20,17 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from .connection import Connection
 from .framing import Upgrade
+from .handoff import HandedOver
 from .messages import encode_reply, refusal
 from .shell import Shell, shell_of
-from .wire import GONE, PlainWire, TlsWire
+from .wire import GONE, PlainWire, TlsWire, Wire
 
 FITS: Final = "0.18"
 """The minor version of hypercorn whose insides this was written for."""
 
 _PARAMETERS: Final = ("self", "app", "config", "context", "state", "stream")
+
+_logger = logging.getLogger(__name__)
 
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
@@ -47,7 +51,7 @@ def install() -> str | None:
     """Take the place of the stock TCPServer in this process; returns why not, where it does not fit."""
     reason = misfit()
     if reason is None:
-        hypercorn.trio.run.TCPServer = FastServer  # type: ignore[misc,assignment]  # this is the hook
+        setattr(hypercorn.trio.run, "TCPServer", FastServer)  # noqa: B010 - this is the hook, and no type allows it
     return reason
 
 
@@ -89,8 +93,10 @@ class FastServer:
                 await trio.aclose_forcefully(stream)
                 return
             if stream.selected_alpn_protocol() == "h2":
-                await self._hand_over(b"")
+                await self._hand_over(shell, b"", is_http2=True)
                 return
+        wire: Wire
+        if isinstance(stream, trio.SSLStream):
             sock, wire = stream.transport_stream.socket, TlsWire(stream)
         else:
             sock, wire = stream.socket, PlainWire(stream)
@@ -107,16 +113,20 @@ class FastServer:
             shell.discard(connection)
         if upgrade is not None:
             wire.release()
-            await self._hand_over(_replayed(upgrade))
+            await self._hand_over(shell, _replayed(upgrade), is_http2=False)
 
-    async def _hand_over(self, data: bytes) -> None:
+    async def _hand_over(self, shell: Shell, data: bytes, *, is_http2: bool) -> None:
         """Leave the connection to hypercorn, which reads `data` first."""
-        stream = _Replay(self._stream, data) if data else self._stream
+        stream = HandedOver(self._stream, data, limits=shell.limits, deadlines=shell.deadlines, is_http2=is_http2)
+        shell.deadlines.add(stream)
         try:
             await StockServer(*self._arguments, stream)  # type: ignore[arg-type]  # all it uses of a stream is there
-        except* Exception:
+        except* Exception as errors:  # noqa: BLE001 - whatever a client makes hypercorn raise, the others stay served
             # Stock 0.18 lets a client's mistakes end the worker: a frame in the segment of the handshake is enough.
-            await trio.aclose_forcefully(self._stream)
+            _logger.warning("a connection was ended: %r", errors.exceptions[0])
+        finally:
+            shell.deadlines.discard(stream)
+            stream.abort()
 
     def _turn_away(self, shell: Shell) -> None:
         stream = self._stream
@@ -132,26 +142,6 @@ class FastServer:
             pass
         finally:
             wire.close(reset=False)
-
-
-class _Replay:
-    """A stream whose first bytes were read already."""
-
-    def __init__(self, stream: Stream, data: bytes) -> None:
-        self._stream = stream
-        self._data = data
-
-    def __getattr__(self, name: str) -> Any:
-        # Plain streams have no do_handshake, and hypercorn asks; so everything else is the stream's own.
-        return getattr(self._stream, name)
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """The bytes held back, then the stream's."""
-        if self._data:
-            await trio.lowlevel.checkpoint()
-            data, self._data = self._data, b""
-            return data
-        return bytes(await self._stream.receive_some(max_bytes))
 
 
 def _replayed(upgrade: Upgrade) -> bytes:

@@ -54,6 +54,21 @@ class Request:
         self.identity: str | None = None
         self.refused: Reply | None = None
 
+    def again(self, body: bytes) -> Request:
+        """The same request with another body; the headers are shared, and nobody changes them."""
+        copy = Request.__new__(Request)
+        copy.method = self.method
+        copy.target = self.target
+        copy.headers = self.headers
+        copy.version = self.version
+        copy.client = self.client
+        copy.is_secure = self.is_secure
+        copy.body = body
+        copy.keep_alive = True
+        copy.identity = None
+        copy.refused = None
+        return copy
+
     def text_headers(self) -> Mapping[str, str]:
         """The headers as text."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()}

@@ -31,6 +31,7 @@ from . import hook
 from .access import Access
 from .limits import Limits, faults
 from .shell import Shell
+from .workers import supervise
 
 _logger = logging.getLogger(__name__)
 
@@ -176,7 +177,10 @@ def run(settings: Settings, make_service: Callable[[], Service]) -> None:
     sock.listen(settings.backlog)
     if settings.announce:
         print(msgspec.json.encode({"port": sock.getsockname()[1]}).decode(), flush=True)
-    serve_socket(settings, sock, make_service)
+    if settings.workers == 1:
+        serve_socket(settings, sock, make_service)
+    elif code := supervise(settings, sock, make_service):
+        raise CannotServe(f"a worker ended with code {code}; its own message says why")
 
 
 def serve_socket(settings: Settings, sock: socket.socket, make_service: Callable[[], Service]) -> None:

@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import trio
 
 from protogen_runtime.dispatch import Service
+from protogen_runtime.io.websocket import SERVER_BOUNDS, WebSocketApp
 
 from .access import Access, Guard
 from .asgi import serve_http, serve_websocket
@@ -20,6 +22,7 @@ from .connection import Connection
 from .deadlines import Deadlines
 from .endpoint import Endpoint, Page
 from .foreign import AsgiApp, Receive, Scope, Send
+from .heads import Heads
 from .limits import Limits
 
 
@@ -42,6 +45,13 @@ class Shell:
         self.endpoint = Endpoint(
             service, limits=self.limits, guard=guard, deadlines=self.deadlines, pages=pages, app=app
         )
+        self.heads = Heads()
+        bounds = msgspec.structs.replace(
+            SERVER_BOUNDS,
+            max_frame_bytes=self.limits.max_body_bytes,
+            max_in_flight=self.limits.max_in_flight_per_connection,
+        )
+        self.websockets = WebSocketApp(service, bounds=bounds, max_connections=self.limits.max_connections)
         self.connections: set[Connection] = set()
         self.open_connections = 0
         self.is_terminated: Callable[[], bool] = bool

@@ -1,0 +1,59 @@
+"""Several processes on one port: started together, ended together.
+
+Knows nothing of what a worker does but that it is a function of its settings and a socket. Each worker is a fresh
+interpreter that installs the hook for itself: what is patched in the parent is not patched in a spawned child.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from protogen_runtime.dispatch import Service
+
+    from .server import Settings
+
+
+def supervise(settings: Settings, sock: socket.socket, make_service: Callable[[], Service]) -> int:
+    """Run `settings.workers` processes until they end; SIGTERM and SIGINT are passed on. Returns an exit code.
+
+    One that ends with a failure ends them all: half a server would hide the fault.
+    """
+    # SIGINT of a terminal reaches the whole group: the parent alone decides.
+    context = get_context("spawn")
+    workers: list[BaseProcess] = [
+        context.Process(target=_work, args=(settings, sock, make_service)) for _ in range(settings.workers)
+    ]
+
+    def pass_on(_: int, __: FrameType | None) -> None:
+        for worker in workers:
+            if worker.is_alive():
+                worker.terminate()
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        for worker in workers:
+            worker.start()
+        running = list(workers)
+        while running:
+            wait([worker.sentinel for worker in running])
+            running = [worker for worker in running if worker.is_alive()]
+            if any(worker.exitcode for worker in workers if worker not in running):
+                pass_on(signal.SIGTERM, None)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return max((abs(worker.exitcode or 0) for worker in workers), default=0)
+
+
+def _work(settings: Settings, sock: socket.socket, make_service: Callable[[], Service]) -> None:
+    from .server import serve_socket
+
+    serve_socket(settings, sock, make_service)
