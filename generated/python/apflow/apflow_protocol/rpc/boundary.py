@@ -26,6 +26,8 @@ UNKNOWN: Final = "\ufdd0unknown"
 """The tag under which an alternative that the protocol does not list is held."""
 
 _MARK: Final = "\ufdd0".encode()
+_MARK_BYTE: Final = _MARK[0]
+_BACKSLASH: Final = ord("\\")
 _ESCAPED_MARK: Final = re.compile(rb"\\u[fF][dD][dD]0")
 
 
@@ -128,21 +130,22 @@ class Codec:
         self._rules: Rules | None = None
         self._builder = Builder(self._admits)
         self._encoder = msgspec.json.Encoder(enc_hook=_unbox)
-        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+        self._decoders: dict[str, Callable[[bytes], Any]] = {}
 
     def decode(self, name: str, data: bytes | Raw) -> Any:
         """The typed value of a JSON text.
 
         Errors: ValidationError where it is not JSON or not valid, KeyError for a name that is no definition.
         """
-        decoder = self._decoder(name)
-        if name in self._exact and not _has_mark(data):
+        text = data if data.__class__ is bytes else bytes(data)
+        decode = self._decoders.get(name) or self._decoder(name)
+        # Two searches for a byte, which most messages have neither of, spare those for the mark itself.
+        if decode is not _refuse and not ((_MARK_BYTE in text or _BACKSLASH in text) and _has_mark(text)):
             try:
-                return decoder.decode(data)
+                return decode(text)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 pass  # the validators decide
-        value = self._parse(name, data)
-        return self._build(name, value)
+        return self._build(name, self._parse(name, text))
 
     def from_json(self, name: str, value: Json) -> Any:
         """The typed value of a JSON value as a reader made it. Errors: as `decode`."""
@@ -166,34 +169,37 @@ class Codec:
 
     def check(self, name: str, data: bytes | Raw) -> None:
         """Nothing where the JSON text is valid for the definition. Errors: ValidationError, KeyError."""
-        decoder = self._decoder(name)
-        if name in self._exact and not _has_mark(data):
+        text = data if data.__class__ is bytes else bytes(data)
+        decode = self._decoders.get(name) or self._decoder(name)
+        if decode is not _refuse and not _has_mark(text):
             try:
-                decoder.decode(data)
+                decode(text)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 pass  # the validators decide
             else:
                 return
-        self._validate(name, self._parse(name, data))
+        self._validate(name, self._parse(name, text))
 
     @property
     def names(self) -> frozenset[str]:
         """The names of all definitions."""
         return frozenset(self._types)
 
-    def _decoder(self, name: str) -> msgspec.json.Decoder[Any]:
-        decoder = self._decoders.get(name)
-        if decoder is None:
-            decoder = msgspec.json.Decoder(self._types[name], dec_hook=_box)
-            self._decoders[name] = decoder
-        return decoder
+    def _decoder(self, name: str) -> Callable[[bytes], Any]:
+        """msgspec's decoder of an exact definition; `_refuse` for one whose values only validators know."""
+        type_ = self._types[name]
+        decode: Callable[[bytes], Any] = _refuse
+        if name in self._exact:
+            decode = msgspec.json.Decoder(type_, dec_hook=_box).decode
+        self._decoders[name] = decode
+        return decode
 
     def _load(self) -> Rules:
         if self._rules is None:
             self._rules = self._load_rules()
         return self._rules
 
-    def _parse(self, name: str, data: bytes | Raw) -> Json:
+    def _parse(self, name: str, data: bytes) -> Json:
         try:
             return msgspec.json.decode(data)
         except RecursionError:
@@ -223,9 +229,12 @@ class Codec:
         return not arm.schema or self._load().checks[arm.schema](value)
 
 
-def _has_mark(data: bytes | Raw) -> bool:
-    text = bytes(data)
-    return _MARK in text or (b"\\u" in text and _ESCAPED_MARK.search(text) is not None)
+def _has_mark(text: bytes) -> bool:
+    return _MARK in text or (_BACKSLASH in text and _ESCAPED_MARK.search(text) is not None)
+
+
+def _refuse(text: bytes) -> Any:
+    raise AssertionError(f"no decoder for {text!r}")
 
 
 def _unbox(value: Any) -> Any:
@@ -338,6 +347,8 @@ class Builder:
 
     def _union(self, members: tuple[Any, ...]) -> Build:
         present = [member for member in members if member is not UnsetType]
+        if all(_is_kept(member) for member in present):
+            return _same
         kinds = {kind: member for member in present for kind in _python_kinds(member)}
         structs = [member for member in present if _is_tagged(member)]
 
@@ -387,7 +398,8 @@ class Builder:
             for key, member in value.items():
                 target = members.get(key)
                 if target is not None:
-                    known[target[0]] = target[1](member)
+                    name, build = target
+                    known[name] = member if build is _same else build(member)
                 elif key != config.tag_field:
                     others[key] = member
             if others and extra is not None:
@@ -434,6 +446,15 @@ _KINDS_OF: Final[dict[type, frozenset[str]]] = {
     list: frozenset({"array"}),
     dict: frozenset({"object"}),
 }
+
+
+def _is_kept(member: Any) -> bool:
+    """Whether a JSON value of this type stays as it is."""
+    if get_origin(member) is Annotated:
+        return _is_kept(get_args(member)[0])
+    if get_origin(member) is Literal:
+        return not any(type(item) is int for item in get_args(member))
+    return member in (NoneType, bool, float, str, Any)
 
 
 def _is_tagged(member: Any) -> bool:
