@@ -1,0 +1,348 @@
+"""JSON-RPC over HTTP as a client: one POST per message, answers as JSON or as a stream of events.
+
+Knows no methods. During a streaming answer the server may call us; each answer of ours is a POST of its own, with the
+header that names the server's instance.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Final, TypeVar
+
+import httpx
+import msgspec
+import trio
+from msgspec import Raw
+
+from protogen_runtime.dispatch import Emit, Outcome, Service
+from protogen_runtime.jsonrpc import (
+    INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
+    Answer,
+    BadAnswer,
+    BadRequest,
+    Call,
+    ErrorObject,
+    Failure,
+    Message,
+    Notification,
+    ServerSentEvent,
+    SseParser,
+    Success,
+    Work,
+    decode,
+    encode,
+)
+
+from .channel import Bounds, Channel, OnEvent, TransportError, adopt
+from .sse import CONNECT_SECONDS, EVENT_STREAM, chunks, events_of, media_type
+
+Result = TypeVar("Result")
+
+MAX_CONNECTIONS: Final = 100
+"""Open at once to one server; more calls wait for one of them. Each costs both sides a descriptor."""
+
+KEEP_SECONDS: Final = 10.0
+"""How long an unused connection is kept: less than servers keep theirs, lest a call meet one that is being closed."""
+
+FAULTS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
+"""What httpx raises where a request came to nothing."""
+
+DEADLINE_EXCEEDED: Final = ErrorObject(INTERNAL_ERROR.code, "Deadline exceeded")
+TOO_MANY_CALLS: Final = ErrorObject(INTERNAL_ERROR.code, "Too many calls under way")
+
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+
+_logger = logging.getLogger(__name__)
+
+
+def make_http(url: str, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
+    """An HTTP client with a pool of its own for the server at `url`.
+
+    It has no time-outs but for connecting: deadlines are those of the calls, and httpx's own are per read and would
+    end a quiet stream.
+    """
+    limits = httpx.Limits(
+        max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_SECONDS
+    )
+    timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
+    if tls is None:
+        # To load the system's authorities takes longer than a thousand calls: a context that trusts nobody will do
+        # where there is no TLS.
+        is_secure = url.lower().startswith("https:")
+        tls = httpx.create_ssl_context() if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.AsyncClient(timeout=timeout, limits=limits, verify=tls)
+
+
+class CallbackLink:
+    """What a handler of ours is told when a server calls it over HTTP."""
+
+    __slots__ = ("channel", "deadline")
+
+    headers: Mapping[str, str] = _NO_HEADERS
+    identity: str | None = None
+    emit: Emit | None = None
+
+    def __init__(self, channel: Channel, deadline: float) -> None:
+        self.channel = channel
+        self.deadline = deadline
+
+
+class Callbacks:
+    """Runs what a server calls on us, within bounds; for channels whose answers travel in requests of their own."""
+
+    def __init__(self, service: Service | None, channel: Channel, bounds: Bounds) -> None:
+        self._service = service
+        self._channel = channel if service is None else adopt(channel, type(service.info))
+        self._bounds = bounds
+        self._in_flight = 0
+
+    async def answer(self, message: Message) -> bytes | None:
+        """The reply that is owed to a message that came, once its handler has ended; raises nothing."""
+        match message:
+            case Call() | Notification():
+                outcome = await self._run(message)
+            case BadRequest():
+                return encode(Failure(id=message.id, error=message.error))
+            case _:
+                return None
+        if isinstance(message, Notification):
+            return None
+        if isinstance(outcome, ErrorObject):
+            return encode(Failure(id=message.id, error=outcome))
+        return encode(Success(id=message.id, result=outcome))
+
+    async def _run(self, work: Work) -> Outcome:
+        if self._service is None:
+            return METHOD_NOT_FOUND
+        if self._in_flight >= self._bounds.max_in_flight:
+            return TOO_MANY_CALLS
+        seconds = self._bounds.call_seconds
+        deadline = math.inf if seconds is None else trio.current_time() + seconds
+        outcome = self._service.start(work, CallbackLink(self._channel, deadline))
+        if isinstance(outcome, Raw | ErrorObject):
+            return outcome
+        self._in_flight += 1
+        try:
+            with trio.CancelScope(deadline=deadline):
+                return await outcome
+        finally:
+            self._in_flight -= 1
+        return DEADLINE_EXCEEDED
+
+
+class HttpChannel:
+    """A server at an http:// or https:// URL. `callbacks` serves what it calls on us during a call of ours.
+
+    `headers` go with every request; `http` is a client of your own (proxies, pools), which stays open at the end.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        callbacks: Service | None = None,
+        bounds: Bounds | None = None,
+        headers: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+        http: httpx.AsyncClient | None = None,
+        instance_header: str | None = None,
+    ) -> None:
+        self.url = url
+        self.bounds = bounds or Bounds()
+        self.callbacks = Callbacks(callbacks, self, self.bounds)
+        if instance_header is None:
+            instance_header = "Jsonrpc-Instance-Id" if callbacks is None else callbacks.info.instance_header
+        self._instance_header = instance_header
+        self._http = make_http(url, tls) if http is None else http
+        self._owns_http = http is None
+        self._ids = itertools.count(1)
+        self._calls: set[trio.CancelScope] = set()
+        self._closed = False
+        self._headers = {
+            "content-type": "application/json",
+            "accept": f"application/json, {EVENT_STREAM}",
+            **(headers or {}),
+        }
+
+    async def open(self) -> None:
+        """Connections are made as they are needed."""
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """See Channel."""
+        self._closed = True
+        for scope in tuple(self._calls):
+            scope.cancel()
+        if self._owns_http:
+            await self._http.aclose()
+
+    async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Answer:
+        """See Channel; to cancel it closes the connection, which is how the server learns of it."""
+        request_id = next(self._ids)
+        frame = encode(Call(id=request_id, method=method, params=params))
+        return await self._until_closed(method, lambda: self._ask(method, frame, request_id, on_event))
+
+    async def notify(self, method: str, params: Raw) -> None:
+        """See Channel."""
+        frame = encode(Notification(method=method, params=params))
+        await self._until_closed(method, lambda: self.post(frame, self._headers, method))
+
+    async def _until_closed(self, what: str, work: Callable[[], Awaitable[Result]]) -> Result:
+        if not self._closed:
+            with trio.CancelScope() as scope:
+                self._calls.add(scope)
+                try:
+                    return await work()
+                finally:
+                    self._calls.discard(scope)
+        raise TransportError(f"{what}: the channel was closed")
+
+    async def _ask(self, method: str, frame: bytes, request_id: int, on_event: OnEvent | None) -> Answer:
+        try:
+            async with self._http.stream("POST", self.url, content=frame, headers=self._headers) as response:
+                if media_type(response) == EVENT_STREAM:
+                    instance = response.headers.get(self._instance_header)
+                    return await _StreamedCall(self, response, request_id, on_event, instance).answer()
+                body = await read_body(response, self.bounds.max_frame_bytes)
+                return answer_of(decode(body), request_id, response.status_code)
+        except FAULTS as error:
+            raise TransportError(f"{method}: {str(error) or type(error).__name__}") from error
+
+    async def post(self, frame: bytes, headers: Mapping[str, str], what: str) -> None:
+        """Send a message that is not answered; the body of the response is dropped. Errors: TransportError."""
+        try:
+            async with self._http.stream("POST", self.url, content=frame, headers=headers) as response:
+                # Read, so that the connection can be used again.
+                await read_body(response, self.bounds.max_frame_bytes)
+                if not response.is_success:
+                    status = response.status_code
+                    raise TransportError(f"{what}: the server answered with HTTP status {status}", status=status)
+        except FAULTS as error:
+            raise TransportError(f"{what}: {str(error) or type(error).__name__}") from error
+
+    async def reply(self, frame: bytes, instance: str | None) -> None:
+        """Send the answer to a call of the server's. Errors: TransportError."""
+        headers = self._headers if not instance else {**self._headers, self._instance_header: instance}
+        await self.post(frame, headers, "the answer to a callback")
+
+
+async def read_body(response: httpx.Response, limit: int) -> bytes:
+    """The whole body. Errors: TransportError where it is larger than `limit`."""
+    body = bytearray()
+    async with aclosing(chunks(response)) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > limit:
+                raise TransportError(f"the answer has more than {limit} bytes", status=response.status_code)
+    return bytes(body)
+
+
+def answer_of(message: Message, request_id: int, status: int) -> Answer:
+    """The answer to the only call of a request, whatever the status says. Errors: TransportError where it is none."""
+    # A server that could not read our id answers with null, and one POST holds one call.
+    if isinstance(message, Success | Failure) and (message.id == request_id or _is_for_any(message)):
+        return message
+    if isinstance(message, BadAnswer):
+        raise TransportError(f"the answer is no JSON-RPC answer: {message.reason}", status=status)
+    raise TransportError(f"HTTP status {status} without an answer to the call", status=status)
+
+
+def _is_for_any(message: Success | Failure) -> bool:
+    return isinstance(message, Failure) and message.id is None
+
+
+class _StreamedCall:
+    """One call whose answer is a stream: events, calls of the server, and the answer itself, in any order."""
+
+    def __init__(
+        self,
+        channel: HttpChannel,
+        response: httpx.Response,
+        request_id: int,
+        on_event: OnEvent | None,
+        instance: str | None,
+    ) -> None:
+        self._channel = channel
+        self._response = response
+        self._request_id = request_id
+        self._on_event = on_event
+        self._instance = instance
+        self._answer: Answer | None = None
+        self._fault: Exception | None = None
+
+    async def answer(self) -> Answer:
+        """Read until the stream closes. Errors: TransportError, httpx's own, what `on_event` raises."""
+        # Faults are carried out of the nursery by hand: it would wrap them into a group of exceptions.
+        async with trio.open_nursery() as nursery:
+            try:
+                await self._read(nursery)
+            except Exception as fault:  # noqa: BLE001 - on_event is the caller's: what it raises goes back to them
+                self._fault = fault
+            # The callbacks of a call that has been answered, or has failed, have nobody to answer to.
+            nursery.cancel_scope.cancel()
+        is_answered = self._answer is not None
+        if self._fault is not None and not (is_answered and isinstance(self._fault, TransportError | httpx.HTTPError)):
+            raise self._fault
+        if self._answer is not None:
+            return self._answer
+        status = self._response.status_code
+        raise TransportError("the stream ended before the call was answered", status=status)
+
+    async def _read(self, nursery: trio.Nursery) -> None:
+        parser = SseParser(self._channel.bounds.max_frame_bytes)
+        async with aclosing(events_of(self._response, parser)) as events:
+            async for event in events:
+                await self._take(event, nursery)
+
+    async def _take(self, event: ServerSentEvent, nursery: trio.Nursery) -> None:
+        value = parse(event.data)
+        if event.name != "message":
+            await self._emit({"event": event.name, "data": value})
+        elif isinstance(value, dict) and "jsonrpc" in value:
+            self._take_message(decode(event.data), nursery)
+        else:
+            await self._emit(value)
+
+    async def _emit(self, event: Any) -> None:
+        if self._on_event is not None:
+            await self._on_event(event)
+
+    def _take_message(self, message: Message, nursery: trio.Nursery) -> None:
+        match message:
+            case Success() | Failure():
+                if self._answer is None and (message.id == self._request_id or _is_for_any(message)):
+                    self._answer = message
+            case BadAnswer():
+                if self._answer is None and message.id in (self._request_id, None):
+                    raise TransportError(f"the answer is no JSON-RPC answer: {message.reason}")
+            case _:
+                nursery.start_soon(self._serve, message, nursery)
+
+    async def _serve(self, message: Message, nursery: trio.Nursery) -> None:
+        reply = await self._channel.callbacks.answer(message)
+        if reply is None:
+            return
+        try:
+            await self._channel.reply(reply, self._instance)
+        except TransportError as fault:
+            if fault.status is not None and 400 <= fault.status < 500:
+                # The server has no use for it (any more); whether that ends the call is the server's to say.
+                _logger.debug("%s", fault)
+                return
+            if self._fault is None:
+                self._fault = fault
+            nursery.cancel_scope.cancel()
+
+
+def parse(data: bytes) -> Any:
+    """The JSON value of an event. Errors: TransportError."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise TransportError("the stream holds an event that is not JSON") from None

@@ -1,0 +1,136 @@
+"""Streams of server-sent events as a client reads them: from one answer, or from a URL that is connected to again.
+
+Knows nothing of what an event means. The bytes are the core's business (jsonrpc.sse).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Final, cast
+
+import httpx
+import trio
+
+from protogen_runtime.jsonrpc import FrameTooLong, ServerSentEvent, SseParser
+
+from .channel import TransportError
+
+EVENT_STREAM: Final = "text/event-stream"
+
+CONNECT_SECONDS: Final = 10.0
+"""How long connecting may take; a server on the same planet answers a SYN within one."""
+
+RETRY_SECONDS: Final = 0.5
+"""Before the first reconnection, where the server said nothing about it; each failure doubles it."""
+
+MAX_RETRY_SECONDS: Final = 30.0
+"""What the pauses grow to, and what a server can ask for at most."""
+
+QUIET_SECONDS: Final = 60.0
+"""A stream without even a keepalive for so long is dead: servers send one every 15 to 30 s."""
+
+
+def media_type(response: httpx.Response) -> str:
+    """The content type without its parameters, in lower case."""
+    content_type: str = response.headers.get("content-type", "")
+    return content_type.partition(";")[0].strip().lower()
+
+
+def chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """The body as it comes."""
+    # A generator, though httpx says less of it: trio wants those closed that are not read to their end.
+    return cast("AsyncGenerator[bytes]", response.aiter_bytes())
+
+
+async def events_of(response: httpx.Response, parser: SseParser) -> AsyncGenerator[ServerSentEvent]:
+    """The events of one answer, in order. Errors: TransportError for one that is too large, and httpx's own."""
+    async with aclosing(chunks(response)) as body:
+        async for chunk in body:
+            for event in parser.feed(chunk):
+                if isinstance(event, FrameTooLong):
+                    raise TransportError(f"an event has more than {event.limit} bytes")
+                yield event
+
+
+class EventSource:
+    """A stream of events at a URL, connected to again whenever it ends, from the event that came last.
+
+    `retries` is how often in a row connecting may fail before `events` gives up; a status of 204 says that there is
+    nothing more, and any other that is not 200 with an event stream is a refusal, which trying again would not change
+    unless it says that the server is busy (429, 502, 503, 504).
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        retries: int = 5,
+        quiet_seconds: float = QUIET_SECONDS,
+        max_event_bytes: int = 16 * 1024 * 1024,
+    ) -> None:
+        self.last_event_id = ""
+        self._http = http
+        self._url = url
+        self._headers = {**(headers or {}), "accept": EVENT_STREAM, "cache-control": "no-store"}
+        self._retries = retries
+        self._quiet_seconds = quiet_seconds
+        self._max_event_bytes = max_event_bytes
+        self._pause = RETRY_SECONDS
+
+    async def events(self) -> AsyncGenerator[ServerSentEvent]:
+        """Every event of every connection, in order; ends where the server says 204. Errors: TransportError."""
+        failures = 0
+        while True:
+            fault: TransportError | None = None
+            try:
+                async with aclosing(self._connection()) as connection:
+                    async for event in connection:
+                        failures = 0
+                        yield event
+            except TransportError as error:
+                fault = error
+            except _Finished:
+                return
+            failures += 1
+            if fault is not None and (failures > self._retries or not _can_pass(fault)):
+                raise fault
+            if fault is None and failures > self._retries:
+                raise TransportError("the server ends the event stream again and again")
+            pause = min(self._pause * 2 ** (failures - 1), MAX_RETRY_SECONDS)
+            # Spread out, so that many clients of one server do not come back together.
+            await trio.sleep(pause * (0.5 + random.random() / 2))
+
+    async def _connection(self) -> AsyncGenerator[ServerSentEvent]:
+        headers = self._headers
+        if self.last_event_id:
+            headers = {**headers, "last-event-id": self.last_event_id}
+        timeout = httpx.Timeout(CONNECT_SECONDS, read=self._quiet_seconds)
+        parser = SseParser(self._max_event_bytes)
+        parser.last_event_id = self.last_event_id
+        try:
+            async with self._http.stream("GET", self._url, headers=headers, timeout=timeout) as response:
+                if response.status_code == 204:
+                    raise _Finished
+                if response.status_code != 200 or media_type(response) != EVENT_STREAM:
+                    status = response.status_code
+                    raise TransportError(f"{self._url} gives no event stream (HTTP status {status})", status=status)
+                async with aclosing(events_of(response, parser)) as events:
+                    async for event in events:
+                        self.last_event_id = event.last_id
+                        if parser.retry_ms is not None:
+                            self._pause = min(parser.retry_ms / 1000, MAX_RETRY_SECONDS)
+                        yield event
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            raise TransportError(f"{self._url}: {str(error) or type(error).__name__}") from error
+
+
+class _Finished(Exception):
+    """The server said that there are no more events."""
+
+
+def _can_pass(error: TransportError) -> bool:
+    return error.status is None or error.status in (429, 502, 503, 504)
