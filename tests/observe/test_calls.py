@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import trio
-from conftest import Clock, Link, Sink
 from echo_protocol.methods import PROTOCOL
 from msgspec import Raw
+from observe_doubles import Clock, Link, Sink
 
 from protogen_runtime.dispatch import Outcome
 from protogen_runtime.echo import make_service

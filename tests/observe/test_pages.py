@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Sink
+from observe_doubles import Sink
 
 from protogen_runtime.observe import Log, Readiness, health
 

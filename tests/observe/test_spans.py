@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import trio
-from conftest import Link, Sink
 from msgspec import Raw
+from observe_doubles import Link, Sink
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
