@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,42 @@ def test_cancelled_call_is_not_answered(toy_folder: Path) -> None:
         LAST,
     )
     assert [answer["id"] for answer in answers] == ["last"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_what_was_asked_before_the_end_of_the_input_is_answered(
+    toy_folder: Path, tmp_path: Path, backend: str, kind: str
+) -> None:
+    source = tmp_path / "in"
+    source.write_bytes(b'{"jsonrpc":"2.0","id":1,"method":"class"}\n' + LAST.rstrip())
+    command = [sys.executable, "-P", str(HERE / "toy_server.py"), str(toy_folder), backend]
+    with source.open("rb") as file, (tmp_path / "out").open("wb") as out:
+        if kind == "file":
+            subprocess.run(command, stdin=file, stdout=out, check=True, timeout=20)
+        else:
+            out.write(subprocess.run(command, input=file.read(), capture_output=True, check=True, timeout=20).stdout)
+    answers = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert sorted(str(answer["id"]) for answer in answers) == ["1", "last"]
+
+
+def test_call_that_goes_on_after_the_end_of_the_input_is_cancelled(toy_folder: Path) -> None:
+    answers = talk(toy_folder, b'{"jsonrpc":"2.0","id":5,"method":"wait"}\n', LAST)
+    assert [answer["id"] for answer in answers] == ["last"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_interrupted_server_ends(toy_folder: Path, backend: str) -> None:
+    command = [sys.executable, "-P", str(HERE / "toy_server.py"), str(toy_folder), backend]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(LAST)
+        process.stdin.flush()
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) != 0
 
 
 SERVERS = {

@@ -1,4 +1,4 @@
-"""The toy server: `toy_server.py FOLDER` serves its standard input with the package in FOLDER."""
+"""The toy server: `toy_server.py FOLDER [BACKEND]` serves its standard input with the package in FOLDER."""
 
 from __future__ import annotations
 
@@ -124,4 +124,5 @@ if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
     import toy_protocol
 
-    anyio.run(toy_protocol.serve_stdio, toy_protocol.server_dispatcher(Server(toy_protocol)))
+    served = toy_protocol.server_dispatcher(Server(toy_protocol))
+    anyio.run(toy_protocol.serve_stdio, served, backend=sys.argv[2] if len(sys.argv) > 2 else "asyncio")

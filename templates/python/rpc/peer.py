@@ -43,12 +43,21 @@ MAX_UNDER_WAY: Final = 1024
 CANCEL_SECONDS: Final = 1.0
 """How long telling the other side that a call is abandoned may take, when it does not read."""
 
+FRAMES_AHEAD: Final = 16
+"""Frames that may wait for the writer; then those who send wait themselves."""
+
+DRAIN_SECONDS: Final = 1.0
+"""How long handlers may go on after the input has ended: what was asked is still answered where it takes no longer."""
+
+FLUSH_SECONDS: Final = 1.0
+"""How long what waits to be written may take at the end of a connection."""
+
 
 class FrameStream(Protocol):
     """Whole frames in both directions."""
 
     async def send_frame(self, frame: bytes) -> None:
-        """Send one frame; never called by two tasks at once. Errors: TransportError."""
+        """Send one frame; one at a time, cancelled only where the connection ends. Errors: TransportError."""
         ...
 
     async def receive_frames(self) -> list[Frame] | None:
@@ -78,22 +87,50 @@ class Peer:
         self._dispatcher = dispatcher
         self._pending: Pending[_Ticket] = Pending()
         self._ids = itertools.count(1)
-        self._sending = anyio.Lock()
+        self._queue, self._queued = anyio.create_memory_object_stream[bytes](FRAMES_AHEAD)
+        self._written = anyio.Event()
         self._scopes: dict[RequestId, anyio.CancelScope] = {}
         self._under_way = 0
         self._link = Link(channel=self)
 
     async def run(self) -> None:
-        """Read and serve until the stream ends; what is under way then is cancelled."""
+        """Read and serve until the stream ends; what is under way then may end within DRAIN_SECONDS."""
         try:
-            async with anyio.create_task_group() as group:
-                while (frames := await self._next_frames()) is not None:
-                    for frame in frames:
-                        await self._take(frame, group)
-                group.cancel_scope.cancel()
+            async with anyio.create_task_group() as connection:
+                connection.start_soon(self._write, connection.cancel_scope)
+                async with anyio.create_task_group() as handlers:
+                    while (frames := await self._next_frames()) is not None:
+                        for frame in frames:
+                            await self._take(frame, handlers)
+                    self._release()
+                    handlers.cancel_scope.deadline = anyio.current_time() + DRAIN_SECONDS
+                await self._flush()
+                connection.cancel_scope.cancel()
         finally:
-            for ticket in self._pending.close():
-                ticket.done.set()
+            self._queue.close()
+            self._queued.close()
+            self._written.set()
+            self._release()
+
+    def _release(self) -> None:
+        """Our calls will not be answered any more."""
+        for ticket in self._pending.close():
+            ticket.done.set()
+
+    async def _write(self, connection: anyio.CancelScope) -> None:
+        # One task writes: a sender that is cancelled in the middle of a frame would leave half of it on the wire.
+        async for frame in self._queued:
+            try:
+                await self._stream.send_frame(frame)
+            except TransportError:
+                connection.cancel()
+                return
+        self._written.set()
+
+    async def _flush(self) -> None:
+        self._queue.close()
+        with anyio.move_on_after(FLUSH_SECONDS):
+            await self._written.wait()
 
     async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Success | Failure:
         """See Channel; a connection of frames carries no events, so that `on_event` is never told any."""
@@ -125,12 +162,15 @@ class Peer:
         """A peer is open from the start."""
 
     async def aclose(self) -> None:
-        """See Channel."""
+        """See Channel; what waits to be written is written first."""
+        await self._flush()
         await self._stream.aclose()
 
     async def _send(self, frame: bytes) -> None:
-        async with self._sending:
-            await self._stream.send_frame(frame)
+        try:
+            await self._queue.send(frame)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            raise TransportError("the connection has ended") from None
 
     async def _next_frames(self) -> list[Frame] | None:
         try:

@@ -9,12 +9,12 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
 import anyio.abc
-import anyio.to_thread
+import anyio.lowlevel
 from msgspec import Raw
 
 from .._jsonrpc import Failure, Frame, LineFramer, Success, encode_line
@@ -25,6 +25,9 @@ from .peer import Peer
 
 CHUNK_BYTES: Final = 65_536
 """Read at once; a pipe holds no more on Linux."""
+
+PIPE_BYTES: Final = 4096
+"""Written at once: a pipe that is ready takes as much without blocking (PIPE_BUF on Linux)."""
 
 STOP_SECONDS: Final = 2.0
 """How long a child process may take to end after its input has, before it is terminated."""
@@ -138,7 +141,7 @@ class StdioChannel:
 
 
 class _OwnStream:
-    """This process's own input and output. Reads and writes wait in threads, since files and pipes may block."""
+    """This process's own input and output: pipes, terminals and sockets are waited for, files need no waiting."""
 
     def __init__(self, source: int, sink: int) -> None:
         self._source = source
@@ -147,8 +150,11 @@ class _OwnStream:
         self._ended = False
 
     async def send_frame(self, frame: bytes) -> None:
+        view = memoryview(encode_line(frame))
         try:
-            await anyio.to_thread.run_sync(_write_all, self._sink, encode_line(frame))
+            while view:
+                await _ready(anyio.wait_writable, self._sink)
+                view = view[os.write(self._sink, view[:PIPE_BYTES]) :]
         except OSError:
             raise TransportError("nobody reads our output") from None
 
@@ -156,7 +162,8 @@ class _OwnStream:
         if self._ended:
             return None
         try:
-            data = await anyio.to_thread.run_sync(os.read, self._source, CHUNK_BYTES, abandon_on_cancel=True)
+            await _ready(anyio.wait_readable, self._source)
+            data = os.read(self._source, CHUNK_BYTES)
         except OSError:
             raise TransportError("our input cannot be read") from None
         if data:
@@ -168,10 +175,12 @@ class _OwnStream:
         """The descriptors are the process's own and stay open."""
 
 
-def _write_all(sink: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(sink, view) :]
+async def _ready(wait: Callable[[int], Awaitable[None]], descriptor: int) -> None:
+    try:
+        await wait(descriptor)
+    except PermissionError:
+        # A file: always ready, and refused by epoll.
+        await anyio.lowlevel.checkpoint()
 
 
 async def serve_stdio(dispatcher: Dispatcher) -> None:
