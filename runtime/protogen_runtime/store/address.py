@@ -82,7 +82,7 @@ def _open_memory(address: str, schema: Schema) -> AbstractAsyncContextManager[St
 def _open_sqlite(address: str, schema: Schema) -> AbstractAsyncContextManager[Store]:
     parts = urlsplit(address)
     if parts.netloc or not address.startswith("sqlite:///"):
-        raise CannotOpen(f"{address!r}: write sqlite:///NAME.db, or sqlite:////srv/NAME.db for an absolute path")
+        raise CannotOpen(f"{address!r}: write sqlite:///NAME.db or sqlite:////srv/NAME.db for an absolute path")
     name = unquote(parts.path[1:])
     if name in ("", ":memory:"):
         raise CannotOpen(f"{address!r} names no file; write sqlite:///NAME.db, or memory: for a store in memory")
