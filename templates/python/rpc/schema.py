@@ -304,7 +304,7 @@ class _Reading:
                 _merge(seen, self._apply(schema[branch], value, path, found))
 
     def _explain_alternatives(self, parts: Iterable[Json], value: Json, path: str, found: list[Issue]) -> None:
-        """The faults of the alternative that was meant: by the kind and tag of the value, else the one that fits best."""
+        """The faults of the alternative that was meant, by kind and tag; else of the one that fits best."""
         meant = [part for part in parts if not self._is_other(part, value)]
         best: list[Issue] = []
         depth = -1

@@ -107,10 +107,12 @@ class _Reading:
         if schema is False:
             return [Issue(path, "must not be there")], seen
         if "$ref" in schema:
-            name = schema["$ref"].removeprefix("#/definitions/")
-            return self.evaluate(self._definitions[name.replace("~1", "/").replace("~0", "~")], value, path)
+            return self.evaluate(self._definition(schema["$ref"]), value, path)
         self._collect(schema, value, path, found, seen)
         return found[:MAX_ISSUES], seen
+
+    def _definition(self, reference: str) -> Json:
+        return self._definitions[reference.removeprefix("#/definitions/").replace("~1", "/").replace("~0", "~")]
 
     def _apply(self, schema: Json, value: Json, path: str, found: list[Issue]) -> Evaluated:
         faults, seen = self.evaluate(schema, value, path)
@@ -303,18 +305,38 @@ class _Reading:
                 _merge(seen, self._apply(schema[branch], value, path, found))
 
     def _explain_alternatives(self, parts: Iterable[Json], value: Json, path: str, found: list[Issue]) -> None:
-        """The faults of the alternative that fits best: the one whose first fault lies deepest in the value."""
+        """The faults of the alternative that was meant, by kind and tag; else of the one that fits best."""
+        meant = [part for part in parts if not self._is_other(part, value)]
         best: list[Issue] = []
         depth = -1
-        for part in parts:
+        for part in meant:
             faults, _ = self.evaluate(part, value, path)
             reach = min((len(fault.path) for fault in faults), default=-1)
             if reach > depth:
                 best, depth = faults, reach
-        if depth > len(path):
+        if len(meant) == 1 or depth > len(path):
             found.extend(best)
         else:
             found.append(Issue(path, "must match one of its alternatives"))
+
+    def _is_other(self, part: Json, value: Json) -> bool:
+        """Whether an alternative is for values of another kind, or with another constant in one of its members."""
+        while part.__class__ is dict and "$ref" in part:
+            part = self._definition(part["$ref"])
+        if part.__class__ is not dict:
+            return False
+        wanted = part.get("type")
+        if wanted is not None:
+            names: list[str] = [wanted] if wanted.__class__ is str else wanted
+            if not any(_KINDS[name](value) for name in names):
+                return True
+        if value.__class__ is not dict:
+            return False
+        members: dict[str, Json] = part.get("properties", {})
+        return any(
+            schema.__class__ is dict and "const" in schema and name in value and not same(value[name], schema["const"])
+            for name, schema in members.items()
+        )
 
 
 def _merge(seen: Evaluated, more: Evaluated) -> None:
