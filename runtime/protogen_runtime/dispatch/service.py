@@ -6,8 +6,8 @@ asynchronous one gives is handed out as a coroutine for the transport to run.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from inspect import isawaitable, iscoroutinefunction
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -60,7 +60,7 @@ class _Bound:
     ) -> None:
         self.method = method
         self.function = function
-        self.is_async = inspect.iscoroutinefunction(function)
+        self.is_async = iscoroutinefunction(function)
         self.make_client = make_client
         self.write_event = _event_writer(codec, method)
         self.params = method.params
@@ -113,23 +113,31 @@ class Service:
             work.method, work.id if type(work) is Call else None, link, bound.make_client, bound.write_event
         )
         try:
-            if bound.params is None:
-                result = bound.function(context)
-            elif bound.positional or not work.params:
-                result = bound.function(self._params(bound, work.params), context)
-            else:
-                try:
-                    params = self._decode(bound.params, work.params)
-                except self._sdk.invalid as error:
-                    raise _BadParams(error) from error
-                result = bound.function(params, context)
+            arguments = self._arguments(bound, work.params, context)
+            if bound.is_async:
+                return self._run(bound, arguments)
+            result = bound.function(*arguments)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, its caller gets an answer
             return self.failure(bound.method, error)
-        if bound.is_async or inspect.isawaitable(result):
+        if isawaitable(result):
             return self._finish(bound, result)
         return self._result(bound, result)
 
-    async def _finish(self, bound: _Bound, running: Any) -> Outcome:
+    def _arguments(self, bound: _Bound, params: Raw, context: CallContext) -> tuple[Any, ...]:
+        if bound.params is None:
+            return (context,)
+        if bound.positional or not params:
+            return self._params(bound, params), context
+        try:
+            return self._decode(bound.params, params), context
+        except self._sdk.invalid as error:
+            raise _BadParams(error) from error
+
+    async def _run(self, bound: _Bound, arguments: tuple[Any, ...]) -> Outcome:
+        # The handler is called in here: a coroutine that is closed before it runs leaves nothing behind.
+        return await self._finish(bound, bound.function(*arguments))
+
+    async def _finish(self, bound: _Bound, running: Awaitable[Any]) -> Outcome:
         try:
             result = await running
         except Exception as error:  # noqa: BLE001 - as above

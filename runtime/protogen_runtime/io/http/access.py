@@ -24,6 +24,18 @@ MAX_REMEMBERED_CLIENTS: Final = 10_000
 _MAX_REMEMBERED_VALUES: Final = 256
 
 
+_PREFLIGHT: Final = Reply(
+    204,
+    b"",
+    (
+        (b"access-control-allow-methods", b"POST"),
+        (b"access-control-allow-headers", b"authorization, content-type, x-api-key"),
+        (b"access-control-max-age", b"600"),
+    ),
+)
+"""Tells a browser what pages may send; `Guard.cors` adds whose pages."""
+
+
 class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may use a server.
 
@@ -61,7 +73,7 @@ class Guard:
         if b"origin" in headers and headers[b"origin"].lower() not in self._origins:
             return refusal(403, "this origin is not allowed; the server's option is `origins`")
         if request.method == b"OPTIONS" and b"origin" in headers:
-            return self._preflight(request)
+            return _PREFLIGHT
         if self._digests:
             request.identity = self._identify(headers)
             if request.identity is None:
@@ -73,7 +85,7 @@ class Guard:
     def cors(self, request: Request) -> Headers:
         """What lets the page of an allowed origin read the answer."""
         origin = request.headers.get(b"origin")
-        if origin is None or not self._origins:
+        if origin is None or origin.lower() not in self._origins:
             return ()
         return ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
 
@@ -100,14 +112,6 @@ class Guard:
         except (ValueError, UnicodeDecodeError):
             return False
         return True
-
-    def _preflight(self, request: Request) -> Reply:
-        allowed = (
-            (b"access-control-allow-methods", b"POST"),
-            (b"access-control-allow-headers", b"authorization, content-type, x-api-key"),
-            (b"access-control-max-age", b"600"),
-        )
-        return Reply(204, b"", (*self.cors(request), *allowed))
 
     def _identify(self, headers: Mapping[bytes, bytes]) -> str | None:
         scheme, _, presented = headers.get(b"authorization", b"").partition(b" ")

@@ -197,9 +197,10 @@ async def serve(
     settings: Settings,
     sock: socket.socket,
     *,
+    until: Callable[[], Awaitable[None]] | None = None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve a shell on a socket until the process is told to end, or the caller cancels."""
+    """Serve a shell on a socket until `until` returns; without it, until the process is told to end."""
     is_secure = settings.tls is not None
     sockets = Sockets([sock] if is_secure else [], [] if is_secure else [sock], [])
     with _signals() as wait_for_signal:
@@ -207,7 +208,7 @@ async def serve(
             ASGIWrapper(shell),  # type: ignore[arg-type]  # its own types are narrower than ASGI
             hypercorn_config(settings),
             sockets=sockets,
-            shutdown_trigger=wait_for_signal,
+            shutdown_trigger=until or wait_for_signal,
             task_status=task_status,
         )
 
