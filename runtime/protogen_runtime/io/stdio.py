@@ -20,9 +20,9 @@ from typing import Final, Protocol
 import trio
 
 from protogen_runtime.dispatch import Service
-from protogen_runtime.jsonrpc import Frame, LineFramer
+from protogen_runtime.jsonrpc import MAX_FRAME_BYTES, Frame, LineFramer
 
-from .channel import Bounds, TransportError
+from .channel import Bounds, FrameStream, TransportError
 from .peer import Peer, PeerChannel
 
 CHUNK_BYTES: Final = 65_536
@@ -200,15 +200,41 @@ def _is_stderr(descriptor: int) -> bool:
 # --- the client ---------------------------------------------------------------------------------------
 
 
-class _Process(_Lines):
-    """A child process and the pipes to it."""
+class _Pipes(_Lines):
+    """Two pipes of ours."""
 
-    def __init__(self, process: trio.Process, source: int, sink: int, max_frame_bytes: int) -> None:
+    def __init__(self, source: int, sink: int, max_frame_bytes: int) -> None:
         super().__init__(_PipeReader(source), _PipeWriter(sink), max_frame_bytes)
-        self._process = process
         self._open = {source, sink}
         self._source = source
         self._sink = sink
+
+    async def aclose(self) -> None:
+        """See FrameStream."""
+        self._close(self._sink)
+        self._close(self._source)
+        await trio.lowlevel.checkpoint()
+
+    def _close(self, descriptor: int) -> None:
+        if descriptor in self._open:
+            self._open.discard(descriptor)
+            trio.lowlevel.notify_closing(descriptor)
+            os.close(descriptor)
+
+
+def pipe_stream(source: int, sink: int, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> FrameStream:
+    """Frames as lines over two pipes or sockets, which it owns and closes; `source` is read, `sink` is written."""
+    for descriptor in (source, sink):
+        os.set_blocking(descriptor, False)
+    return _Pipes(source, sink, max_frame_bytes)
+
+
+class _Process(_Pipes):
+    """A child process and the pipes to it."""
+
+    def __init__(self, process: trio.Process, source: int, sink: int, max_frame_bytes: int) -> None:
+        super().__init__(source, sink, max_frame_bytes)
+        self._process = process
 
     async def receive_frames(self) -> list[Frame] | None:
         """See FrameStream. Errors: TransportError at the end, which says how the process ended."""
@@ -234,12 +260,6 @@ class _Process(_Lines):
                 if process.returncode is not None:
                     break
         self._close(self._source)
-
-    def _close(self, descriptor: int) -> None:
-        if descriptor in self._open:
-            self._open.discard(descriptor)
-            trio.lowlevel.notify_closing(descriptor)
-            os.close(descriptor)
 
 
 class StdioChannel(PeerChannel):
