@@ -125,6 +125,12 @@ def test_too_long_event_is_dropped_up_to_its_blank_line() -> None:
         assert out == [event(b"1"), FrameTooLong(20), event(b"2")]
 
 
+def test_empty_data_lines_count_too() -> None:
+    parser = SseParser(max_event_bytes=20)
+    assert parser.feed(b"data\n" * 15) == []
+    assert parser.feed(b"data\n" * 10 + b"\ndata: 1\n\n") == [FrameTooLong(20), event(b"1")]
+
+
 def test_keep_alive_comments_do_not_add_up() -> None:
     parser = SseParser(max_event_bytes=20)
     for _ in range(100):

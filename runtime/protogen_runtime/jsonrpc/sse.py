@@ -119,7 +119,8 @@ class SseParser:
         match name:
             case b"data":
                 self._data.append(value)
-                self._data_bytes += len(value)
+                # With its line feed: lines without text take memory, too.
+                self._data_bytes += len(value) + 1
             case b"event":
                 self._name = value.decode(errors="replace")
             case b"id":
