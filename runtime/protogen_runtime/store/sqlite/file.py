@@ -11,7 +11,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, cast
 
@@ -120,7 +120,7 @@ def open_writer(
     except sqlite3.Error as reason:
         raise CannotOpen(f"{path}: {reason}; {_WAY_OUT}") from None
     with ExitStack() as undo:
-        undo.callback(connection.close)
+        undo.callback(close_reader, connection)
         try:
             _recognise(connection, path)
             _prepare(connection, WRITER_CACHE_KIB)
@@ -134,21 +134,30 @@ def open_writer(
 
 
 def open_reader(path: Path, *, connect: Connect = connect) -> Connection:
-    """Open one more connection that never writes, while the writer's is open."""
-    connection = connect(str(path))
-    _prepare(connection, READER_CACHE_KIB)
-    connection.execute("PRAGMA query_only = ON")
+    """Open one more connection that never writes, while the writer's is open. Errors: CannotOpen."""
+    try:
+        connection = connect(str(path))
+        with ExitStack() as undo:
+            undo.callback(close_reader, connection)
+            _prepare(connection, READER_CACHE_KIB)
+            connection.execute("PRAGMA query_only = ON")
+            undo.pop_all()
+    except sqlite3.Error as reason:
+        raise _cannot_open(path, reason) from reason
     return connection
 
 
 def close_writer(connection: Connection) -> None:
     """Move the log into the database, where that works, and close: the next start finds one tidy file."""
-    try:
+    # Where the disk fails now, what is in the log is as durable there, and the next start reads it.
+    with suppress(sqlite3.Error):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    except sqlite3.Error:
-        # What is in the log is as durable there; the next start reads it.
-        pass
-    finally:
+    close_reader(connection)
+
+
+def close_reader(connection: Connection) -> None:
+    """Close a connection; nothing that matters can fail."""
+    with suppress(sqlite3.Error):
         connection.close()
 
 

@@ -106,7 +106,7 @@ class _Opened:
     def _close_connections(self) -> None:
         # Readers first: the log can be emptied only when nobody reads it.
         for connection in self.readers:
-            connection.close()
+            file.close_reader(connection)
         file.close_writer(self.writer)
 
 
