@@ -104,30 +104,14 @@ def test_http2(certificate: tuple[Tls, Path]) -> None:
                 assert await status(b" " * 1001) == 413
                 assert await status(x="a" * 17_000) == 431
 
+                events = await http.post(target, content=call("count", {"to": 2}), headers=key)
+                assert [line for line in events.text.split("\n") if line][0] == 'data: {"number":1}'
+
                 async def slow() -> Any:
                     yield b"{"
                     await trio.sleep(3)
 
                 assert await status(slow()) == 408
-                events = await http.post(target, content=call("count", {"to": 2}), headers=key)
-                assert [line for line in events.text.split("\n") if line][0] == 'data: {"number":1}'
-
-    run(main)
-
-
-def test_http2_caller_that_resets_its_stream_cancels_the_handler(certificate: tuple[Tls, Path]) -> None:
-    tls, authority = certificate
-
-    async def main() -> None:
-        async with running(tls=tls) as server:
-            async with httpx.AsyncClient(http2=True, verify=trust(authority)) as http:
-                body = call("sleep", {"seconds": 30})
-                with trio.move_on_after(0.3):
-                    headers = {"content-type": "application/json"}
-                    await http.post(f"https://localhost:{server.port}/", content=body, headers=headers)
-                with trio.fail_after(0.2):
-                    while server.shell.endpoint.in_flight:
-                        await trio.sleep(0.01)
 
     run(main)
 
@@ -138,6 +122,27 @@ async def http2_connection(server: Server, context: ssl.SSLContext) -> tuple[Any
     connection.initiate_connection()
     await stream.send_all(connection.data_to_send())
     return stream, connection
+
+
+def test_http2_caller_that_resets_its_stream_cancels_the_handler(certificate: tuple[Tls, Path]) -> None:
+    tls, authority = certificate
+
+    async def main() -> None:
+        async with running(tls=tls) as server:
+            stream, connection = await http2_connection(server, trust(authority, "h2"))
+            heads = [(":method", "POST"), (":path", "/"), (":scheme", "https"), (":authority", "localhost")]
+            connection.send_headers(1, [*heads, ("content-type", "application/json")])
+            connection.send_data(1, call("sleep", {"seconds": 30}), end_stream=True)
+            await stream.send_all(connection.data_to_send())
+            while server.shell.endpoint.in_flight < 1:
+                await trio.sleep(0.005)
+            connection.reset_stream(1)
+            await stream.send_all(connection.data_to_send())
+            with trio.fail_after(0.1):
+                while server.shell.endpoint.in_flight:
+                    await trio.sleep(0.005)
+
+    run(main)
 
 
 def test_rapid_resets_end_the_connection(certificate: tuple[Tls, Path]) -> None:

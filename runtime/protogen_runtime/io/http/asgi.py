@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .connection import MAX_DROPPED_BYTES
 from .foreign import Foreign, Receive, Scope, Send
 from .handling import Handling
 from .messages import JSON_TYPE, Headers, Reply, Request, refusal
@@ -31,6 +32,7 @@ async def serve_http(shell: Shell, scope: Scope, receive: Receive, send: Send) -
     responder = _AsgiResponder(shell, request, send)
     refused = _check_head(shell, request) or shell.endpoint.admit(request)
     if refused is not None:
+        await _drop_body(shell, receive)
         await responder.reply(refused)
         return
     try:
@@ -41,6 +43,7 @@ async def serve_http(shell: Shell, scope: Scope, receive: Receive, send: Send) -
         await responder.reply(refusal(408, "the body did not come in time"))
         return
     if body is None:
+        await _drop_body(shell, receive)
         await responder.reply(refusal(413, "the body is too large"))
         return
     request.body = body
@@ -112,6 +115,17 @@ async def _read_body(shell: Shell, request: Request, receive: Receive) -> bytes 
             return None
         if not event.get("more_body", False):
             return bytes(body)
+
+
+async def _drop_body(shell: Shell, receive: Receive) -> None:
+    """Let the body of a refused request pass: hypercorn 0.18 ends the whole connection at data after an answer."""
+    dropped = 0
+    with trio.move_on_after(shell.limits.linger_seconds):
+        while dropped < MAX_DROPPED_BYTES:
+            event = await receive()
+            dropped += len(event.get("body", b""))
+            if not event.get("more_body", False):
+                return
 
 
 class _AsgiResponder:

@@ -63,6 +63,8 @@ class FrameMeter:
 class HandedOver:
     """The stream that hypercorn gets: first what was read already, then the connection, each under our bounds.
 
+    `head` is that of a WebSocket handshake, `rest` what followed it.
+
     A write that the peer does not take in time resets the connection, and so do too many resets on HTTP/2; a WebSocket
     whose client does not even answer pings is idle. `deadline` is for the sweeper.
     """
@@ -70,14 +72,19 @@ class HandedOver:
     def __init__(
         self,
         stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
-        data: bytes,
+        head: bytes = b"",
+        rest: bytes = b"",
         *,
         limits: Limits,
         deadlines: Deadlines,
         is_http2: bool,
     ) -> None:
         self._stream = stream
-        self._data = data
+        self._head = head
+        self._rest = rest
+        self._answered = trio.Event()
+        if not head:
+            self._answered.set()
         self._limits = limits
         self._deadlines = deadlines
         self._meter = FrameMeter() if is_http2 else None
@@ -91,10 +98,15 @@ class HandedOver:
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """The bytes held back, then the stream's. Errors: those of trio's streams."""
-        if self._data:
+        if self._head:
             await trio.lowlevel.checkpoint()
-            data, self._data = self._data, b""
-            return data
+            head, self._head = self._head, b""
+            return head
+        # Nothing after the head of a handshake before its answer: hypercorn 0.18 would take it for a bad request.
+        await self._answered.wait()
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            return rest
         data = bytes(await self._stream.receive_some(max_bytes))
         self._heard = self._deadlines.now
         if self._meter is not None and self._meter.feed(data, self._heard) > self._limits.max_resets:
@@ -110,6 +122,7 @@ class HandedOver:
         self._sending += 1
         try:
             await self._stream.send_all(data)
+            self._answered.set()
         finally:
             self._sending -= 1
             self.deadline = before

@@ -93,7 +93,7 @@ class FastServer:
                 await trio.aclose_forcefully(stream)
                 return
             if stream.selected_alpn_protocol() == "h2":
-                await self._hand_over(shell, b"", is_http2=True)
+                await self._hand_over(shell, None)
                 return
         wire: Wire
         if isinstance(stream, trio.SSLStream):
@@ -113,11 +113,18 @@ class FastServer:
             shell.discard(connection)
         if upgrade is not None:
             wire.release()
-            await self._hand_over(shell, _replayed(upgrade), is_http2=False)
+            await self._hand_over(shell, upgrade)
 
-    async def _hand_over(self, shell: Shell, data: bytes, *, is_http2: bool) -> None:
-        """Leave the connection to hypercorn, which reads `data` first."""
-        stream = HandedOver(self._stream, data, limits=shell.limits, deadlines=shell.deadlines, is_http2=is_http2)
+    async def _hand_over(self, shell: Shell, upgrade: Upgrade | None) -> None:
+        """Leave the connection to hypercorn, which reads the handshake of a WebSocket first; without it, HTTP/2."""
+        stream = HandedOver(
+            self._stream,
+            upgrade.head(with_upgrade=True) if upgrade else b"",
+            upgrade.rest if upgrade else b"",
+            limits=shell.limits,
+            deadlines=shell.deadlines,
+            is_http2=upgrade is None,
+        )
         shell.deadlines.add(stream)
         try:
             await StockServer(*self._arguments, stream)  # type: ignore[arg-type]  # all it uses of a stream is there
@@ -142,7 +149,3 @@ class FastServer:
             pass
         finally:
             wire.close(reset=False)
-
-
-def _replayed(upgrade: Upgrade) -> bytes:
-    return upgrade.head(with_upgrade=True) + upgrade.rest
