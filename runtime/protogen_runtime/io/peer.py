@@ -137,6 +137,7 @@ class Peer:
         self._in_flight = 0
         self._last_active = 0.0
         self._closing = False
+        self._gone = False
         self._connection: trio.CancelScope | None = None
         self._ended = trio.Event()
         self._reason = "the connection has ended"
@@ -178,7 +179,7 @@ class Peer:
         frame = self._bounded(encode(Notification(method=method, params=params)), method)
         await trio.lowlevel.checkpoint()
         await self._wait_for_room()
-        if self._ended.is_set():
+        if self._gone:
             raise TransportError(self._reason)
         self._post(frame)
 
@@ -206,7 +207,7 @@ class Peer:
         return frame
 
     def _tell_abandoned(self, request_id: int) -> None:
-        if not self._ended.is_set():
+        if not self._gone:
             params = Raw(msgspec.json.encode(_CancelParams(request_id)))
             self._post(encode(Notification(method=CANCEL_METHOD, params=params)))
 
@@ -226,6 +227,7 @@ class Peer:
                 async with trio.open_nursery() as handlers:
                     await self._guard(partial(self._read, handlers))
                     self._fail_calls()
+                    self._gone = not self._finish
                     if self._finish:
                         handlers.cancel_scope.deadline = trio.current_time() + self.bounds.finish_seconds
                     else:
@@ -235,6 +237,7 @@ class Peer:
                 self._to_send.unpark_all()
         finally:
             self._fail_calls()
+            self._gone = True
             self._ended.set()
             self._room.unpark_all()
             self._settled.unpark_all()
