@@ -66,7 +66,7 @@ class HandedOver:
     `head` is that of a WebSocket handshake, `rest` what followed it.
 
     A write that the peer does not take in time resets the connection, and so do too many resets on HTTP/2; a WebSocket
-    whose client does not even answer pings is idle. `deadline` is for the sweeper.
+    whose client does not even answer pings is idle. `deadline` is for the sweeper; hypercorn runs inside `scope`.
     """
 
     def __init__(
@@ -89,6 +89,8 @@ class HandedOver:
         self._deadlines = deadlines
         self._meter = FrameMeter() if is_http2 else None
         self._heard = deadlines.now
+        self._has_ended = False
+        self.scope = trio.CancelScope()
         self._sending = 0
         self.deadline: float = inf if is_http2 else deadlines.after(limits.idle_seconds)
 
@@ -107,7 +109,13 @@ class HandedOver:
         if self._rest:
             rest, self._rest = self._rest, b""
             return rest
-        data = bytes(await self._stream.receive_some(max_bytes))
+        try:
+            data = bytes(await self._stream.receive_some(max_bytes))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._end()
+            raise
+        if not data:
+            self._end()
         self._heard = self._deadlines.now
         if self._meter is not None and self._meter.feed(data, self._heard) > self._limits.max_resets:
             self.abort()
@@ -125,10 +133,23 @@ class HandedOver:
             self._answered.set()
         finally:
             self._sending -= 1
-            self.deadline = before
+            if not self._has_ended:
+                self.deadline = before
+
+    def _end(self) -> None:
+        """The client has gone: hypercorn has one tick to tell its applications, then it is not waited for.
+
+        By itself it stays for the rest of its idle time.
+        """
+        self._has_ended = True
+        self.deadline = self._deadlines.now
 
     def expire(self, now: float) -> None:
         """Called by the sweeper when `deadline` has passed."""
+        if self._has_ended:
+            self.deadline = inf
+            self.scope.cancel()
+            return
         quiet_until = self._heard + self._limits.idle_seconds
         if self._sending or quiet_until <= now:
             self.deadline = inf
@@ -137,7 +158,8 @@ class HandedOver:
             self.deadline = quiet_until
 
     def abort(self) -> None:
-        """Close the socket under whoever waits on it."""
+        """Close the socket under whoever waits on it, and end what hypercorn does for it."""
+        self.scope.cancel()
         stream = self._stream
         transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
         transport.socket.close()

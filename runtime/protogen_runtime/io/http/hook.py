@@ -127,7 +127,8 @@ class FastServer:
         )
         shell.deadlines.add(stream)
         try:
-            await StockServer(*self._arguments, stream)  # type: ignore[arg-type]  # all it uses of a stream is there
+            with stream.scope:
+                await StockServer(*self._arguments, stream)  # type: ignore[arg-type]  # all it uses of a stream is there
         except* Exception as errors:  # noqa: BLE001 - whatever a client makes hypercorn raise, the others stay served
             # Stock 0.18 lets a client's mistakes end the worker: a frame in the segment of the handshake is enough.
             _logger.warning("a connection was ended: %r", errors.exceptions[0])

@@ -1,0 +1,8 @@
+"""The attacks use the rig of the HTTP server's tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "runtime_http"))
