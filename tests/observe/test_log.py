@@ -63,8 +63,7 @@ def restored() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     root.setLevel(before[0])
-    for handler in [known for known in root.handlers if isinstance(known, StandardHandler)]:
-        root.removeHandler(handler)
+    root.handlers[:] = before[1]
 
 
 def test_one_line_a_record_with_its_members() -> None:
@@ -218,7 +217,6 @@ def test_handlers_log_through_structlog_with_what_is_known_of_their_call() -> No
 def test_libraries_that_use_standard_logging_land_in_the_same_log() -> None:
     sink = io.BytesIO()
     with Log(sink, level="warning") as log:
-        configure(log)
         configure(log)
         logging.getLogger("lib").warning("peer said %s", "\x1b[2J\nAuthorization: Bearer abcdef")
         logging.getLogger("lib").info("not written")

@@ -14,10 +14,11 @@ from .calls import (
     current,
     outgoing_headers,
 )
-from .log import Level, Log, Record, Sink, configure
+from .log import Level, Log, Record, Sink, configure, get_logger
 from .metrics import Ending, Metrics, Snapshot, Traffic
 from .pages import Answer, Check, Readiness, health, metrics_page
-from .serving import Observed, Serving
+from .process import Instruments, ObserveSettings, SharedNumbers, observing
+from .serving import Observed
 from .spans import Spans, configured_spans
 from .trace_context import TraceContext
 
@@ -28,16 +29,18 @@ __all__ = [
     "Check",
     "End",
     "Ending",
+    "Instruments",
     "Level",
     "Log",
     "Logged",
     "Metrics",
     "Observation",
+    "ObserveSettings",
     "Observed",
     "Observer",
     "Readiness",
     "Record",
-    "Serving",
+    "SharedNumbers",
     "Sink",
     "Snapshot",
     "Spans",
@@ -47,7 +50,9 @@ __all__ = [
     "configured_spans",
     "context",
     "current",
+    "get_logger",
     "health",
     "metrics_page",
+    "observing",
     "outgoing_headers",
 ]

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from . import text
@@ -169,15 +170,17 @@ class Log:
     # --- in the thread ----------------------------------------------------------------------------
 
     def _drain(self) -> None:
-        render = make_renderer()
+        render: Renderer | None = None
         while True:
             self._wake.wait()
+            if render is None and self._queue:
+                render = make_renderer()
             self._closing.wait(BATCH_SECONDS)
             is_last = self._closing.is_set()
             # Disarmed before the queue is read: whoever puts a record from now on wakes the thread again.
             self._wake.clear()
             self._armed = False
-            while lines := self._take(render):
+            while render is not None and (lines := self._take(render)):
                 self._write(lines)
             if is_last:
                 return
@@ -233,6 +236,7 @@ def make_renderer() -> Renderer:
     import msgspec
     from structlog.processors import JSONRenderer
 
+    _configure_now()
     encode = msgspec.json.Encoder().encode
 
     def serialise(members: object, **_: object) -> bytes:
@@ -273,9 +277,10 @@ def timestamp(seconds: float) -> str:
 class StandardHandler(logging.Handler):
     """Leads the records of the standard library's logging (hypercorn, trio, libraries) into the log."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, context: Context = dict) -> None:
         super().__init__()
         self._log = log
+        self._context = context
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record."""
@@ -287,7 +292,7 @@ class StandardHandler(logging.Handler):
             message = record.getMessage()
         except (TypeError, ValueError):
             message = str(record.msg)
-        members: dict[str, Any] = {"logger": text.line(record.name, 128)}
+        members: dict[str, Any] = {"logger": text.line(record.name, 128), **self._context()}
         if record.exc_info is not None and record.exc_info[1] is not None:
             members["error"] = text.capture(record.exc_info[1])
         log.put(Record(text.line(message), level, members, record.created))
@@ -315,12 +320,52 @@ class _QueueLogger:
     debug = info = warning = error = critical = msg
 
 
-def configure(log: Log, *, context: Callable[[], dict[str, str]] = dict) -> None:
-    """Let this process's structlog and standard logging write to `log`.
+Context: TypeAlias = Callable[[], dict[str, str]]
+"""Gives the members that tie records to the call that runs now: request id, method, trace."""
 
-    `context` gives members that each record of structlog carries: request id, method, trace.
-    For the program's entry: it replaces the process's configuration.
+
+_waiting: Final[list[Callable[[], None]]] = []
+"""What configures structlog once it is imported: that takes 0.2 s, which no start of a server pays."""
+
+
+def configure(log: Log, *, context: Context = dict) -> Callable[[], None]:
+    """Let this process's structlog and standard logging write to `log`; returns what undoes that.
+
+    Only for the entry of a program: it replaces what was configured.
     """
+    handler = StandardHandler(log, context)
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(log.lowest)
+    _waiting[:] = [partial(_configure_structlog, log, context)]
+    if "structlog" in sys.modules:
+        _configure_now()
+
+    def undo() -> None:
+        _waiting.clear()
+        root.removeHandler(handler)
+        root.setLevel(before)
+        if "structlog" in sys.modules:
+            sys.modules["structlog"].reset_defaults()
+
+    return undo
+
+
+def get_logger(**members: object) -> Any:
+    """A structlog logger for handlers; its records carry `members` and what is known of the call that runs."""
+    import structlog
+
+    _configure_now()
+    return structlog.get_logger(**members)
+
+
+def _configure_now() -> None:
+    while _waiting:
+        _waiting.pop()()
+
+
+def _configure_structlog(log: Log, context: Context) -> None:
     import structlog
 
     def to_record(_: Any, name: str, members: Any) -> Any:
@@ -339,11 +384,6 @@ def configure(log: Log, *, context: Callable[[], dict[str, str]] = dict) -> None
         logger_factory=lambda *_: _QueueLogger(log),
         cache_logger_on_first_use=False,
     )
-    root = logging.getLogger()
-    for handler in [known for known in root.handlers if isinstance(known, StandardHandler)]:
-        root.removeHandler(handler)
-    root.addHandler(StandardHandler(log))
-    root.setLevel(log.lowest)
 
 
 def _exception_of(given: object) -> BaseException | None:

@@ -8,34 +8,23 @@ from __future__ import annotations
 import inspect
 from collections.abc import Coroutine, Generator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 from msgspec import Raw
 
-from protogen_runtime.dispatch import Link, Outcome, ProtocolInfo
+from protogen_runtime.dispatch import Link, Outcome, ProtocolInfo, Service
 from protogen_runtime.jsonrpc import ErrorObject, Work
 
 from .calls import Observation, Observer
 
 
-class Serving(Protocol):
-    """What a transport needs of a service."""
+class Observed(Service):
+    """Serves as `service` does, and tells `observer` of each call. What cannot be told to callers goes to the log."""
 
-    @property
-    def info(self) -> ProtocolInfo:
-        """The tables of its protocol."""
-        ...
-
-    def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
-        """The outcome of a call, or the coroutine that gives it."""
-        ...
-
-
-class Observed:
-    """Serves as `service` does, and tells `observer` of each call."""
-
-    def __init__(self, service: Serving, observer: Observer) -> None:
+    def __init__(self, service: Service, observer: Observer) -> None:
+        # A service in every respect: its tables are shared, its methods are not bound anew.
+        vars(self).update(vars(service))
         self.info = service.info
         self._start = service.start
         self._observer = observer

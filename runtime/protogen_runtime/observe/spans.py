@@ -6,6 +6,8 @@ invents (an unknown method, a long id) is bounded before it gets there.
 
 from __future__ import annotations
 
+import os
+import sys
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +100,9 @@ class Spans:
 
 def configured_spans(service: str) -> Spans | None:
     """Spans where a program has configured a provider (an SDK) before now, else None: then calls pay nothing."""
+    if "opentelemetry" not in sys.modules and "OTEL_PYTHON_TRACER_PROVIDER" not in os.environ:
+        # Nobody can have configured what nobody imported.
+        return None
     from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, get_tracer_provider
 
     provider = get_tracer_provider()
