@@ -47,7 +47,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_calls: int = 4096
     max_unread_bytes: int = 16 * MIB
     send_seconds: float = 15.0
-    min_bytes_per_second: int = 1024
+    min_bytes_per_second: int = 16 * 1024
     call_seconds: float | None = 300.0
     idle_seconds: float | None = None
     finish_seconds: float = 10.0
@@ -66,7 +66,7 @@ REASONS: Final[dict[str, str]] = {
     "two sides that both stopped reading would wait for each other. Twice as much ends the connection.",
     "send_seconds": "A peer that does not read blocks its handlers and keeps their answers in memory; then the "
     "connection ends. Large frames get what min_bytes_per_second allows on top.",
-    "min_bytes_per_second": "Slower than any modem: a dead link or an attack.",
+    "min_bytes_per_second": "A frame of the largest size has 17 minutes; what is slower is a dead link or an attack.",
     "call_seconds": "A handler that waits for ever holds its place for ever; ten times what our clients wait. It is "
     "cancelled, and its call answered with an internal error. None switches it off.",
     "idle_seconds": "How long a connection may be quiet with nothing under way before it is closed. Off where a quiet "

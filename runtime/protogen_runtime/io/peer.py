@@ -47,6 +47,9 @@ _logger = logging.getLogger(__name__)
 CANCEL_METHOD: Final = "$/cancelRequest"
 """Abandons the call whose id is its member `id`."""
 
+WRITE_BYTES: Final = 65_536
+"""Small frames are written together up to this, which is what a pipe holds: one write costs as much as ten frames."""
+
 DEADLINE_EXCEEDED: Final = ErrorObject(INTERNAL_ERROR.code, "Deadline exceeded")
 TOO_MANY_CALLS: Final = ErrorObject(INTERNAL_ERROR.code, "Too many calls under way")
 RESULT_TOO_LARGE: Final = ErrorObject(INTERNAL_ERROR.code, "Result too large")
@@ -288,8 +291,7 @@ class Peer:
                     self._end(self._reason)
                     return
                 await self._to_send.park()
-            frames, self._outbox = self._outbox, []
-            size = sum(map(len, frames))
+            frames, size = self._next_frames()
             with trio.move_on_after(bounds.send_seconds + size / bounds.min_bytes_per_second) as scope:
                 await self._stream.send_frames(frames)
             if scope.cancelled_caught:
@@ -297,6 +299,21 @@ class Peer:
             self._unsent_bytes -= size
             self._last_active = trio.current_time()
             self._room.unpark_all()
+
+    def _next_frames(self) -> tuple[list[bytes], int]:
+        """What to write at once, and its size: one frame at least, and others as long as they are small together."""
+        frames, size = self._outbox, self._unsent_bytes
+        if size <= WRITE_BYTES:
+            self._outbox = []
+            return frames, size
+        count = size = 0
+        for frame in frames:
+            if count and size + len(frame) > WRITE_BYTES:
+                break
+            count += 1
+            size += len(frame)
+        self._outbox = frames[count:]
+        return frames[:count], size
 
     # --- reading ----------------------------------------------------------------------------------
 

@@ -50,6 +50,9 @@ DEADLINE_EXCEEDED: Final = ErrorObject(INTERNAL_ERROR.code, "Deadline exceeded")
 
 KIB: Final = 1024
 
+PIECE_BYTES: Final = 8 * KIB
+"""Written at once: at the slowest rate that is allowed, it takes 8 s."""
+
 
 class SessionBounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What sessions may cost. SESSION_REASONS says why each default is what it is."""
@@ -80,7 +83,7 @@ SESSION_REASONS: Final[dict[str, str]] = {
     "connection is at most what its socket's buffer held, some 200 KiB.",
     "max_replay_events": "The same, for small ones.",
     "send_seconds": "A client that takes nothing for so long has stopped reading: its session ends, and its memory is "
-    "free again within 30 s. Large events get what min_bytes_per_second allows on top.",
+    "free again within 30 s. What min_bytes_per_second allows for 8 KiB comes on top.",
     "min_bytes_per_second": "Slower than any modem: a dead link or an attack.",
     "keepalive_seconds": "A comment in a quiet stream: proxies give up after 30 to 60 s.",
     "resume_seconds": "How long a session outlives its stream, so that the client can come back with Last-Event-ID.",
@@ -389,11 +392,15 @@ class SessionApp:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _write(self, session: Session, send: Send, data: bytes) -> None:
-        seconds = self.bounds.send_seconds + len(data) / self.bounds.min_bytes_per_second
-        with trio.move_on_after(seconds) as scope:
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-        if scope.cancelled_caught:
-            session.end("the client does not read its events")
+        # In pieces, so that a large backlog does not give a client that has stopped reading more time.
+        for start in range(0, len(data), PIECE_BYTES):
+            piece = data[start : start + PIECE_BYTES]
+            seconds = self.bounds.send_seconds + len(piece) / self.bounds.min_bytes_per_second
+            with trio.move_on_after(seconds) as scope:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if scope.cancelled_caught:
+                session.end("the client does not read its events")
+                return
 
     # --- POST: messages ---------------------------------------------------------------------------
 

@@ -232,9 +232,12 @@ def pipe_stream(source: int, sink: int, *, max_frame_bytes: int = MAX_FRAME_BYTE
 class _Process(_Pipes):
     """A child process and the pipes to it."""
 
-    def __init__(self, process: trio.Process, source: int, sink: int, max_frame_bytes: int) -> None:
+    def __init__(
+        self, process: trio.Process, source: int, sink: int, max_frame_bytes: int, stop_seconds: float
+    ) -> None:
         super().__init__(source, sink, max_frame_bytes)
         self._process = process
+        self._stop_seconds = stop_seconds
 
     async def receive_frames(self) -> list[Frame] | None:
         """See FrameStream. Errors: TransportError at the end, which says how the process ended."""
@@ -255,7 +258,7 @@ class _Process(_Pipes):
             for stop in (None, process.terminate, process.kill):
                 if stop is not None:
                     stop()
-                with trio.move_on_after(STOP_SECONDS):
+                with trio.move_on_after(self._stop_seconds):
                     await process.wait()
                 if process.returncode is not None:
                     break
@@ -277,7 +280,9 @@ class StdioChannel(PeerChannel):
         bounds: Bounds | None = None,
         cwd: str | os.PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
+        stop_seconds: float = STOP_SECONDS,
     ) -> None:
+        self._stop_seconds = stop_seconds
         self._process: trio.Process | None = None
         self._limits = bounds or Bounds()
         start = partial(trio.lowlevel.open_process, list(command), stderr=None, cwd=cwd, env=env)
@@ -305,4 +310,4 @@ class StdioChannel(PeerChannel):
             os.close(their_output)
         os.set_blocking(sink, False)
         os.set_blocking(source, False)
-        return _Process(self._process, source, sink, self._limits.max_frame_bytes)
+        return _Process(self._process, source, sink, self._limits.max_frame_bytes, self._stop_seconds)
