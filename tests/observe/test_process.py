@@ -105,7 +105,7 @@ def test_numbers_of_all_workers_are_summed_and_those_of_the_dead_kept(tmp_path: 
     SharedNumbers(tmp_path, str(os.getppid())).publish(other.snapshot())
     SharedNumbers(tmp_path, str(ended.pid)).publish(other.snapshot())
     (tmp_path / "1.json").write_bytes(b"{half a fi")
-    with observing(ObserveSettings(), make_service(), sink=sink, shared=tmp_path) as instruments:
+    with observing(ObserveSettings(shared_folder=str(tmp_path)), make_service(), sink=sink) as instruments:
         instruments.service.start(ECHO, Link())
         instruments.publish(10.0)
         instruments.service.start(ECHO, Link())

@@ -32,7 +32,8 @@ class ObserveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     `calls`: which calls get a line in the log; `slow_seconds`: what counts as slow; `log_file`: where lines are added,
     standard error without one; `metrics`: whether /metrics is there; `tracing`: whether spans go to an SDK of
-    OpenTelemetry where the process has one; `request_ids`: whether answers carry x-request-id.
+    OpenTelemetry where the process has one; `request_ids`: whether answers carry x-request-id; `shared_folder`: where
+    several workers share their numbers, made by the server.
     """
 
     calls: Logged = "notable"
@@ -42,12 +43,13 @@ class ObserveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     metrics: bool = True
     tracing: bool = True
     request_ids: bool = True
+    shared_folder: str | None = None
 
 
 class Instruments:
     """What observes a process. `service` is what a transport must serve."""
 
-    def __init__(self, settings: ObserveSettings, service: Service, log: Log, *, shared: Path | None = None) -> None:
+    def __init__(self, settings: ObserveSettings, service: Service, log: Log) -> None:
         self.log = log
         self.metrics = Metrics()
         self.metrics.read_log(lambda: (log.counts.written, log.counts.dropped))
@@ -61,7 +63,8 @@ class Instruments:
             service.report = self.observer.report
         self.service = Observed(service, self.observer)
         self._has_metrics = settings.metrics
-        self._shared = None if shared is None else SharedNumbers(shared, str(os.getpid()))
+        folder = settings.shared_folder
+        self._shared = None if folder is None else SharedNumbers(Path(folder), str(os.getpid()))
         self._next_publication = 0.0
 
     @property
@@ -128,9 +131,7 @@ def _is_alive(name: str) -> bool:
 
 
 @contextmanager
-def observing(
-    settings: ObserveSettings, service: Service, *, shared: Path | None = None, sink: BinaryIO | None = None
-) -> Generator[Instruments]:
+def observing(settings: ObserveSettings, service: Service, *, sink: BinaryIO | None = None) -> Generator[Instruments]:
     """Observe a service in this process: the process's structlog and standard logging write to its log meanwhile.
 
     Lines that wait are written at the end. Errors: OSError where the log file cannot be opened.
@@ -141,7 +142,7 @@ def observing(
         with log:
             restore = configure(log, context=context)
             try:
-                yield Instruments(settings, service, log, shared=shared)
+                yield Instruments(settings, service, log)
             finally:
                 restore()
 

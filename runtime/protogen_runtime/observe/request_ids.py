@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 HEADER: Final = "x-request-id"
+NAME: Final = b"x-request-id"
 """Where it comes in and goes back, in lower case."""
 
 MAX_CHARS: Final = 128
@@ -28,12 +29,16 @@ def accept(presented: str | None) -> str:
     return f"{_source.getrandbits(128):032x}"
 
 
-def tag(headers: dict[bytes, bytes]) -> bytes:
-    """Make sure that the headers of a request (names in lower case) hold a well-formed id; returns it."""
-    presented = headers.get(b"x-request-id")
-    made = accept(None if presented is None else presented.decode("latin-1")).encode()
-    headers[b"x-request-id"] = made
-    return made
+def tagged(headers: dict[bytes, bytes]) -> tuple[dict[bytes, bytes], bytes]:
+    """The headers of a request (names in lower case) with a well-formed id, and the id; a copy where one was made."""
+    presented = headers.get(NAME)
+    if presented is None:
+        made = b"%032x" % _source.getrandbits(128)
+    else:
+        made = accept(presented.decode("latin-1")).encode()
+        if made == presented:
+            return headers, made
+    return {**headers, NAME: made}, made
 
 
 def reseed() -> None:
