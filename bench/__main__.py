@@ -17,11 +17,13 @@ from build import suite as build
 from build.peers import PeersMissing
 from measure import ChildFailed
 from report import Report, table
+from rpc import suite as rpc
 from store import suite as store
 
 SUITES: dict[str, tuple[str, Callable[[int], Report]]] = {
     "build": ("protogen build beside quicktype and datamodel-code-generator", build.run),
     "store": ("durable writes beside a thread call for each of them", store.run),
+    "rpc": ("protogen serve beside other HTTP servers, by wrk", rpc.run),
 }
 """Name to what it compares and the function that runs it with so many repeats."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 from pathlib import Path
 from typing import Any
@@ -105,7 +104,7 @@ def test_http2(certificate: tuple[Tls, Path]) -> None:
                 assert await status(x="a" * 17_000) == 431
 
                 events = await http.post(target, content=call("count", {"to": 2}), headers=key)
-                assert [line for line in events.text.split("\n") if line][0] == 'data: {"number":1}'
+                assert events.text.startswith('data: {"number":1}\n\n')
 
                 async def slow() -> Any:
                     yield b"{"

@@ -302,3 +302,55 @@ def test_connections_beyond_the_cap_are_turned_away() -> None:
             assert (status, headers["retry-after"]) == (503, "1")
 
     run(main)
+
+
+def test_head_seen_before_means_the_same_and_is_not_a_way_around() -> None:
+    async def main() -> None:
+        async with running() as server:
+            stream = await server.connect()
+
+            async def ask(data: bytes) -> tuple[int, bytes]:
+                await stream.send_all(data)
+                status, _, body = split(await stream.receive_some(65536))
+                return status, body
+
+            for number in range(10, 20):
+                assert json.loads((await ask(post(call("add", [number, 1]))))[1])["result"] == {"sum": number + 1}
+            assert len(server.shell.heads._known) == 1
+            # The same head with more or fewer bytes behind it: the parser decides again.
+            head = post(call("add", [10, 1])).partition(b"\r\n\r\n")[0]
+            pair = post(call("add", [10, 1])) + post(call("add", [20, 1]))
+            await stream.send_all(pair)
+            got = b""
+            while got.count(b"result") < 2:
+                got += await stream.receive_some(65536)
+            assert got.index(b'"sum":11') < got.index(b'"sum":21')
+            await stream.send_all(head + b"\r\n\r\n" + call("add", [30, 1])[:-5])
+            await trio.sleep(0.02)
+            await stream.send_all(call("add", [30, 1])[-5:])
+            assert b'"sum":31' in await stream.receive_some(65536)
+
+    run(main)
+
+
+@pytest.mark.parametrize("header", ["Origin: http://evil.example", "X-Api-Key: 1", "Expect: 100-continue", "X-New: 1"])
+def test_head_with_more_than_the_ordinary_is_never_kept(header: str) -> None:
+    async def main() -> None:
+        async with running() as server:
+            await server.exchange(post(ADD, header) + post(ADD, header, close=True))
+            assert server.shell.heads._known == {}
+
+    run(main)
+
+
+def test_every_request_is_counted_where_there_is_a_rate() -> None:
+    async def main() -> None:
+        async with running(limits=Limits(requests_per_second=0.001, burst=3)) as server:
+            stream = await server.connect()
+            statuses = []
+            for _ in range(4):
+                await stream.send_all(post(ADD))
+                statuses.append(split(await stream.receive_some(65536))[0])
+            assert statuses == [200, 200, 200, 429]
+
+    run(main)

@@ -33,6 +33,7 @@ class Connection:
     __slots__ = (
         "_ahead",
         "_body_since",
+        "_client",
         "_endpoint",
         "_is_sending",
         "_limits",
@@ -58,6 +59,7 @@ class Connection:
         self._limits = shell.limits
         self._wire = wire
         self._parser = RequestParser(shell.limits, shell.endpoint.admit, client=client, is_secure=is_secure)
+        self._client = client
         self._scope = trio.CancelScope()
         self._out: list[bytes] = []
         self._ahead = bytearray()
@@ -118,6 +120,7 @@ class Connection:
                 self._ahead.clear()
             request = heads.find(data) if data and parser.phase == "idle" and not parser.requests else None
             if request is not None:
+                request.client = self._client
                 self._take(request)
             elif data:
                 self._upgrade = parser.feed(data)

@@ -109,7 +109,8 @@ class Endpoint:
         """Answer a whole request that was admitted, or hand out what must be run for its answer."""
         if request.refused is not None:
             return request.refused
-        if request.method != b"POST" or request.target.partition(b"?")[0] != self._path:
+        at_path = request.target == self._path or request.target.partition(b"?")[0] == self._path
+        if request.method != b"POST" or not at_path:
             return self._begin_elsewhere(request)
         if self.is_closing:
             return self._busy("the server is shutting down")

@@ -21,9 +21,10 @@ MAX_HEAD_BYTES: Final = 1024
 class Heads:
     """The heads of requests that carried a body by Content-Length, asked for nothing special and were admitted."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_is_used", "_known")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_used: bool = True) -> None:
+        self._is_used = is_used
         self._known: dict[bytes, tuple[Request, int]] = {}
 
     def find(self, data: bytes) -> Request | None:
@@ -36,6 +37,8 @@ class Heads:
 
     def note(self, data: bytes, request: Request) -> None:
         """Remember the head of `request`, which the parser found to be all of `data`."""
+        if not self._is_used:
+            return
         end = data.find(b"\r\n\r\n") + 4
         body_bytes = len(data) - end
         headers = request.headers

@@ -45,7 +45,8 @@ class Shell:
         self.endpoint = Endpoint(
             service, limits=self.limits, guard=guard, deadlines=self.deadlines, pages=pages, app=app
         )
-        self.heads = Heads()
+        # A rate is spent by each request, whatever its head says.
+        self.heads = Heads(is_used=self.limits.requests_per_second is None)
         bounds = msgspec.structs.replace(
             SERVER_BOUNDS,
             max_frame_bytes=self.limits.max_body_bytes,

@@ -32,7 +32,11 @@ def supervise(settings: Settings, sock: socket.socket, make_service: Callable[[]
         context.Process(target=_work, args=(settings, sock, make_service)) for _ in range(settings.workers)
     ]
 
+    is_told = False
+
     def pass_on(_: int, __: FrameType | None) -> None:
+        nonlocal is_told
+        is_told = True
         for worker in workers:
             if worker.is_alive():
                 worker.terminate()
@@ -42,15 +46,19 @@ def supervise(settings: Settings, sock: socket.socket, make_service: Callable[[]
         for worker in workers:
             worker.start()
         running = list(workers)
+        failed: int | None = 0
         while running:
             wait([worker.sentinel for worker in running])
             running = [worker for worker in running if worker.is_alive()]
-            if any(worker.exitcode for worker in workers if worker not in running):
+            # One that is told to end before it listens to signals ends by the signal.
+            fine = (None, 0, -signal.SIGTERM) if is_told else (None, 0)
+            failed = failed or next((worker.exitcode for worker in workers if worker.exitcode not in fine), 0)
+            if failed and not is_told:
                 pass_on(signal.SIGTERM, None)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return max((abs(worker.exitcode or 0) for worker in workers), default=0)
+    return abs(failed or 0)
 
 
 def _work(settings: Settings, sock: socket.socket, make_service: Callable[[], Service]) -> None:

@@ -1,0 +1,1 @@
+"""JSON-RPC over HTTP: ours beside other servers."""

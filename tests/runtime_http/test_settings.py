@@ -1,0 +1,100 @@
+"""What can be wrong before a server begins: one line each, and what to do."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from http_rig import call, post, split
+
+from protogen_runtime.io.http.limits import REASONS, Limits
+from protogen_runtime.io.http.server import Settings, Tls
+
+COMMAND = [sys.executable, "-c", "from protogen.cli import main; main()", "serve", "echo"]
+
+
+def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("port = ", "is not TOML"),
+        ("prot = 1", "unknown field `prot`"),
+        ("[limits]\nidle_seconds = 0", "limits.idle_seconds: expected a number above 0, got 0.0"),
+        ("[limits]\nidle = 1", "unknown field `idle`"),
+        ("port = 70000", "port 70000: expected 0 to 65535"),
+        ('host = "256.1.1.1"', "give an address of this machine"),
+        ('host = "192.0.2.1"', "is no address of this machine"),
+        ('[tls]\ncertificate = "/nope.pem"\nkey = "/nope.pem"', "cannot read /nope.pem"),
+        ("workers = 0", "workers: expected 1 or more"),
+    ],
+)
+def test_bad_setting_is_one_line_and_exit_2(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "serve.toml"
+    file.write_text(text)
+    done = serve("--config", str(file))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert said in done.stderr
+
+
+def test_certificate_without_its_key_is_one_line(tmp_path: Path, certificate: tuple[Tls, Path]) -> None:
+    file = tmp_path / "serve.toml"
+    tls, authority = certificate
+    file.write_text(f'[tls]\ncertificate = "{authority}"\nkey = "{tls.key}"')
+    done = serve("--config", str(file))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "are no certificate and its key" in done.stderr
+
+
+def test_port_in_use_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = serve("--port", str(taken.getsockname()[1]))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "is in use; choose another one" in done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_server_announces_serves_and_ends(workers: int, number: signal.Signals) -> None:
+    arguments = ["--port", "0", "--announce", "--workers", str(workers)]
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    port = json.loads(process.stdout.readline())["port"]
+    for _ in range(4):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(post(call("add", [1, 2]), close=True))
+            answer = b"".join(iter(lambda: client.recv(65536), b""))
+        assert json.loads(split(answer)[2])["result"] == {"sum": 3}
+        # Only our connections say this: the hook is installed in every worker.
+        assert b"hypercorn" not in answer
+        assert answer.index(b"date: ") < answer.index(b"content-type: ")
+    process.send_signal(number)
+    _, complaints = process.communicate(timeout=20)
+    assert (process.returncode, complaints) == (0, b"")
+
+
+def test_stdio_serves_one_message_a_line() -> None:
+    lines = call("add", [1, 2]) + b"\n" + call("sleep", {"seconds": 0.1}, 2) + b"\n"
+    done = subprocess.run([*COMMAND, "--stdio"], input=lines, capture_output=True, timeout=30, check=True)
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [1, 2]
+    assert serve("--stdio", "--port", "1").returncode == 2
+
+
+def test_manual_lists_every_limit_as_it_is() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/how-to/serve.md").read_text("utf-8")
+    for name, reason in REASONS.items():
+        value = getattr(Limits(), name)
+        shown = "off" if value is None else f"{value:g}" if isinstance(value, float) else value
+        assert f"| `{name}` | {shown} | {reason} |" in text
+
+
+def test_settings_are_all_known_to_the_manual() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/how-to/serve.md").read_text("utf-8")
+    assert [name for name in Settings.__struct_fields__ if name not in text] in ([], ["backlog"])
