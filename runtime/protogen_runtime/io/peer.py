@@ -36,6 +36,7 @@ from protogen_runtime.jsonrpc import (
     RequestId,
     Success,
     Work,
+    decode,
     encode,
     receive,
 )
@@ -66,13 +67,36 @@ _read_cancel_params = msgspec.json.Decoder(_CancelParams).decode
 
 
 class Ticket:
-    """One call of ours: woken when its answer, or the reason why there is none, is known."""
+    """One call of ours: its task is woken when the answer, or the reason why there is none, is known.
 
-    __slots__ = ("answer", "done")
+    Not an Event: that costs a set and a list for each call.
+    """
+
+    __slots__ = ("answer", "is_done", "task")
 
     def __init__(self) -> None:
-        self.done = trio.Event()
+        self.task: trio.lowlevel.Task | None = None
+        self.is_done = False
         self.answer: Success | Failure | BadAnswer | None = None
+
+    async def wait(self) -> None:
+        """Wait for `finish`; called once."""
+        if self.is_done:
+            await trio.lowlevel.checkpoint()
+            return
+        self.task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
+
+    def _abort(self, _: object) -> trio.lowlevel.Abort:
+        self.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def finish(self) -> None:
+        """Wake the caller."""
+        self.is_done = True
+        if self.task is not None:
+            trio.lowlevel.reschedule(self.task)
+            self.task = None
 
 
 class _Handling:
@@ -126,6 +150,7 @@ class Peer:
         self.identity = identity
         self.bounds = bounds or Bounds()
         self.way_back: Channel = self if service is None else adopt(self, type(service.info))
+        self._call_seconds = inf if self.bounds.call_seconds is None else self.bounds.call_seconds
         self._stream = stream
         self._service = service
         self._finish = finish
@@ -139,6 +164,8 @@ class Peer:
         self._scopes: dict[RequestId, trio.CancelScope] = {}
         self._in_flight = 0
         self._last_active = 0.0
+        self._writer_waits = False
+        self._reader_waits = False
         self._closing = False
         self._gone = False
         self._connection: trio.CancelScope | None = None
@@ -161,13 +188,15 @@ class Peer:
             self._pending.add(request_id, ticket)
         except PendingClosed:
             raise TransportError(self._reason) from None
-        # A reader that had stopped for the other side's sake must go on now: it brings our answer.
-        self._room.unpark_all()
+        if self._reader_waits:
+            # It had stopped for the other side's sake, and must go on now: it brings our answer.
+            self._room.unpark_all()
         self._post(frame)
         try:
-            await ticket.done.wait()
+            await ticket.wait()
         finally:
-            self._settled.unpark()
+            if self._settled:
+                self._settled.unpark()
             # Still pending: we were cancelled.
             if self._pending.abandon(request_id):
                 self._tell_abandoned(request_id)
@@ -259,7 +288,7 @@ class Peer:
 
     def _fail_calls(self) -> None:
         for ticket in self._pending.close():
-            ticket.done.set()
+            ticket.finish()
 
     async def _watch_idle(self, seconds: float) -> None:
         while True:
@@ -277,7 +306,9 @@ class Peer:
         """Hand a frame to the writer."""
         self._outbox.append(frame)
         self._unsent_bytes += len(frame)
-        self._to_send.unpark_all()
+        if self._writer_waits:
+            self._writer_waits = False
+            self._to_send.unpark_all()
 
     async def _wait_for_room(self) -> None:
         while self._unsent_bytes > self.bounds.max_unread_bytes and not self._ended.is_set():
@@ -290,6 +321,7 @@ class Peer:
                 if self._closing:
                     self._end(self._reason)
                     return
+                self._writer_waits = True
                 await self._to_send.park()
             frames, size = self._next_frames()
             with trio.move_on_after(bounds.send_seconds + size / bounds.min_bytes_per_second) as scope:
@@ -327,13 +359,27 @@ class Peer:
                     if self._unsent_bytes > 2 * limit + self.bounds.max_frame_bytes:
                         raise TransportError("the other side sends, but does not read")
                     while self._unsent_bytes > limit and not len(self._pending):
+                        self._reader_waits = True
                         await self._room.park()
+                    if self._reader_waits:
+                        self._reader_waits = False
+                        self._last_active = trio.current_time()
 
     async def _take(self, frame: Frame, handlers: trio.Nursery) -> None:
         if isinstance(frame, FrameTooLong):
             self._post(encode(Failure(id=None, error=INVALID_REQUEST)))
             return
-        exchange = receive(frame, max_batch=self.bounds.max_batch)
+        if frame[:1] == b"{":
+            message = decode(frame)
+            if type(message) is Call:
+                self._start_alone(message, handlers)
+                return
+            if type(message) is Success:
+                self._take_answer(message)
+                return
+            exchange = Exchange((message,), batch=False)
+        else:
+            exchange = receive(frame, max_batch=self.bounds.max_batch)
         for answer in exchange.answers:
             self._take_answer(answer)
         if not exchange.work:
@@ -351,7 +397,7 @@ class Peer:
         ticket = self._pending.take(answer)
         if isinstance(ticket, Ticket):
             ticket.answer = answer
-            ticket.done.set()
+            ticket.finish()
         elif ticket == "unknown":
             _logger.debug("an answer to no call of ours: id %r", answer.id)
 
@@ -364,18 +410,39 @@ class Peer:
         if scope is not None:
             scope.cancel()
 
-    def _start(self, exchange: Exchange, work: Work, handlers: trio.Nursery) -> None:
-        refusal = self._refusal()
-        if refusal is None and self._service is not None:
-            seconds = self.bounds.call_seconds
-            deadline = inf if seconds is None else trio.current_time() + seconds
-            outcome = self._service.start(work, _Handling(self, deadline))
-            if not isinstance(outcome, Raw | ErrorObject):
-                self._in_flight += 1
-                handlers.start_soon(self._serve, exchange, work, outcome, deadline)
+    def _start_alone(self, call: Call, handlers: trio.Nursery) -> None:
+        """What `_start` does, for the call that is a frame by itself: nearly all of them."""
+        outcome = self._begin(call)
+        if isinstance(outcome, Raw):
+            if len(memoryview(outcome)) <= self.bounds.max_frame_bytes:
+                self._post(encode(Success(id=call.id, result=outcome)))
                 return
+            outcome = RESULT_TOO_LARGE
+        if isinstance(outcome, ErrorObject):
+            self._post(encode(Failure(id=call.id, error=outcome)))
         else:
-            outcome = refusal or METHOD_NOT_FOUND
+            self._in_flight += 1
+            handlers.start_soon(self._serve, Exchange((call,), batch=False), call, outcome, self._deadline())
+
+    def _begin(self, work: Work) -> Outcome | Awaitable[Outcome]:
+        """The outcome, or what gives it."""
+        refusal = self._refusal()
+        if refusal is not None:
+            return refusal
+        if self._service is None:
+            return METHOD_NOT_FOUND
+        return self._service.start(work, _Handling(self, self._deadline()))
+
+    def _deadline(self) -> float:
+        # From when the frame was read: the clock is asked once for all that came with it.
+        return self._last_active + self._call_seconds
+
+    def _start(self, exchange: Exchange, work: Work, handlers: trio.Nursery) -> None:
+        outcome = self._begin(work)
+        if not isinstance(outcome, Raw | ErrorObject):
+            self._in_flight += 1
+            handlers.start_soon(self._serve, exchange, work, outcome, self._deadline())
+            return
         if isinstance(work, Call):
             self._settle(exchange, work, outcome)
 

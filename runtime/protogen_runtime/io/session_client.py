@@ -157,7 +157,7 @@ class SessionChannel:
         if not 200 <= status < 300:
             raise TransportError(f"{call.method}: the server answered with HTTP status {status}", status=status)
         # Servers of another habit accept the POST and answer on the stream.
-        await ticket.done.wait()
+        await ticket.wait()
         if isinstance(ticket.answer, Success | Failure):
             return ticket.answer
         raise TransportError(f"the answer to {call.method} is no JSON-RPC answer")
@@ -194,7 +194,7 @@ class SessionChannel:
                 ticket = self._pending.take(message)
                 if isinstance(ticket, Ticket):
                     ticket.answer = message
-                    ticket.done.set()
+                    ticket.finish()
             else:
                 nursery.start_soon(self._serve, message)
 

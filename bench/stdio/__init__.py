@@ -1,0 +1,1 @@
+"""Round trips over pipes: servers and clients of this project beside plain blocking ones."""
