@@ -16,6 +16,7 @@ import msgspec
 from build import suite as build
 from build.peers import PeersMissing
 from measure import ChildFailed
+from observe import suite as observe
 from report import Report, table
 from rpc import suite as rpc
 from stdio import suite as stdio
@@ -25,6 +26,7 @@ SUITES: dict[str, tuple[str, Callable[[int], Report]]] = {
     "build": ("protogen build beside quicktype and datamodel-code-generator", build.run),
     "store": ("durable writes beside a thread call for each of them", store.run),
     "stdio": ("calls over pipes beside blocking ones", stdio.run),
+    "observe": ("what observing costs a call", observe.run),
     "rpc": ("protogen serve beside other HTTP servers, by wrk", rpc.run),
 }
 """Name to what it compares and the function that runs it with so many repeats."""

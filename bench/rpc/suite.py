@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
+from measure import ChildFailed
 from report import Report, Series, Target
 
 HERE = Path(__file__).resolve().parent
@@ -29,7 +30,7 @@ TURN_SECONDS = 3
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class CannotMeasure(Exception):
+class CannotMeasure(ChildFailed):
     """Something that the suite needs is missing, or a server failed."""
 
 
@@ -104,9 +105,9 @@ def _measure(cell: Cell, pid: int, port: int, connections: int, seconds: int, *,
     used = _cpu_seconds(pid) - before
     if "Non-2xx" in done or "Socket errors" in done:
         raise CannotMeasure(f"wrong answers:\n{done}")
-    requests = int(re.search(r"(\d+) requests in", done)[1])  # type: ignore[index]
+    requests = int(re.search(r"(\d+) requests in", done)[1])  # type: ignore[index]  # wrk prints both lines
     cell.cpu.append(used / requests * 1e6)
-    cell.rate.append(float(re.search(r"Requests/sec:\s+([\d.]+)", done)[1]))  # type: ignore[index]
+    cell.rate.append(float(re.search(r"Requests/sec:\s+([\d.]+)", done)[1]))  # type: ignore[index]  # wrk prints both lines
 
 
 def _report(cells: dict[tuple[str, int], Cell]) -> Report:

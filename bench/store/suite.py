@@ -71,8 +71,8 @@ def run(repeats: int) -> Report:
         Target(name="store: loop late, p99", measured=middle["store"].late_p99, most=LATE_MILLISECONDS, unit="ms"),
     ]
     notes = [
-        f"{name}: {1000 / it.per_operation:.0f} operations/s, {it.cpu:.0f} us CPU each, answered in {it.answered_p50:.1f} ms"
-        f" (p99 {it.answered_p99:.1f}), loop late by {it.late_p99:.1f} ms (p99)"
+        f"{name}: {1000 / it.per_operation:.0f} operations/s, {it.cpu:.0f} us CPU each, answered in "
+        f"{it.answered_p50:.1f} ms (p99 {it.answered_p99:.1f}), loop late by {it.late_p99:.1f} ms (p99)"
         for name, it in middle.items()
     ]
     return Report(

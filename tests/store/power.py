@@ -8,7 +8,6 @@ the rest of the store as it is.
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import sqlite3
@@ -26,6 +25,11 @@ SECTOR = 512
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def is_in(path: str, folder: str) -> bool:
+    """Whether a file stands directly in a folder, by their names alone."""
+    return path.rpartition("/")[0] == folder
 
 
 def locked(method: Method) -> Method:
@@ -97,8 +101,8 @@ class Power:
     @locked
     def synced_names(self, folder: str) -> None:
         """The names in a folder are on the disk now, and those removed are gone."""
-        self._unsynced_names -= {path for path in self._unsynced_names if os.path.dirname(path) == folder}  # noqa: PTH120 - text
-        for path in [path for path in self._removed if os.path.dirname(path) == folder]:  # noqa: PTH120 - text
+        self._unsynced_names -= {path for path in self._unsynced_names if is_in(path, folder)}
+        for path in [path for path in self._removed if is_in(path, folder)]:
             del self._removed[path]
 
     @locked
@@ -309,12 +313,12 @@ class PowerDisk(Disk):
         self._power.draw()
         self._power.synced_names(path)
 
-    def make_folder(self, path: str) -> bool:
+    def make_folder(self, path: str) -> None:
         self._power.draw()
-        made = super().make_folder(path)
-        if made:
+        new = not Path(path).exists()
+        super().make_folder(path)
+        if new:
             self._power.made_folder(path)
-        return made
 
     def remove(self, path: str) -> None:
         self._power.draw()

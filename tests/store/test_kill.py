@@ -18,7 +18,7 @@ from protogen_runtime.store import BlobMissing, Entries, Select, open_store, rea
 from protogen_runtime.store.contract import SCHEMA
 
 KILLS = 20
-KILLS_IN_SOAK = 1000
+PARTS_IN_SOAK, KILLS_OF_A_PART = 4, 250
 MOST_ACKNOWLEDGED = 150
 """How much one life may acknowledge before it is killed."""
 
@@ -81,9 +81,9 @@ async def missing(path: Path, said: set[str]) -> tuple[list[str], list[str]]:
         return lost, sorted((keys ^ whole) | (keys ^ logged))
 
 
-def kill(path: Path, kills: int, manner: str) -> tuple[int, int]:
+def kill(path: Path, kills: int, manner: str, *, seed: int = 0) -> tuple[int, int]:
     """Kill so many writers; returns how much was acknowledged and how much of it was lost. Nothing may be torn."""
-    chance = random.Random(kills)
+    chance = random.Random(seed)
     acknowledged = lost = 0
     unchecked: set[str] = set()
     with writers(path, manner) as those:
@@ -112,8 +112,9 @@ def test_writer_that_acknowledges_too_early_is_found_out(tmp_path: Path) -> None
 
 
 @pytest.mark.soak
-def test_nothing_acknowledged_is_lost_by_killing_a_thousand_times(tmp_path: Path) -> None:
-    acknowledged, lost = kill(tmp_path / "store.db", KILLS_IN_SOAK, "honest")
-    print(f"{KILLS_IN_SOAK} kills, {acknowledged} acknowledged, {lost} lost")
-    assert acknowledged > 10 * KILLS_IN_SOAK
+@pytest.mark.parametrize("part", range(PARTS_IN_SOAK))
+def test_nothing_acknowledged_is_lost_by_killing_a_thousand_times(tmp_path: Path, part: int) -> None:
+    acknowledged, lost = kill(tmp_path / "store.db", KILLS_OF_A_PART, "honest", seed=part)
+    print(f"{KILLS_OF_A_PART} kills, {acknowledged} acknowledged, {lost} lost")
+    assert acknowledged > 10 * KILLS_OF_A_PART
     assert lost == 0

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
-from stdio import contenders, suite  # noqa: E402 - the folder above is on sys.path only now
+from stdio import contenders, suite
 
 
 @pytest.mark.parametrize("name", suite.PAIRS)

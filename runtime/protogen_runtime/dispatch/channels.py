@@ -54,10 +54,9 @@ class Adopted:
             raise self._translated(error) from error
         if isinstance(answer, Success):
             return self._copies.success(id=answer.id, result=answer.result)
-        error = answer.error
-        return self._copies.failure(
-            id=answer.id, error=self._copies.error_object(error.code, error.message, error.data)
-        )
+        failed = answer.error
+        copied = self._copies.error_object(failed.code, failed.message, failed.data)
+        return self._copies.failure(id=answer.id, error=copied)
 
     async def notify(self, method: str, params: Raw) -> None:
         """See Channel."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from typing import Final, cast
+from contextlib import aclosing, suppress
+from typing import Final
 
 import httpx
 import trio
@@ -38,10 +38,19 @@ def media_type(response: httpx.Response) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
-    """The body as it comes."""
-    # A generator, though httpx says less of it: trio wants those closed that are not read to their end.
-    return cast("AsyncGenerator[bytes]", response.aiter_bytes())
+async def chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """The body as it comes; close it where it is not read to its end."""
+    body = response.aiter_bytes()
+    try:
+        async for chunk in body:
+            yield chunk
+    except GeneratorExit:
+        # httpx has generators below that nobody can close: they end when they find that the response is.
+        await response.aclose()
+        with suppress(httpx.HTTPError, httpx.StreamError):
+            async for _ in body:
+                pass
+        raise
 
 
 async def events_of(response: httpx.Response, parser: SseParser) -> AsyncGenerator[ServerSentEvent]:

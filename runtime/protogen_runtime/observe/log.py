@@ -13,7 +13,6 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from . import text
@@ -29,6 +28,9 @@ BATCH_SECONDS: Final = 0.05
 
 MAX_LINE_BYTES: Final = 16 * 1024
 """A line that is longer after all bounds on values is replaced by one that says so."""
+
+PREPARE_SECONDS: Final = 2.0
+"""When the thread imports what it and the first scrape need, if no record came before: after the first answers."""
 
 FLUSH_SECONDS: Final = 2.0
 """How long `close` waits for a sink that does not take what is left."""
@@ -96,14 +98,25 @@ class LogCounts:
 
 
 class Log:
-    """Takes records from any thread and writes them from its own; a context manager that starts and closes it."""
+    """Takes records from any thread and writes them from its own; a context manager that starts and closes it.
 
-    def __init__(self, sink: Sink, *, level: Level = "info", queue_records: int = QUEUE_RECORDS) -> None:
+    `prepare` is called once in the thread when nothing was to do for a while: the place for slow imports.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        level: Level = "info",
+        queue_records: int = QUEUE_RECORDS,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
         self.counts = LogCounts()
         self._sink = sink
         self._lowest = LEVELS[level]
         self._queue: deque[Line] = deque()
         self._most = queue_records
+        self._prepare = prepare
         self._armed = False
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -171,6 +184,9 @@ class Log:
 
     def _drain(self) -> None:
         render: Renderer | None = None
+        is_early = self._wake.wait(PREPARE_SECONDS)
+        if not is_early and self._prepare is not None:
+            self._prepare()
         while True:
             self._wake.wait()
             if render is None and self._queue:
@@ -338,7 +354,13 @@ def configure(log: Log, *, context: Context = dict) -> Callable[[], None]:
     before = root.level
     root.addHandler(handler)
     root.setLevel(log.lowest)
-    _waiting[:] = [partial(_configure_structlog, log, context)]
+    is_configured = threading.Event()
+
+    def configure_structlog() -> None:
+        _configure_structlog(log, context)
+        is_configured.set()
+
+    _waiting[:] = [configure_structlog]
     if "structlog" in sys.modules:
         _configure_now()
 
@@ -346,7 +368,8 @@ def configure(log: Log, *, context: Context = dict) -> Callable[[], None]:
         _waiting.clear()
         root.removeHandler(handler)
         root.setLevel(before)
-        if "structlog" in sys.modules:
+        # Not by sys.modules: the log's thread may be in the middle of importing it.
+        if is_configured.is_set():
             sys.modules["structlog"].reset_defaults()
 
     return undo

@@ -122,6 +122,13 @@ class Metrics:
         return render([self.snapshot(), *others])
 
 
+def prepare() -> None:
+    """Import what writes the text: 0.1 s that the first scrape would take from every call under way."""
+    import prometheus_client
+
+    del prometheus_client
+
+
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     """The sum of the numbers of several processes."""
     total = Snapshot()

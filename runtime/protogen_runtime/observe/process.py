@@ -18,7 +18,7 @@ from protogen_runtime.dispatch import Service
 
 from .calls import SLOW_SECONDS, CallObserver, Logged, context
 from .log import Level, Log, configure
-from .metrics import Metrics, Snapshot, Traffic
+from .metrics import Metrics, Snapshot, Traffic, prepare
 from .pages import Answer, Readiness, health, metrics_page
 from .serving import Observed
 from .spans import configured_spans
@@ -137,7 +137,7 @@ def observing(settings: ObserveSettings, service: Service, *, sink: BinaryIO | N
     Lines that wait are written at the end. Errors: OSError where the log file cannot be opened.
     """
     with _opened(settings, sink) as stream:
-        log = Log(stream, level=settings.log_level)
+        log = Log(stream, level=settings.log_level, prepare=prepare if settings.metrics else None)
         # The log's thread and nobody else writes: unbuffered, so that a crash loses nothing that was handed on.
         with log:
             restore = configure(log, context=context)

@@ -5,17 +5,25 @@ Knows no sockets: hypercorn owns these connections; their reads and writes pass 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
-from .connection import MAX_DROPPED_BYTES
+from protogen_runtime.io.websocket import WebSocketApp
+
+from .connection import MAX_DROPPED_BYTES, House
 from .foreign import Foreign, Receive, Scope, Send
 from .handling import Handling
 from .messages import JSON_TYPE, Headers, Reply, Request, refusal
 
-if TYPE_CHECKING:
-    from .shell import Shell
+
+class SocketHouse(House, Protocol):
+    """A house that has WebSockets, too."""
+
+    @property
+    def websockets(self) -> WebSocketApp:
+        """The transport of WebSockets."""
+        ...
 
 
 class _Gone(Exception):
@@ -26,7 +34,7 @@ class _TooSlow(Exception):
     """The client sends its body, or reads its answer, too slowly."""
 
 
-async def serve_http(shell: Shell, scope: Scope, receive: Receive, send: Send) -> None:
+async def serve_http(shell: SocketHouse, scope: Scope, receive: Receive, send: Send) -> None:
     """One HTTP request as ASGI gives it."""
     request = _request_of(scope)
     responder = _AsgiResponder(shell, request, send)
@@ -84,7 +92,7 @@ def _request_of(scope: Scope) -> Request:
     )
 
 
-def _check_head(shell: Shell, request: Request) -> Reply | None:
+def _check_head(shell: SocketHouse, request: Request) -> Reply | None:
     limits = shell.limits
     if len(request.headers) > limits.max_headers:
         return refusal(431, "too many headers")
@@ -96,7 +104,7 @@ def _check_head(shell: Shell, request: Request) -> Reply | None:
     return None
 
 
-async def _read_body(shell: Shell, request: Request, receive: Receive) -> bytes | None:
+async def _read_body(shell: SocketHouse, request: Request, receive: Receive) -> bytes | None:
     """The whole body; None where it is too large. Errors: _Gone, _TooSlow."""
     del request
     limits = shell.limits
@@ -104,9 +112,10 @@ async def _read_body(shell: Shell, request: Request, receive: Receive) -> bytes 
     started = trio.current_time()
     while True:
         allowed = limits.body_grace_seconds + len(body) / limits.min_bytes_per_second
-        with trio.move_on_at(started + min(allowed, limits.body_seconds)) as scope:
+        event = None
+        with trio.move_on_at(started + min(allowed, limits.body_seconds)):
             event = await receive()
-        if scope.cancelled_caught:
+        if event is None:
             raise _TooSlow
         if event["type"] == "http.disconnect":
             raise _Gone
@@ -117,7 +126,7 @@ async def _read_body(shell: Shell, request: Request, receive: Receive) -> bytes 
             return bytes(body)
 
 
-async def _drop_body(shell: Shell, receive: Receive) -> None:
+async def _drop_body(shell: SocketHouse, receive: Receive) -> None:
     """Let the body of a refused request pass: hypercorn 0.18 ends the whole connection at data after an answer."""
     dropped = 0
     with trio.move_on_after(shell.limits.linger_seconds):
@@ -131,7 +140,7 @@ async def _drop_body(shell: Shell, receive: Receive) -> None:
 class _AsgiResponder:
     """Answers one ASGI request."""
 
-    def __init__(self, shell: Shell, request: Request, send: Send) -> None:
+    def __init__(self, shell: SocketHouse, request: Request, send: Send) -> None:
         self._shell = shell
         self._request = request
         self._send = send
@@ -140,7 +149,9 @@ class _AsgiResponder:
         """See Responder."""
         if isinstance(reply, bytes):
             reply = Reply(200, reply, ((b"content-type", JSON_TYPE),))
-        headers = (*reply.headers, *self._shell.endpoint.guard.cors(self._request))
+        if reply.status >= 400:
+            self._shell.count_refused(reply.status)
+        headers = (*reply.headers, *self._shell.endpoint.marks(self._request))
         if reply.status not in (204, 304):
             headers = (*headers, (b"content-length", b"%d" % len(reply.body)))
         await self.begin_stream(reply.status, headers)
@@ -169,7 +180,7 @@ class _AsgiResponder:
             raise _TooSlow
 
 
-async def serve_websocket(shell: Shell, scope: Scope, receive: Receive, send: Send) -> None:
+async def serve_websocket(shell: SocketHouse, scope: Scope, receive: Receive, send: Send) -> None:
     """One WebSocket at the protocol's path, admitted as any request is; the transport of WebSockets does the rest."""
     request = _request_of(scope)
     refused = _check_head(shell, request) or shell.endpoint.admit_websocket(request)

@@ -7,24 +7,60 @@ connection's nursery. Answers keep the order of their requests.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import trio
 
+from protogen_runtime.observe import Traffic
+
+from .deadlines import Deadlines
+from .endpoint import Endpoint
 from .foreign import Foreign
 from .framing import RequestParser, Upgrade
 from .handling import Handling
+from .heads import Heads
+from .limits import Limits
 from .messages import JSON_TYPE, Headers, Reply, Request, encode_head, encode_reply, refusal
 from .wire import GONE, Wire
-
-if TYPE_CHECKING:
-    from .shell import Shell
 
 MAX_DROPPED_BYTES: Final = 1024 * 1024
 """What is read and dropped after a refusal, so that the client finds the answer and no reset."""
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON: Final = ((b"content-type", JSON_TYPE),)
+
+
+class House(Protocol):
+    """What a connection needs of the process that it belongs to."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where requests go."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds."""
+        ...
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """The table of deadlines."""
+        ...
+
+    @property
+    def heads(self) -> Heads:
+        """The heads seen before."""
+        ...
+
+    @property
+    def traffic(self) -> Traffic:
+        """The numbers of the transport."""
+        ...
+
+    def count_refused(self, status: int, bound: str | None = None) -> None:
+        """Somebody was refused with this status."""
+        ...
 
 
 class Connection:
@@ -53,7 +89,7 @@ class Connection:
         "deadline",
     )
 
-    def __init__(self, shell: Shell, wire: Wire, *, client: tuple[str, int] | None, is_secure: bool) -> None:
+    def __init__(self, shell: House, wire: Wire, *, client: tuple[str, int] | None, is_secure: bool) -> None:
         self._shell = shell
         self._endpoint = shell.endpoint
         self._limits = shell.limits
@@ -91,8 +127,9 @@ class Connection:
             self._resets = True
             raise
         finally:
-            if not done or self._upgrade is None:
+            if not done:
                 self._upgrade = None
+            if not self._upgrade:
                 await self._part()
         return self._upgrade
 
@@ -101,12 +138,14 @@ class Connection:
     async def _serve(self, nursery: trio.Nursery) -> None:
         wire, parser, deadlines = self._wire, self._parser, self._endpoint.deadlines
         heads, idle_seconds = self._shell.heads, self._limits.idle_seconds
+        traffic = self._shell.traffic
         while True:
             if self._running is not None:
                 data = await self._receive_while_running()
-                if data is not None and self._running is not None:
+                if data is not None and self._is_running():
                     if not data:
                         return
+                    traffic.received_bytes += len(data)
                     self._ahead += data
                     continue
             else:
@@ -115,6 +154,8 @@ class Connection:
                 data = b""
             elif not data:
                 return
+            else:
+                traffic.received_bytes += len(data)
             if self._ahead:
                 data = bytes(self._ahead) + data
                 self._ahead.clear()
@@ -133,6 +174,7 @@ class Connection:
             if self._out:
                 out = self._out[0] if len(self._out) == 1 else b"".join(self._out)
                 self._out.clear()
+                traffic.sent_bytes += len(out)
                 try:
                     sent = wire.send_now(out)
                 except BlockingIOError:
@@ -150,9 +192,13 @@ class Connection:
             else:
                 return
 
+    def _is_running(self) -> bool:
+        """Whether a handler runs still; it may have ended during any wait."""
+        return self._running is not None
+
     def _answer_all(self) -> bool:
         """Answer whole requests in order, up to one whose handler waits; False where the connection ends with one."""
-        while self._running is None and (request := self._parser.next_request()) is not None:
+        while not self._running and (request := self._parser.next_request()) is not None:
             if not self._take(request):
                 return False
         return True
@@ -217,11 +263,18 @@ class Connection:
         keep = request.keep_alive and request.version == "1.1" and not endpoint.is_closing
         if type(begun) is bytes:
             if keep and b"origin" not in request.headers:
-                self._out.append(b"%b%d\r\n\r\n%b" % (endpoint.deadlines.json_head, len(begun), begun))
+                head = endpoint.deadlines.json_head
+                if request.request_id:
+                    line = request.request_id
+                    self._out.append(b"%b%d\r\nx-request-id: %b\r\n\r\n%b" % (head, len(begun), line, begun))
+                else:
+                    self._out.append(b"%b%d\r\n\r\n%b" % (head, len(begun), begun))
                 return True
             begun = Reply(200, begun, _JSON)
         if isinstance(begun, Reply):
             self._lingers = begun.close or not keep
+            if begun.status >= 400 and (request.refused is not None or request.method == b"POST"):
+                self._shell.count_refused(begun.status)
             self._out.append(self.encode(begun, request, close=self._lingers))
             return not self._lingers
         assert not isinstance(begun, bytes)
@@ -231,14 +284,15 @@ class Connection:
         return True
 
     def encode(self, reply: Reply, request: Request, *, close: bool) -> bytes:
-        """A reply as bytes, with what the page of an allowed origin needs."""
-        cors = self._endpoint.guard.cors(request)
-        if cors:
-            reply = Reply(reply.status, reply.body, (*reply.headers, *cors))
+        """A reply as bytes, with what every answer to the request carries."""
+        marks = self._endpoint.marks(request)
+        if marks:
+            reply = Reply(reply.status, reply.body, (*reply.headers, *marks))
         date = self._endpoint.deadlines.date
         return encode_reply(reply, date, close=close, head_only=request.method == b"HEAD")
 
     async def _send(self, data: bytes) -> None:
+        self._shell.traffic.sent_bytes += len(data)
         try:
             sent = self._wire.send_now(data)
         except BlockingIOError:
@@ -320,6 +374,7 @@ class Connection:
             if self._parting is not None or self._lingers:
                 with trio.move_on_after(self._limits.linger_seconds, shield=True):
                     if self._parting is not None:
+                        self._shell.count_refused(self._parting.status)
                         await wire.send(encode_reply(self._parting, self.date, close=True))
                     await wire.end()
                     dropped = 0

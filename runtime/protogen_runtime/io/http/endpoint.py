@@ -22,6 +22,7 @@ from protogen_runtime.jsonrpc import (
     encode,
     receive,
 )
+from protogen_runtime.observe import request_ids
 
 from .access import Guard
 from .callbacks import Callbacks
@@ -29,7 +30,7 @@ from .deadlines import Deadlines
 from .foreign import AsgiApp, Foreign
 from .handling import Handling, encode_outcome
 from .limits import Limits
-from .messages import JSON_TYPE, Reply, Request, refusal
+from .messages import JSON_TYPE, Headers, Reply, Request, refusal
 
 Page: TypeAlias = Callable[[], Reply]
 """Answers GET at one path: health, metrics."""
@@ -61,6 +62,7 @@ class Endpoint:
         self.callbacks = Callbacks(service.info.instance_header)
         self.in_flight = 0
         self.is_closing = False
+        self.tags_requests = False
         self._path = service.info.path.encode()
         self._app = app
         self._pages: dict[bytes, Page] = {path.encode(): page for path, page in (pages or {}).items()}
@@ -107,6 +109,8 @@ class Endpoint:
 
     def begin(self, request: Request) -> Begun:
         """Answer a whole request that was admitted, or hand out what must be run for its answer."""
+        if self.tags_requests:
+            request.headers, request.request_id = request_ids.tagged(request.headers)
         if request.refused is not None:
             return request.refused
         at_path = request.target == self._path or request.target.partition(b"?")[0] == self._path
@@ -128,6 +132,11 @@ class Endpoint:
             return encode_outcome(message, outcome) or b""
         handling.hold(message, outcome)
         return self._taken(handling)
+
+    def marks(self, request: Request) -> Headers:
+        """What the answer to a request carries: its id, and what lets the page of an allowed origin read it."""
+        cors = self.guard.cors(request)
+        return (*cors, (request_ids.NAME, request.request_id)) if request.request_id else cors
 
     def _begin_elsewhere(self, request: Request) -> Begun:
         page = self._pages.get(request.target.partition(b"?")[0])

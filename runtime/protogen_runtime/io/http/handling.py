@@ -6,13 +6,13 @@ Knows no sockets: whoever owns the connection gives a Responder and cancels the 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import trio
 from msgspec import Raw
 
-from protogen_runtime.dispatch import Channel, Emit, OnEvent, Outcome
+from protogen_runtime.dispatch import Channel, Emit, OnEvent, Outcome, Service
 from protogen_runtime.dispatch.channels import TransportError
 from protogen_runtime.jsonrpc import (
     INTERNAL_ERROR,
@@ -27,12 +27,42 @@ from protogen_runtime.jsonrpc import (
     encode_event,
 )
 
+from .callbacks import Callbacks
+from .deadlines import Deadlines
+from .limits import Limits
 from .messages import STREAM_TYPE, Headers, Reply, Request
 
-if TYPE_CHECKING:
-    from .endpoint import Endpoint
-
 DEADLINE_EXCEEDED: Final = ErrorObject(INTERNAL_ERROR.code, "Deadline exceeded")
+
+
+class Host(Protocol):
+    """What a handling needs of the endpoint that began it."""
+
+    in_flight: int
+
+    @property
+    def service(self) -> Service:
+        """Whose handlers run."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds."""
+        ...
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """The table of deadlines."""
+        ...
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """The calls back that wait."""
+        ...
+
+    def marks(self, request: Request) -> Headers:
+        """What every answer to the request carries."""
+        ...
 
 
 class Responder(Protocol):
@@ -88,7 +118,7 @@ class Handling:
         "scope",
     )
 
-    def __init__(self, endpoint: Endpoint, request: Request) -> None:
+    def __init__(self, endpoint: Host, request: Request) -> None:
         self._endpoint = endpoint
         self._request = request
         self.deadline: float = endpoint.deadlines.after(endpoint.limits.call_seconds)
@@ -225,7 +255,7 @@ class Handling:
                         (b"content-type", STREAM_TYPE),
                         (b"cache-control", b"no-cache"),
                         (callbacks.instance_header, callbacks.instance),
-                        *self._endpoint.guard.cors(self._request),
+                        *self._endpoint.marks(self._request),
                     ),
                 )
             await self._responder.send(encode_event(data, name=name))

@@ -78,6 +78,7 @@ class FastServer:
             self._turn_away(shell)
             return
         shell.open_connections += 1
+        shell.traffic.connections += 1
         try:
             await self._serve(shell)
         finally:
@@ -137,6 +138,7 @@ class FastServer:
             stream.abort()
 
     def _turn_away(self, shell: Shell) -> None:
+        shell.count_refused(503, "connections")
         stream = self._stream
         if isinstance(stream, trio.SSLStream):
             TlsWire(stream).close(reset=True)

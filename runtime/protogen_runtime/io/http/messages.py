@@ -29,6 +29,7 @@ class Request:
         "keep_alive",
         "method",
         "refused",
+        "request_id",
         "target",
         "version",
     )
@@ -53,6 +54,7 @@ class Request:
         self.keep_alive = True
         self.identity: str | None = None
         self.refused: Reply | None = None
+        self.request_id = b""
 
     def again(self, body: bytes) -> Request:
         """The same request with another body; the headers are shared, and nobody changes them."""
@@ -67,6 +69,7 @@ class Request:
         copy.keep_alive = True
         copy.identity = None
         copy.refused = None
+        copy.request_id = b""
         return copy
 
     def text_headers(self) -> Mapping[str, str]:

@@ -13,10 +13,11 @@ import socket
 import ssl
 import threading
 import tomllib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import hypercorn.trio.run
@@ -26,6 +27,7 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config, Sockets
 
 from protogen_runtime.dispatch import Service
+from protogen_runtime.observe import ObserveSettings, observing
 
 from . import hook
 from .access import Access
@@ -62,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls: Tls | None = None
     limits: Limits = Limits()
     access: Access = Access()
+    observe: ObserveSettings = ObserveSettings()
 
 
 def read_settings(file: Path | None) -> Settings:
@@ -126,6 +129,11 @@ def check(settings: Settings) -> None:
         raise CannotServe(f"limits.{found[0]}")
     if settings.workers < 1:
         raise CannotServe(f"workers: expected 1 or more, got {settings.workers}")
+    if settings.observe.log_file is not None:
+        try:
+            Path(settings.observe.log_file).open("ab").close()
+        except OSError as reason:
+            raise CannotServe(f"observe.log_file: cannot write {reason.filename}: {reason.strerror}") from None
     tls = settings.tls
     if tls is None:
         return
@@ -179,17 +187,23 @@ def run(settings: Settings, make_service: Callable[[], Service]) -> None:
         print(msgspec.json.encode({"port": sock.getsockname()[1]}).decode(), flush=True)
     if settings.workers == 1:
         serve_socket(settings, sock, make_service)
-    elif code := supervise(settings, sock, make_service):
+        return
+    with TemporaryDirectory(prefix="protogen-workers-") as folder:
+        observe = msgspec.structs.replace(settings.observe, shared_folder=folder)
+        settings = msgspec.structs.replace(settings, observe=observe)
+        code = supervise(settings.workers, serve_socket, settings, sock, make_service)
+    if code:
         raise CannotServe(f"a worker ended with code {code}; its own message says why")
 
 
 def serve_socket(settings: Settings, sock: socket.socket, make_service: Callable[[], Service]) -> None:
     """Serve in this process on a socket that listens already."""
-    reason = hook.install()
-    if reason is not None:
-        _logger.warning("serving without the fast path: %s", reason)
-    shell = Shell(make_service(), limits=settings.limits, access=settings.access)
-    trio.run(partial(serve, shell, settings, sock))
+    with observing(settings.observe, make_service()) as instruments:
+        reason = hook.install()
+        if reason is not None:
+            _logger.warning("serving without the fast path: %s", reason)
+        shell = Shell(instruments.service, limits=settings.limits, access=settings.access, instruments=instruments)
+        trio.run(partial(serve, shell, settings, sock))
 
 
 async def serve(
@@ -214,7 +228,7 @@ async def serve(
 
 
 @contextmanager
-def _signals() -> Iterator[Callable[[], Awaitable[None]]]:
+def _signals() -> Generator[Callable[[], Awaitable[None]]]:
     """Yields what waits for SIGTERM or SIGINT; outside the main thread, which gets no signals, it waits for ever."""
     if threading.current_thread() is not threading.main_thread():
         yield trio.sleep_forever

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import trio
 
 from protogen_runtime.dispatch import Service
 from protogen_runtime.io.websocket import SERVER_BOUNDS, WebSocketApp
+from protogen_runtime.observe import Answer, Instruments, Traffic
 
 from .access import Access, Guard
 from .asgi import serve_http, serve_websocket
@@ -24,10 +25,33 @@ from .endpoint import Endpoint, Page
 from .foreign import AsgiApp, Receive, Scope, Send
 from .heads import Heads
 from .limits import Limits
+from .messages import Reply
+
+_REFUSED: Final = {
+    400: "malformed",
+    401: "key",
+    403: "origin",
+    404: "path",
+    405: "verb",
+    408: "time",
+    413: "body_bytes",
+    415: "media_type",
+    417: "expect",
+    421: "host",
+    429: "rate",
+    431: "header_bytes",
+    501: "coding",
+    503: "busy",
+    505: "version",
+}
+"""What a refusal's status says of the bound that was met, as the metrics name it."""
 
 
 class Shell:
-    """Serves a service; `pages` answer GET at their paths, `app` gets whatever else is asked for."""
+    """Serves a service; `pages` answer GET at their paths, `app` gets whatever else is asked for.
+
+    `instruments`, whose service this must be, add their pages, ids for requests, and the numbers of the transport.
+    """
 
     def __init__(
         self,
@@ -37,7 +61,13 @@ class Shell:
         access: Access | None = None,
         pages: Mapping[str, Page] | None = None,
         app: AsgiApp | None = None,
+        instruments: Instruments | None = None,
     ) -> None:
+        self._instruments = instruments
+        self.traffic = Traffic() if instruments is None else instruments.traffic
+        if instruments is not None:
+            pages = {**{path: _page(answer) for path, answer in instruments.pages.items()}, **(pages or {})}
+            instruments.readiness.watch(lambda: self.endpoint.is_closing)
         self.limits = limits or Limits()
         self.deadlines = Deadlines()
         self.deadlines.tick(0.0, time.time())
@@ -45,6 +75,7 @@ class Shell:
         self.endpoint = Endpoint(
             service, limits=self.limits, guard=guard, deadlines=self.deadlines, pages=pages, app=app
         )
+        self.endpoint.tags_requests = instruments is not None and instruments.tags_requests
         # A rate is spent by each request, whatever its head says.
         self.heads = Heads(is_used=self.limits.requests_per_second is None)
         bounds = msgspec.structs.replace(
@@ -79,10 +110,18 @@ class Shell:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _at_tick(self) -> None:
+        self.traffic.open_connections = self.open_connections
+        if self._instruments is not None:
+            self._instruments.publish(self.deadlines.now)
         if self.is_terminated() and not self.endpoint.is_closing:
             self.endpoint.is_closing = True
             for connection in tuple(self.connections):
                 connection.close_if_idle()
+
+    def count_refused(self, status: int, bound: str | None = None) -> None:
+        """Somebody was refused with this status."""
+        if self._instruments is not None:
+            self._instruments.metrics.count_refused(bound or _REFUSED.get(status, "other"))
 
     def add(self, connection: Connection) -> None:
         """A connection begins."""
@@ -93,6 +132,14 @@ class Shell:
         """A connection has ended."""
         self.connections.discard(connection)
         self.deadlines.discard(connection)
+
+
+def _page(answer: Callable[[], Answer]) -> Page:
+    def page() -> Reply:
+        found = answer()
+        return Reply(found.status, found.body, ((b"content-type", found.media_type.encode()),))
+
+    return page
 
 
 def shell_of(app: Any) -> Shell | None:

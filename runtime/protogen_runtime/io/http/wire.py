@@ -25,7 +25,7 @@ class Wire(Protocol):
         """The next bytes, empty at the end."""
         ...
 
-    def send_now(self, data: bytes) -> int:
+    def send_now(self, data: bytes, /) -> int:
         """How many bytes went out without waiting."""
         ...
 
@@ -115,7 +115,7 @@ class TlsWire:
         """See Wire."""
         return bytes(await self._stream.receive_some(READ_BYTES))
 
-    def send_now(self, data: bytes) -> int:
+    def send_now(self, data: bytes, /) -> int:
         """See Wire; TLS always goes the long way."""
         raise BlockingIOError(errno.EAGAIN, "TLS waits")
 

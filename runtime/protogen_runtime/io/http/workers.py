@@ -1,36 +1,30 @@
 """Several processes on one port: started together, ended together.
 
-Knows nothing of what a worker does but that it is a function of its settings and a socket. Each worker is a fresh
+Knows nothing of what a worker does. Each worker is a fresh
 interpreter that installs the hook for itself: what is patched in the parent is not patched in a spawned child.
 """
 
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from protogen_runtime.dispatch import Service
-
-    from .server import Settings
+from typing import Any
 
 
-def supervise(settings: Settings, sock: socket.socket, make_service: Callable[[], Service]) -> int:
-    """Run `settings.workers` processes until they end; SIGTERM and SIGINT are passed on. Returns an exit code.
+def supervise(count: int, work: Callable[..., None], *arguments: Any) -> int:
+    """Run `work(*arguments)` in so many processes until they end; SIGTERM and SIGINT are passed on.
+
+    Returns an exit code. `work` is a function of a module, and the arguments can be pickled; sockets can.
 
     One that ends with a failure ends them all: half a server would hide the fault.
     """
     # SIGINT of a terminal reaches the whole group: the parent alone decides.
     context = get_context("spawn")
-    workers: list[BaseProcess] = [
-        context.Process(target=_work, args=(settings, sock, make_service)) for _ in range(settings.workers)
-    ]
+    workers: list[BaseProcess] = [context.Process(target=work, args=arguments) for _ in range(count)]
 
     is_told = False
 
@@ -45,7 +39,7 @@ def supervise(settings: Settings, sock: socket.socket, make_service: Callable[[]
     try:
         for worker in workers:
             worker.start()
-        running = list(workers)
+        running: list[BaseProcess] = list(workers)
         failed: int | None = 0
         while running:
             wait([worker.sentinel for worker in running])
@@ -59,9 +53,3 @@ def supervise(settings: Settings, sock: socket.socket, make_service: Callable[[]
         for number, handler in before.items():
             signal.signal(number, handler)
     return abs(failed or 0)
-
-
-def _work(settings: Settings, sock: socket.socket, make_service: Callable[[], Service]) -> None:
-    from .server import serve_socket
-
-    serve_socket(settings, sock, make_service)

@@ -51,13 +51,9 @@ class Disk:
         finally:
             os.close(descriptor)
 
-    def make_folder(self, path: str) -> bool:
-        """Make a folder; False where it is there."""
-        try:
-            os.mkdir(path)  # noqa: PTH102 - the calls of the system are what this class is about
-        except FileExistsError:
-            return False
-        return True
+    def make_folder(self, path: str) -> None:
+        """Make a folder where there is none."""
+        Path(path).mkdir(exist_ok=True)
 
     def remove(self, path: str) -> None:
         """Remove a file if it is there."""
@@ -70,6 +66,7 @@ class BlobFolder:
     def __init__(self, path: Path, disk: Disk | None = None) -> None:
         self._path = path
         self._disk = disk or Disk()
+        self._provided: set[Path] = set()
 
     def begin(self) -> IncomingBlob:
         """Begin a new file."""
@@ -77,10 +74,16 @@ class BlobFolder:
         folder = self._path / name[:2]
         with _Failures(folder):
             for path in (self._path, folder):
-                if self._disk.make_folder(str(path)):
-                    self._disk.sync_folder(str(path.parent))
+                self._provide(path)
             file = str(folder / name)
             return IncomingBlob(self._disk, name, file, self._disk.create(file))
+
+    def _provide(self, path: Path) -> None:
+        if path not in self._provided:
+            self._disk.make_folder(str(path))
+            # A folder that is there may have been made by a process that was killed before it could do this.
+            self._disk.sync_folder(str(path.parent))
+            self._provided.add(path)
 
     def open(self, name: str) -> int:
         """A descriptor to read a file with. Errors: FileNotFoundError."""
