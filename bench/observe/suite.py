@@ -78,9 +78,7 @@ def run(repeats: int) -> Report:
             for name in (COUNTED, NOTABLE)
         ),
         versions={"Python": platform.python_version(), "opentelemetry-sdk": version("opentelemetry-sdk")},
-        notes=(
-            f"{dropped} lines were dropped: calls without a pause outrun the log's thread, which is what the bound is for",
-        ),
+        notes=(f"{dropped} lines were dropped: calls without a pause outrun the thread that writes",),
     )
 
 

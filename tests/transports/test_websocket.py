@@ -46,6 +46,7 @@ class Visitor:
 
     def __init__(self, **state: Any) -> None:
         self.to_app, self._to_app = trio.open_memory_channel[dict[str, Any]](100)
+        self.to_app.send_nowait({"type": "websocket.connect"})
         self.sent: list[dict[str, Any]] = []
         self.moved = trio.lowlevel.ParkingLot()
         self.reads = True
@@ -54,7 +55,6 @@ class Visitor:
         self.scope = {"type": "websocket", "path": "/", "headers": headers, "state": state}
 
     async def run(self, app: WebSocketApp) -> None:
-        self.to_app.send_nowait({"type": "websocket.connect"})
         await app(self.scope, self._to_app.receive, self._send)
         self.has_ended = True
         self.moved.unpark_all()
@@ -170,9 +170,12 @@ def test_closing_the_application_ends_its_connections() -> None:
 
 
 def test_only_websockets_are_served() -> None:
+    async def send(_: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def scenario() -> None:
         with pytest.raises(ValueError, match="expected a scope of type websocket, got 'http'"):
-            await WebSocketApp(service_of(Server()))({"type": "http"}, trio.sleep_forever, trio.sleep_forever)
+            await WebSocketApp(service_of(Server()))({"type": "http"}, trio.sleep_forever, send)
 
     run(scenario)
 
