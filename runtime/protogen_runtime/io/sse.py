@@ -66,9 +66,9 @@ async def events_of(response: httpx.Response, parser: SseParser) -> AsyncGenerat
 class EventSource:
     """A stream of events at a URL, connected to again whenever it ends, from the event that came last.
 
-    `retries` is how often in a row connecting may fail before `events` gives up; a status of 204 says that there is
-    nothing more, and any other that is not 200 with an event stream is a refusal, which trying again would not change
-    unless it says that the server is busy (429, 502, 503, 504).
+    `retries` is how often in a row connecting may fail before `events` gives up; where it never succeeded, the first
+    failure is the last. A status of 204 says that there is nothing more. Any other that is not 200 with an event stream
+    is a refusal, which trying again would not change unless it says that the server is busy (429, 502, 503, 504).
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class EventSource:
         self._quiet_seconds = quiet_seconds
         self._max_event_bytes = max_event_bytes
         self._pause = RETRY_SECONDS
+        self._has_connected = False
 
     async def events(self) -> AsyncGenerator[ServerSentEvent]:
         """Every event of every connection, in order; ends where the server says 204. Errors: TransportError."""
@@ -105,13 +106,19 @@ class EventSource:
             except _Finished:
                 return
             failures += 1
-            if fault is not None and (failures > self._retries or not _can_pass(fault)):
+            if fault is not None and (failures > self._retries or not self._can_pass(fault)):
                 raise fault
             if fault is None and failures > self._retries:
                 raise TransportError("the server ends the event stream again and again")
             pause = min(self._pause * 2 ** (failures - 1), MAX_RETRY_SECONDS)
             # Spread out, so that many clients of one server do not come back together.
             await trio.sleep(pause * (0.5 + random.random() / 2))
+
+    def _can_pass(self, fault: TransportError) -> bool:
+        if fault.status is None:
+            # Where nobody has ever answered, the address is wrong, or the server is not up: its user wants to know.
+            return self._has_connected
+        return fault.status in (429, 502, 503, 504)
 
     async def _connection(self) -> AsyncGenerator[ServerSentEvent]:
         headers = self._headers
@@ -127,6 +134,7 @@ class EventSource:
                 if response.status_code != 200 or media_type(response) != EVENT_STREAM:
                     status = response.status_code
                     raise TransportError(f"{self._url} gives no event stream (HTTP status {status})", status=status)
+                self._has_connected = True
                 async with aclosing(events_of(response, parser)) as events:
                     async for event in events:
                         self.last_event_id = event.last_id
@@ -139,7 +147,3 @@ class EventSource:
 
 class _Finished(Exception):
     """The server said that there are no more events."""
-
-
-def _can_pass(error: TransportError) -> bool:
-    return error.status is None or error.status in (429, 502, 503, 504)
