@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import trio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from conftest import MEMORY_DISK
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -58,6 +57,8 @@ SCHEMA = Schema(
 STEPS = 25
 EXAMPLES = {"memory": 25, "sqlite": 20}
 EXAMPLES_IN_SOAK = 3000
+
+MEMORY_DISK = Path("/dev/shm")
 
 
 class Refused(Exception):

@@ -209,7 +209,7 @@ def test_nothing_acknowledged_is_lost_with_the_power(folder: Path) -> None:
     assert (tally.lost, tally.torn, tally.blobs_lost, tally.damaged) == (0, 0, 0, 0), tally
 
 
-@pytest.mark.parametrize("synchronous", ["OFF", "NORMAL"])
+@pytest.mark.parametrize("synchronous", ["OFF"])
 def test_less_than_full_loses_what_was_acknowledged(folder: Path, synchronous: Synchronous) -> None:
     """The control: the same lives on the same disk, and the loss is seen."""
     tally = lose_power(folder, LOSSES // 2, synchronous=synchronous)
