@@ -237,10 +237,13 @@ def test_beyond_the_limit_callers_wait_outside_and_can_give_up(folder: Path) -> 
                 await trio.testing.wait_all_tasks_blocked()
                 with trio.move_on_after(0):
                     await store.write(note("given up"))
-                nursery.start_soon(store.write, note("third"))
+                for number in range(20):
+                    nursery.start_soon(store.write, note(f"later {number}"))
                 await trio.testing.wait_all_tasks_blocked()
+                # One is with the writer and one in the queue; all others wait where they cost a task and no place.
+                assert len(store._writing._queue._jobs) == 1
                 held.let_go()
-            assert await notes(store) == ["second", "third"]
+            assert sorted(await notes(store)) == sorted(["second", *(f"later {number}" for number in range(20))])
 
     trio.run(run)
 
@@ -547,5 +550,21 @@ def test_dropped_file_goes_with_the_commit_and_stays_without(folder: Path) -> No
             assert len(await read_blob(store, blob.digest)) == 300_000
             await store.write(DropBlobs([blob.digest]))
             assert [it for it in (folder / "store.db.blobs").rglob("*") if it.is_file()] == []
+
+    trio.run(run)
+
+
+def test_file_of_a_blob_outlives_a_drop_that_could_not_be_committed(folder: Path) -> None:
+    armed = [False]
+
+    async def run() -> None:
+        watch = failing_once(lambda sql: armed[0] and sql == "COMMIT", error(sqlite3.SQLITE_FULL))
+        async with opened(folder, connect=partial(Watched, watch=watch)) as store:
+            blob = await store.put_blob(b"x" * 300_000)
+            armed[0] = True
+            with pytest.raises(StoreFull):
+                await store.write(DropBlobs([blob.digest]))
+            await store.write(note("after"))
+            assert len(await read_blob(store, blob.digest)) == 300_000
 
     trio.run(run)

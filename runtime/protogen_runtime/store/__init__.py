@@ -22,6 +22,7 @@ from .errors import (
 )
 from .interface import BlobReader, Migration, Schema, Snapshot, Store, StoreFactory, Transaction
 from .model import (
+    AnyChange,
     Append,
     Blob,
     Blobs,
@@ -51,6 +52,7 @@ from .model import (
 )
 
 __all__ = [
+    "AnyChange",
     "Append",
     "Blob",
     "BlobCorrupt",

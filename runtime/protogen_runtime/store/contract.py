@@ -162,6 +162,8 @@ ORDER: Final[list[tuple[Sequence[str], list[str]]]] = [
     (("priority",), ["c", "é", "\uffff", "a", "B", "😀"]),
     (("-priority",), ["😀", "B", "a", "\uffff", "é", "c"]),
     (("progress",), ["c", "é", "B", "\uffff", "a", "😀"]),
+    (("status",), ["c", "\uffff", "B", "a", "é", "😀"]),
+    (("-status",), ["😀", "a", "é", "B", "\uffff", "c"]),
     (("status", "-priority"), ["c", "\uffff", "B", "a", "é", "😀"]),
     (("parent",), ["a", "c", "😀", "B", "é", "\uffff"]),
 ]

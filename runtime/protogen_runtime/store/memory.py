@@ -80,6 +80,14 @@ class MemoryTables:
         """A place to roll back to."""
         return len(self._undo)
 
+    def reshape(self, collections: Iterable[Collection]) -> None:
+        """Have these collections from now on: new fields are None, what is gone is gone. Nothing undoes this."""
+        self._undo.clear()
+        old = self._collections
+        self._collections = {it.name: _Records(it) for it in collections}
+        for name in old.keys() & self._collections.keys():
+            self._collections[name].take_over(old[name])
+
     # --- questions --------------------------------------------------------------------------------
 
     def read(self, query: Query[R]) -> R:
@@ -249,11 +257,18 @@ class _Records:
         self._records: dict[int, Record] = {}
         self._arrivals: dict[str, int] = {}
         self._indexes: dict[str, dict[Value, set[int]]] = {index[0]: {} for index in collection.indexes}
-        self._last_arrival = 0
+        self.last_arrival = 0
 
     def next_arrival(self) -> int:
-        self._last_arrival += 1
-        return self._last_arrival
+        self.last_arrival += 1
+        return self.last_arrival
+
+    def take_over(self, other: _Records) -> None:
+        """Hold what another one holds, as far as the fields are the same."""
+        self.last_arrival = other.last_arrival
+        for old in other.find((), ()):
+            fields = {name: old.fields.get(name) for name in self.fields}
+            self.exchange(None, Record(old.key, old.document, fields, old.arrival))
 
     def get(self, key: str) -> Record | None:
         arrival = self._arrivals.get(key)

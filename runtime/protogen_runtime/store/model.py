@@ -97,21 +97,21 @@ class Page(msgspec.Struct, frozen=True):
 # --- conditions -----------------------------------------------------------------------------------
 
 
-class Equal(msgspec.Struct, frozen=True):
+class Equal(msgspec.Struct, frozen=True, tag=True):
     """The field has this value; None finds the records where it has none."""
 
     field: str
     value: Value
 
 
-class OneOf(msgspec.Struct, frozen=True):
+class OneOf(msgspec.Struct, frozen=True, tag=True):
     """The text or integer field has one of these values, of which none is None; there may be thousands, or none."""
 
     field: str
     values: Sequence[str | int]
 
 
-class Compare(msgspec.Struct, frozen=True):
+class Compare(msgspec.Struct, frozen=True, tag=True):
     """The field stands in this relation to the value; text compares by code points. None stands in no relation."""
 
     field: str
@@ -174,8 +174,8 @@ class Blobs(Query[tuple[Blob, ...]], frozen=True):
 # --- changes --------------------------------------------------------------------------------------
 
 
-class Change(msgspec.Struct, Generic[R_co], frozen=True):
-    """A change that answers with an `R_co` once it is made."""
+class Change(msgspec.Struct, Generic[R_co], frozen=True, tag=True):
+    """A change that answers with an `R_co` once it is made. `AnyChange` reads changes from JSON."""
 
 
 class Insert(Change[tuple[str, ...]], frozen=True):
@@ -275,6 +275,10 @@ class DropBlobs(Change[int], frozen=True):
     """Remove blobs; answers with the number of those that were there. Readers that have one open read it to its end."""
 
     digests: Sequence[str]
+
+
+AnyChange: TypeAlias = Insert | Update | Claim | Delete | Check | Append | DropJournals | DropBlobs
+"""Every kind of change: with their class names as tags, a log can keep them as JSON (bytes as base64)."""
 
 
 def bounds(least: int, most: int | None) -> str:

@@ -13,13 +13,13 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, cast
 
 import msgspec
 
-from protogen_runtime.store import guarded
+from protogen_runtime.store import guarded, versions
 from protogen_runtime.store.catalogue import Catalogue
-from protogen_runtime.store.errors import CannotOpen, Misuse, StoreError, StoreFailed, StoreFull
+from protogen_runtime.store.errors import CannotOpen, StoreError, StoreFailed, StoreFull
 from protogen_runtime.store.interface import Schema
 from protogen_runtime.store.model import Collection
 
@@ -278,101 +278,62 @@ def _lay_out(connection: Connection) -> None:
 
 def _adopt(connection: Connection, path: Path, schema: Schema) -> None:
     meta = dict(connection.execute("SELECT name, value FROM protogen_meta").fetchall())
-    wanted = _describe(schema.collections)
+    wanted = versions.written(schema)
     if not meta:
-        _reshape(connection, {}, wanted)
+        _reshape(connection, (), wanted.collections)
     else:
-        application, version = meta["application"], int(meta["version"])
-        known = {it.name: it for it in msgspec.json.decode(meta["collections"], type=list[Collection])}
-        if application != schema.application:
-            raise CannotOpen(f"{path} belongs to {application}, not to {schema.application}; choose another file")
-        if version > schema.version:
-            raise CannotOpen(
-                f"{path} was written by a newer {application} (version {version}, this one knows {schema.version});"
-                " update the program or choose another file"
-            )
-        if version == schema.version:
-            if known != wanted:
-                raise Misuse(
-                    f"{application}: the collections are not those that version {version} of {path} was made with;"
-                    " raise Schema.version"
-                )
+        found = msgspec.json.decode(meta["schema"], type=versions.Written)
+        if not versions.must_migrate(found, schema, str(path)):
             return
-        _migrate(connection, schema, version, known, wanted)
-    values = {
-        "application": schema.application,
-        "version": str(schema.version),
-        "collections": msgspec.json.encode(list(wanted.values())).decode(),
-    }
-    for name, value in values.items():
-        connection.execute(
-            "INSERT INTO protogen_meta (name, value) VALUES (?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (name, value),
-        )
+        _migrate(connection, found, schema)
+    connection.execute(
+        "INSERT INTO protogen_meta (name, value) VALUES ('schema', ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (msgspec.json.encode(wanted).decode(),),
+    )
 
 
-def _describe(collections: Sequence[Collection]) -> dict[str, Collection]:
-    """Collections by name, their sequences as lists: what JSON gives back when it is read."""
-    described = msgspec.json.decode(msgspec.json.encode(list(collections)), type=list[Collection])
-    return {it.name: it for it in described}
-
-
-def _migrate(
-    connection: Connection,
-    schema: Schema,
-    version: int,
-    known: dict[str, Collection],
-    wanted: dict[str, Collection],
-) -> None:
-    both = {
-        name: Collection(name, {**_fields(known, name), **_fields(wanted, name)}, _indexes(wanted, name))
-        for name in {**known, **wanted}
-    }
-    _reshape(connection, known, both)
-    catalogue = Catalogue(both.values())
+def _migrate(connection: Connection, found: versions.Written, schema: Schema) -> None:
+    both = versions.both(found, schema)
+    _reshape(connection, found.collections, both)
+    catalogue = Catalogue(both)
     tables = Tables(connection, catalogue)
-    for step in range(version + 1, schema.version + 1):
+    for step in range(found.version + 1, schema.version + 1):
         if step in schema.migrations:
             guarded.run(schema.migrations[step], tables, catalogue)
-    _reshape(connection, both, wanted)
+    _reshape(connection, both, versions.written(schema).collections)
 
 
-def _fields(collections: dict[str, Collection], name: str) -> dict[str, Any]:
-    return dict(collections[name].fields) if name in collections else {}
-
-
-def _indexes(collections: dict[str, Collection], name: str) -> Sequence[Sequence[str]]:
-    return collections[name].indexes if name in collections else ()
-
-
-def _reshape(connection: Connection, old: dict[str, Collection], new: dict[str, Collection]) -> None:
+def _reshape(connection: Connection, old: Sequence[Collection], new: Sequence[Collection]) -> None:
     """Turn the tables of the collections `old` into those of `new`."""
-    for name in old.keys() - new.keys():
+    known = {it.name: it for it in old}
+    for name in known.keys() - {it.name for it in new}:
         connection.execute(f'DROP TABLE "{name}"')
-    for name, collection in new.items():
-        before = old.get(name)
+    for collection in new:
+        before = known.get(collection.name)
         if before is None:
             # AUTOINCREMENT: the place in the order of arrival of a removed record is never given again.
             connection.execute(
-                f'CREATE TABLE "{name}" ("arrival" INTEGER PRIMARY KEY AUTOINCREMENT, "key" TEXT NOT NULL UNIQUE,'
-                f' "document" BLOB NOT NULL{columns_of(collection.fields)})'
+                f'CREATE TABLE "{collection.name}" ("arrival" INTEGER PRIMARY KEY AUTOINCREMENT,'
+                f' "key" TEXT NOT NULL UNIQUE, "document" BLOB NOT NULL{columns_of(collection.fields)})'
             )
-            before = Collection(name)
-        changed = [field for field, kind in collection.fields.items() if before.fields.get(field, kind) != kind]
-        if changed:
-            raise Misuse(f"{name}.{changed[0]}: the kind of a field cannot change; add another field")
-        for index in {*map(tuple, before.indexes)} - {*map(tuple, collection.indexes)}:
-            connection.execute(f'DROP INDEX "{_index_name(name, index)}"')
-        if name in old:
-            for field in before.fields.keys() - collection.fields.keys():
-                connection.execute(f'ALTER TABLE "{name}" DROP COLUMN "{field}"')
-            for field, kind in collection.fields.items():
-                if field not in before.fields:
-                    connection.execute(f'ALTER TABLE "{name}" ADD COLUMN {columns_of({field: kind})[2:]}')
-        for index in sorted({*map(tuple, collection.indexes)} - {*map(tuple, before.indexes)}):
-            columns = ", ".join(f'"{field}"' for field in index)
-            connection.execute(f'CREATE INDEX "{_index_name(name, index)}" ON "{name}" ({columns})')
+            before = Collection(collection.name, collection.fields)
+        _change_columns(connection, before, collection)
+
+
+def _change_columns(connection: Connection, before: Collection, after: Collection) -> None:
+    name = after.name
+    old_indexes, new_indexes = {tuple(it) for it in before.indexes}, {tuple(it) for it in after.indexes}
+    for index in old_indexes - new_indexes:
+        connection.execute(f'DROP INDEX "{_index_name(name, index)}"')
+    for field in before.fields.keys() - after.fields.keys():
+        connection.execute(f'ALTER TABLE "{name}" DROP COLUMN "{field}"')
+    for field, kind in after.fields.items():
+        if field not in before.fields:
+            connection.execute(f'ALTER TABLE "{name}" ADD COLUMN {columns_of({field: kind})[2:]}')
+    for index in sorted(new_indexes - old_indexes):
+        columns = ", ".join(f'"{field}"' for field in index)
+        connection.execute(f'CREATE INDEX "{_index_name(name, index)}" ON "{name}" ({columns})')
 
 
 def _index_name(collection: str, index: Sequence[str]) -> str:
