@@ -25,6 +25,12 @@ LAYERS = (
     ("protogen.ir", "protogen.output", "protogen.targets", "protogen.build"),
     ("protogen.ir", "protogen.samples", "protogen.targets", "protogen.verify", "protogen.cli"),
     ("protogen_runtime.errors", "protogen_runtime.jsonrpc", "protogen_runtime.dispatch", "protogen_runtime.io"),
+    (
+        *("protogen_runtime.jsonrpc", "protogen_runtime.dispatch", "protogen_runtime.observe", "protogen_runtime.io"),
+        "protogen_runtime.echo",
+    ),
+    ("protogen_runtime.store", "protogen_runtime.observe"),
+    ("protogen_runtime.store", "protogen_runtime.echo"),
     ("protogen_runtime.store", "protogen_runtime.stepflow", "protogen_runtime.io"),
     ("protogen_runtime.store", "protogen_runtime.apflow", "protogen_runtime.io"),
 )
@@ -262,6 +268,10 @@ PLANTED = [
     ("protogen_runtime.jsonrpc.codec", "from protogen_runtime.io import http", ["layers", "copy"]),
     ("protogen_runtime.store.sqlite", "from protogen_runtime.apflow import tasks", ["layers"]),
     ("protogen_runtime.apflow.tasks", "import protogen_runtime.io", ["layers"]),
+    ("protogen_runtime.dispatch", "from protogen_runtime.observe import current", ["layers"]),
+    ("protogen_runtime.observe.calls", "from protogen_runtime.io import channel", ["layers"]),
+    ("protogen_runtime.store.sqlite", "from protogen_runtime.observe import Log", ["layers"]),
+    ("protogen_runtime.io.stdio", "from protogen_runtime import echo", ["layers"]),
     ("protogen.targets.go.view", "from protogen.targets.python import names", ["target"]),
     ("protogen.targets.go.view", "from ..python import names", ["target"]),
     ("protogen.targets.go", "from protogen import load", ["target"]),
