@@ -1,0 +1,105 @@
+"""Contract: what an executor gets, what it answers, and how it fails.
+
+Knows neither tasks nor queues: whoever runs an executor hands it inputs and an Execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from protogen_runtime.apflow.rules.faults import FieldFault
+
+Json: TypeAlias = Any
+JsonObject: TypeAlias = dict[str, Json]
+
+
+class ExecutorFailed(Exception):
+    """An expected failure; its text becomes the task's `error` as it stands, so it must be fit for the task's owner."""
+
+
+class InvalidInputs(Exception):
+    """The inputs are not what the executor can work with; raised before anything was done."""
+
+    def __init__(self, *faults: FieldFault) -> None:
+        self.faults = faults
+        super().__init__("; ".join(_sentence(fault) for fault in faults) or "the inputs are invalid")
+
+
+class Execution:
+    """One execution of one task, as the executor sees it.
+
+    `schemas` and `params` are the task's (`{}` where it has none); `dependency_results()` gives the results of the
+    completed dependencies by task id, in the order in which the task names them. `attempt` counts from 1.
+    Cancellation is trio's: the executor's task is cancelled, and an executor that must tell someone else has `cancel`.
+    """
+
+    __slots__ = (
+        *("_report", "attempt", "dependency_results", "name"),
+        *("params", "root_task_id", "schemas", "task_id", "user_id"),
+    )
+
+    def __init__(
+        self,
+        *,
+        task_id: str,
+        root_task_id: str,
+        user_id: str | None = None,
+        name: str = "",
+        schemas: JsonObject | None = None,
+        params: JsonObject | None = None,
+        attempt: int = 1,
+        report: Callable[[float], None] | None = None,
+        dependency_results: Callable[[], Mapping[str, JsonObject]] | None = None,
+    ) -> None:
+        self.task_id = task_id
+        self.root_task_id = root_task_id
+        self.user_id = user_id
+        self.name = name
+        self.schemas = schemas or {}
+        self.params = params or {}
+        self.attempt = attempt
+        self.dependency_results = dependency_results or dict[str, JsonObject]
+        self._report = report
+
+    def report_progress(self, fraction: float) -> None:
+        """Say how much is done, from 0.0 to 1.0; ValueError beyond. Costs little: reports may be merged."""
+        if not 0.0 <= fraction <= 1.0:
+            raise ValueError(f"progress goes from 0.0 to 1.0, not {fraction!r}")
+        if self._report is not None:
+            self._report(float(fraction))
+
+    def reporting_to(self, report: Callable[[float], None]) -> Execution:
+        """The same execution with its progress going elsewhere: on its way out of a thread or a process."""
+        return Execution(
+            task_id=self.task_id,
+            root_task_id=self.root_task_id,
+            user_id=self.user_id,
+            name=self.name,
+            schemas=self.schemas,
+            params=self.params,
+            attempt=self.attempt,
+            report=report,
+            dependency_results=self.dependency_results,
+        )
+
+
+class Executor(Protocol):
+    """Runs tasks: one object for all tasks that name it, several at once.
+
+    Beside `execute` an executor may have `async def cancel(execution)`, called when an execution is cancelled,
+    `get_input_schema() -> dict | None`, a draft-07 schema that inputs are held to, and `validate_inputs(inputs)`,
+    which raises InvalidInputs. Source: 02-core-concepts.md, 03-data-model.md.
+    """
+
+    async def execute(self, inputs: JsonObject, execution: Execution) -> JsonObject:
+        """Do the work and return its result, an object that JSON can hold.
+
+        ExecutorFailed is an expected failure; any other exception fails the task too, with its type and message.
+        """
+        ...
+
+
+def _sentence(fault: FieldFault) -> str:
+    return f"{'.'.join(map(str, fault.path or [fault.field]))}: {fault.reason}"

@@ -1,0 +1,200 @@
+"""Registry: which executor runs the tasks that name an identifier.
+
+Knows nothing of what executors do. Identifiers come from calls to `register`, from the decorator `executor`, and from
+the entry point group `protogen.executors` of installed distributions.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Final, TypeAlias, TypeVar, cast
+
+import msgspec
+import trio
+
+from .contract import Execution, Executor, JsonObject
+from .functions import AsyncFunction, ThreadFunction
+
+GROUP: Final = "protogen.executors"
+_MARK: Final = "__protogen_executor__"
+
+Work: TypeAlias = Executor | type[Executor] | Callable[..., JsonObject] | Callable[..., Awaitable[JsonObject]]
+T = TypeVar("T", bound=Work)
+
+
+class CannotRegister(Exception):
+    """An identifier or an executor that a registry cannot take; the text says what to do."""
+
+
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """What `@executor` says of a function or class."""
+
+    id: str
+    concurrency: int | None = None
+    idempotent: bool = False
+
+
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """An executor under its identifier.
+
+    `concurrency`: how many executions may run at once, None for no bound of its own; `idempotent`: whether an
+    execution that a crash interrupted may simply be run again.
+    """
+
+    id: str
+    executor: Executor
+    concurrency: int | None = None
+    idempotent: bool = False
+
+
+class ExecutorRegistry:
+    """Executors by identifier. Filled before the node starts, read afterwards."""
+
+    def __init__(self, *, threads: int = 40) -> None:
+        self._registered: dict[str, Registered] = {}
+        self._aliases: dict[str, str] = {}
+        # As many as trio's own default: threads are for waiting, not for computing.
+        self._threads = trio.CapacityLimiter(threads)
+
+    def register(
+        self, executor_id: str, work: Work, *, concurrency: int | None = None, idempotent: bool = False
+    ) -> Registered:
+        """Register an executor: an object or class with `execute`, an async function, or a function for a thread.
+
+        A function takes `(inputs)` or `(inputs, execution)`; a class is called once without arguments. Raises
+        CannotRegister where the identifier is empty or taken, or `work` is none of these.
+        """
+        self._check_free(executor_id)
+        if concurrency is not None and concurrency < 1:
+            raise CannotRegister(
+                f"executor {executor_id!r}: concurrency is at least 1, not {concurrency}; None sets no bound"
+            )
+        found = Registered(
+            id=executor_id, executor=self._executor(executor_id, work), concurrency=concurrency, idempotent=idempotent
+        )
+        self._registered[executor_id] = found
+        return found
+
+    def alias(self, alias: str, executor_id: str) -> None:
+        """Let tasks name a registered executor by one more identifier. Raises CannotRegister."""
+        self._check_free(alias)
+        if executor_id not in self._registered:
+            raise CannotRegister(f"alias {alias!r}: no executor {executor_id!r} is registered; register it first")
+        self._aliases[alias] = executor_id
+
+    def add(self, work: Work) -> Registered:
+        """Register what is decorated with `@executor`, under the identifier given there. Raises CannotRegister."""
+        declared = _declared(work)
+        if declared is None:
+            raise CannotRegister(f"{_name(work)} is not decorated; write @executor('its-id') above it")
+        return self.register(declared.id, work, concurrency=declared.concurrency, idempotent=declared.idempotent)
+
+    def add_module(self, module: ModuleType) -> list[Registered]:
+        """Register all that is decorated and defined in a module. Raises CannotRegister, also where there is none."""
+        found = [work for work in vars(module).values() if _declared(work) and work.__module__ == module.__name__]
+        if not found:
+            raise CannotRegister(f"module {module.__name__} has nothing decorated with @executor('its-id')")
+        return [self.add(work) for work in found]
+
+    def add_installed(self) -> list[Registered]:
+        """Register what installed distributions offer: entry points of `protogen.executors`, whose name is the
+        identifier and whose value is what `register` takes. Raises CannotRegister, naming the distribution.
+        """
+        return [self._add_entry(entry) for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)]
+
+    def find(self, executor_id: str) -> Registered | None:
+        """Find an executor by its identifier or an alias of it."""
+        return self._registered.get(executor_id) or self._registered.get(self._aliases.get(executor_id, ""))
+
+    def known(self) -> list[str]:
+        """All identifiers and aliases, sorted."""
+        return sorted({*self._registered, *self._aliases})
+
+    def suggestion(self, executor_id: str) -> str | None:
+        """The known identifier closest to an unknown one, if one is close."""
+        return next(iter(get_close_matches(executor_id, self.known(), n=1)), None)
+
+    def _check_free(self, executor_id: str) -> None:
+        if not executor_id:
+            raise CannotRegister("an executor's identifier is not empty")
+        if self.find(executor_id) is not None:
+            raise CannotRegister(f"executor {executor_id!r} is registered already; choose another identifier")
+
+    def _executor(self, executor_id: str, work: Work) -> Executor:
+        if inspect.isclass(work):
+            work = cast(Executor, _instance(executor_id, work))
+        if hasattr(work, "execute"):
+            if not inspect.iscoroutinefunction(work.execute):
+                raise CannotRegister(
+                    f"executor {executor_id!r}: execute must be `async def execute(self, inputs, execution)`"
+                )
+            return work
+        if not callable(work):
+            raise CannotRegister(f"executor {executor_id!r}: {work!r} is neither a function nor has it `execute`")
+        takes_execution = _takes_execution(executor_id, work)
+        if inspect.iscoroutinefunction(work):
+            return AsyncFunction(work, takes_execution=takes_execution)
+        return ThreadFunction(work, takes_execution=takes_execution, threads=self._threads)
+
+    def _add_entry(self, entry: EntryPoint) -> Registered:
+        owner = entry.dist.name if entry.dist is not None else "an unknown distribution"
+        try:
+            work = entry.load()
+        except (ImportError, AttributeError) as reason:
+            raise CannotRegister(
+                f"executor {entry.name!r} ({entry.value} of {owner}) cannot be imported: {reason};"
+                " reinstall or update that distribution"
+            ) from reason
+        declared = _declared(work) or Declared(id=entry.name)
+        try:
+            return self.register(entry.name, work, concurrency=declared.concurrency, idempotent=declared.idempotent)
+        except CannotRegister as reason:
+            raise CannotRegister(f"{reason} ({entry.value} of {owner})") from None
+
+
+def executor(executor_id: str, *, concurrency: int | None = None, idempotent: bool = False) -> Callable[[T], T]:
+    """Declare a function or class an executor; `ExecutorRegistry.add` and `add_module` register what is declared."""
+    declared = Declared(id=executor_id, concurrency=concurrency, idempotent=idempotent)
+
+    def mark(work: T) -> T:
+        setattr(work, _MARK, declared)
+        return work
+
+    return mark
+
+
+def _declared(work: object) -> Declared | None:
+    # Looked up in the object itself: a class that inherits from a declared one is not declared by that.
+    found = vars(work).get(_MARK) if hasattr(work, "__dict__") else None
+    return found if isinstance(found, Declared) else None
+
+
+def _instance(executor_id: str, work: Callable[[], object]) -> object:
+    try:
+        return work()
+    except TypeError as reason:
+        raise CannotRegister(
+            f"executor {executor_id!r}: {_name(work)}() cannot be called without arguments ({reason}); register an instance"
+        ) from None
+
+
+def _takes_execution(executor_id: str, work: Callable[..., object]) -> bool:
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters: Iterable[inspect.Parameter] = inspect.signature(work).parameters.values()
+    count = sum(it.kind in kinds and it.default is it.empty for it in parameters)
+    if count not in (1, 2):
+        raise CannotRegister(
+            f"executor {executor_id!r}: {_name(work)} takes {count} arguments; write (inputs) or (inputs, execution)"
+        )
+    return count == 2
+
+
+def _name(work: object) -> str:
+    return getattr(work, "__qualname__", None) or repr(work)
+
+
+__all__ = ["CannotRegister", "Declared", "Execution", "ExecutorRegistry", "Registered", "Work", "executor"]
