@@ -15,13 +15,15 @@ from protogen_runtime.io.channel import Bounds, Channel, FrameStream
 from protogen_runtime.io.client import channel_to
 from protogen_runtime.io.contract import Connect
 from protogen_runtime.io.http import hook
+from protogen_runtime.io.http.access import Access
 from protogen_runtime.io.http.limits import Limits
-from protogen_runtime.io.http.server import Settings, bind, serve
+from protogen_runtime.io.http.server import Settings, Tls, bind, serve
 from protogen_runtime.io.http.shell import Shell
 from protogen_runtime.io.memory import memory_streams
 from protogen_runtime.io.peer import Peer, PeerChannel
 from protogen_runtime.io.session import SessionApp, SessionBounds
 from protogen_runtime.io.stdio import pipe_stream, serve_stdio
+from protogen_runtime.observe import Instruments
 
 
 async def serve_stream(stream: FrameStream, service: Service, bounds: Bounds | None = None) -> None:
@@ -73,12 +75,17 @@ async def pipes(service: Service) -> AsyncGenerator[Connect]:
 
 @asynccontextmanager
 async def http_shell(
-    service: Service, app: Callable[..., Awaitable[None]] | None = None, limits: Limits | None = None
+    service: Service,
+    app: Callable[..., Awaitable[None]] | None = None,
+    limits: Limits | None = None,
+    access: Access | None = None,
+    tls: Tls | None = None,
+    instruments: Instruments | None = None,
 ) -> AsyncGenerator[str]:
     """The server shell on a free port; yields its authority."""
     assert hook.install() is None
-    settings = Settings(port=0, limits=limits or Limits(graceful_seconds=0.1))
-    shell = Shell(service, limits=settings.limits, app=app)
+    settings = Settings(port=0, limits=limits or Limits(graceful_seconds=0.1), access=access or Access(), tls=tls)
+    shell = Shell(service, limits=settings.limits, app=app, access=settings.access, instruments=instruments)
     sock = bind(settings)
     with closing(sock):
         sock.listen(128)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import gc
+import time
+import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import aclosing, asynccontextmanager
+from math import inf
+from typing import Any, cast
 
+import httpx
 import msgspec
 import pytest
+import servers
 import trio
 import trio.testing
 from msgspec import Raw
 
 from protogen_runtime.io.channel import TransportError
 from protogen_runtime.io.contract import Server, service_of
-from protogen_runtime.io.session import SESSION_REASONS, SessionApp, SessionBounds
+from protogen_runtime.io.http.access import Access
+from protogen_runtime.io.http.foreign import AsgiApp
+from protogen_runtime.io.http.shell import Shell
+from protogen_runtime.io.session import SESSION_REASONS, Session, SessionApp, SessionBounds
+from protogen_runtime.io.sse import events_of
 from protogen_runtime.jsonrpc import FrameTooLong, ServerSentEvent, SseParser
 
 KIB = 1024
@@ -527,3 +537,134 @@ def test_an_abandoned_callback_is_told_to_the_client() -> None:
             assert (note["method"], note["params"]) == ("$/cancelRequest", {"id": asked["id"]})
 
     run(scenario)
+
+
+# --- behind the server shell ----------------------------------------------------------------------------
+
+
+def test_the_sweeper_frees_sessions_whose_clients_stay_away() -> None:
+    async def scenario() -> None:
+        async with house() as it:
+            shell = Shell(service_of(it.server), app=cast("AsgiApp", it.app))
+            it.nursery.start_soon(shell.deadlines.sweep, shell._at_tick, time.time)
+            gone: list[weakref.ref[Session]] = []
+            for number in range(50):
+                stream = it.stream()
+                session = it.app._sessions[(await stream.endpoint()).removeprefix("/session/")]
+                for _ in range(20):
+                    await session.notify("n", Raw(b'"' + b"x" * KIB + b'"'))
+                    await stream.message()
+                gone.append(weakref.ref(session))
+                del session
+                if number:
+                    stream.leave.set()
+            del stream
+            await trio.sleep(29)
+            assert len(it.app._sessions) == 50
+            await trio.sleep(2)
+            gc.collect()
+            # No request has come meanwhile; the one whose stream is open stays.
+            assert [ref for ref in gone if ref() is not None] == gone[:1]
+            assert it.app.deadline == inf
+
+    run(scenario)
+
+
+@asynccontextmanager
+async def shelled(bounds: SessionBounds | None = None) -> AsyncGenerator[tuple[Server, SessionApp, httpx.AsyncClient]]:
+    """The shell at the path `/` with sessions beside it, and a client."""
+    server = Server()
+    app = SessionApp(service_of(server), bounds=bounds)
+    async with (
+        servers.http_shell(service_of(server), cast("AsgiApp", app)) as authority,
+        httpx.AsyncClient(base_url=f"http://{authority}", trust_env=False, timeout=20) as http,
+    ):
+        yield server, app, http
+
+
+async def _tell(http: httpx.AsyncClient, target: str, message: dict[str, Any]) -> tuple[int, Any]:
+    response = await http.post(target, json={"jsonrpc": "2.0", **message})
+    return response.status_code, response.json() if response.content else None
+
+
+async def _endpoint(response: httpx.Response) -> tuple[str, AsyncGenerator[ServerSentEvent]]:
+    events = events_of(response, SseParser())
+    named = await anext(events)
+    assert named.name == "endpoint"
+    return msgspec.json.decode(named.data)["endpoint"].removeprefix("/session/"), events
+
+
+def test_sessions_are_reached_at_the_protocols_own_path() -> None:
+    async def scenario() -> None:
+        async with shelled() as (_, _, http), http.stream("GET", "/events") as response:
+            session_id, events = await _endpoint(response)
+            async with trio.open_nursery() as nursery, aclosing(events):
+                answers: list[tuple[int, Any]] = []
+
+                async def relay() -> None:
+                    answers.append(await _tell(http, f"/?sessionId={session_id}", RELAY))
+
+                nursery.start_soon(relay)
+                asked = msgspec.json.decode((await anext(events)).data)
+                assert asked["method"] == "m"
+                reply = {"id": asked["id"], "result": "mine"}
+                assert await _tell(http, f"/?a=b&sessionId={session_id}", reply) == (202, None)
+            assert answers == [(200, {"jsonrpc": "2.0", "id": "r", "result": "mine"})]
+            # What names no session is a call of plain HTTP.
+            for target in ("/", "/?", "/?a=sessionId", "/?sessionId="):
+                assert await _tell(http, target, ECHO) == ECHOED
+
+    trio.run(scenario)
+
+
+def test_ids_that_were_guessed_or_have_expired_are_refused() -> None:
+    async def scenario() -> None:
+        async with shelled(SessionBounds(resume_seconds=0.05)) as (_, app, http):
+            async with http.stream("GET", "/events") as response:
+                session_id, events = await _endpoint(response)
+                assert await _tell(http, f"/session/{session_id}", ECHO) == ECHOED
+                last = f"{session_id[:-1]}{'1' if session_id[-1] == '0' else '0'}"
+                for guess in (last, "0" * 32, session_id.upper() + "x", "../events", "%00"):
+                    refused = (400, {**REFUSED, "id": 7})
+                    assert await _tell(http, f"/?sessionId={guess}", ECHO) == refused
+                    assert await _tell(http, f"/session/{guess.replace('/', '%2f')}", ECHO) == refused
+                await events.aclose()
+            with trio.fail_after(10):
+                # The sweeper's work: nothing is asked meanwhile.
+                while app._sessions:
+                    await trio.lowlevel.checkpoint()
+            for target in (f"/?sessionId={session_id}", f"/session/{session_id}"):
+                assert await _tell(http, target, ECHO) == (400, {**REFUSED, "id": 7})
+
+    trio.run(scenario)
+
+
+def test_a_query_with_too_many_members_names_no_session() -> None:
+    async def scenario() -> None:
+        async with shelled() as (_, _, http):
+            query = "&".join(f"a{number}=1" for number in range(100))
+            assert await _tell(http, f"/?{query}&sessionId=x", ECHO) == ECHOED
+            assert await _tell(http, f"/session?{query}&sessionId=x", ECHO) == (400, {**REFUSED, "id": 7})
+
+    trio.run(scenario)
+
+
+def test_a_key_is_asked_for_and_the_session_is_its_holders_alone() -> None:
+    async def scenario() -> None:
+        server = Server()
+        app = SessionApp(service_of(server))
+        access = Access(keys={"alice": "a" * 32, "bob": "b" * 32})
+        async with servers.http_shell(service_of(server), cast("AsgiApp", app), access=access) as authority:
+            alice, bob = ({"authorization": f"Bearer {name * 32}"} for name in "ab")
+            async with httpx.AsyncClient(base_url=f"http://{authority}", trust_env=False) as http:
+                assert (await http.get("/events")).status_code == 401
+                async with http.stream("GET", "/events", headers=alice) as response:
+                    session_id, events = await _endpoint(response)
+                    body = {"jsonrpc": "2.0", **ECHO}
+                    target = f"/session/{session_id}"
+                    assert (await http.post(target, json=body, headers=alice)).status_code == 200
+                    assert (await http.post(target, json=body, headers=bob)).status_code == 400
+                    assert (await http.post(target, json=body)).status_code == 401
+                    await events.aclose()
+
+    trio.run(scenario)

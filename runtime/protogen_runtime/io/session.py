@@ -163,6 +163,11 @@ class Session:
         self._expires = inf
         self._changed.unpark_all()
 
+    @property
+    def expires(self) -> float:
+        """When it ends unless its client comes back; never while a stream is open."""
+        return self._expires
+
     def detach(self, scope: trio.CancelScope) -> None:
         """A stream has ended; if it was the last one, the client may come back for a while."""
         if self._stream is not None and self._stream.scope is scope:
@@ -291,7 +296,9 @@ class SessionApp:
 
     `events_path` is where streams begin; endpoints are `/session/<id>`, and any path with the query `sessionId=<id>`.
     `announce` is the form of the event `endpoint`: a JSON object with the member `endpoint`, or the bare path.
-    `scope["state"]["identity"]` is the user, who alone may use a session.
+    `scope["state"]["identity"]` is the user, who alone may use a session. Sessions whose clients stay away are freed by
+    the next request, and by whoever calls `expire` at `deadline` (on the trio clock): the server shell does, and an
+    application of yours around this one hands both on.
     """
 
     def __init__(
@@ -309,6 +316,7 @@ class SessionApp:
         self._sessions: dict[str, Session] = {}
 
     def __len__(self) -> int:
+        self.deadline = inf
         self._purge()
         return len(self._sessions)
 
@@ -335,9 +343,15 @@ class SessionApp:
 
     def _purge(self) -> None:
         for session in [session for session in self._sessions.values() if session.has_ended]:
+    def expire(self, now: float) -> None:
+        """Free what clients have not come back for; `deadline` is then that of the next one."""
+        del now
+        self._purge()
+
             del self._sessions[session.id]
 
     # --- GET: the stream --------------------------------------------------------------------------
+        self.deadline = min((session.expires for session in self._sessions.values()), default=inf)
 
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = text_headers(scope)
@@ -362,6 +376,7 @@ class SessionApp:
                 session.detach(nursery.cancel_scope)
                 if session.has_ended:
                     self._sessions.pop(session.id, None)
+                self.deadline = min(self.deadline, session.expires)
 
     def _resumed(self, headers: Mapping[str, str], identity: str | None) -> tuple[Session, int] | None:
         session_id, _, number = headers.get("last-event-id", "").partition("-")
@@ -494,8 +509,20 @@ def _session_id(scope: Scope) -> str:
     head, _, tail = path.rpartition("/")
     if head.endswith("/session"):
         return tail
-    query: dict[str, list[str]] = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
-    return query.get("sessionId", [""])[0]
+    return _query_id(scope["query_string"])
+
+
+def names_session(query: bytes) -> bool:
+    """Whether the query of a request names a session, as an endpoint of the form `/?sessionId=<id>` does."""
+    return b"sessionId" in query and bool(_query_id(query))
+
+
+def _query_id(query: bytes) -> str:
+    try:
+        members = parse_qs(query.decode("latin-1"), max_num_fields=20)
+    except ValueError:
+        return ""  # more members than anybody sends
+    return members.get("sessionId", [""])[0]
 
 
 def _accepts_stream(headers: Mapping[str, str]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from email.utils import formatdate
 from math import inf
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import trio
 
@@ -17,6 +17,7 @@ TICK_SECONDS: Final = 0.05
 """Deadlines fire at most this late (and never early), which keeps a cancelled call within 100 ms."""
 
 
+@runtime_checkable
 class Timed(Protocol):
     """Something that can run out of time."""
 

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from msgspec import Raw
 
 from protogen_runtime.dispatch import Service
+from protogen_runtime.io.session import names_session
 from protogen_runtime.jsonrpc import (
     INVALID_REQUEST,
     Call,
@@ -43,7 +44,10 @@ Begun: TypeAlias = bytes | Reply | Handling | Foreign
 
 
 class Endpoint:
-    """Serves a service at the path of its protocol, pages at others, and leaves the rest to `app`."""
+    """Serves a service at the path of its protocol, pages at others, and leaves the rest to `app`.
+
+    A POST to the path of the protocol with the query `sessionId=` is for `app`, too, where there is one.
+    """
 
     def __init__(
         self,
@@ -79,7 +83,7 @@ class Endpoint:
         path = request.target
         if path != self._path:
             path = path.partition(b"?")[0]
-            if path != self._path:
+            if not self._is_ours(request):
                 return self._admit_elsewhere(path, request)
         if request.method != b"POST":
             if request.method in (b"GET", b"HEAD") and path in self._pages:
@@ -102,6 +106,13 @@ class Endpoint:
 
     def _admit_elsewhere(self, path: bytes, request: Request) -> Reply | None:
         if path in self._pages:
+    def _is_ours(self, request: Request) -> bool:
+        """Whether a target is the protocol's: its path, but not with a session named in the query (see `session`)."""
+        path, _, query = request.target.partition(b"?")
+        if path != self._path:
+            return False
+        return self._app is None or request.method != b"POST" or not names_session(query)
+
             if request.method in (b"GET", b"HEAD"):
                 return None
             return refusal(405, "this page can be read", (b"allow", b"GET, HEAD"))
@@ -113,8 +124,7 @@ class Endpoint:
             request.headers, request.request_id = request_ids.tagged(request.headers)
         if request.refused is not None:
             return request.refused
-        at_path = request.target == self._path or request.target.partition(b"?")[0] == self._path
-        if request.method != b"POST" or not at_path:
+        if request.method != b"POST" or (request.target != self._path and not self._is_ours(request)):
             return self._begin_elsewhere(request)
         if self.is_closing:
             return self._busy("the server is shutting down")
@@ -143,7 +153,7 @@ class Endpoint:
         if page is not None and request.method in (b"GET", b"HEAD"):
             return page()
         if self._app is not None:
-            return Foreign(self._app, request)
+            return Foreign(self._app, request, self.marks(request))
         return refusal(404, "nothing is served at this path")
 
     def _begin_exchange(self, request: Request, exchange: Exchange) -> Begun:

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import trio
 
 from .handling import Responder
-from .messages import Request, refusal
+from .messages import Headers, Request, refusal
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -24,12 +24,16 @@ _logger = logging.getLogger(__name__)
 
 
 class Foreign:
-    """One request for the application; cancel `scope` when the client has gone."""
+    """One request for the application; `marks` are headers of ours for its answer.
 
-    def __init__(self, app: AsgiApp, request: Request) -> None:
+    Cancel `scope` when the client has gone.
+    """
+
+    def __init__(self, app: AsgiApp, request: Request, marks: Headers = ()) -> None:
         self.scope = trio.CancelScope()
         self._app = app
         self._request = request
+        self._marks = marks
         self._body_given = False
         self._started = False
         self._ended = False
@@ -62,7 +66,9 @@ class Foreign:
             case "http.response.start":
                 self._started = True
                 headers = tuple((bytes(name), bytes(value)) for name, value in event.get("headers", ()))
-                await responder.begin_stream(event["status"], headers)
+                names = {name.lower() for name, _ in headers}
+                ours = tuple(mark for mark in self._marks if mark[0] not in names)
+                await responder.begin_stream(event["status"], (*headers, *ours))
             case "http.response.body" if not self._ended:
                 body = bytes(event.get("body", b""))
                 if body:
@@ -90,6 +96,6 @@ def asgi_scope(request: Request) -> Scope:
         "headers": list(request.headers.items()),
         "client": request.client,
         "server": None,
-        "state": {},
+        "state": {"identity": request.identity},
         "extensions": {},
     }

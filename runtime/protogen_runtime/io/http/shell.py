@@ -20,7 +20,7 @@ from protogen_runtime.observe import Answer, Instruments, Traffic
 from .access import Access, Guard
 from .asgi import serve_http, serve_websocket
 from .connection import Connection
-from .deadlines import Deadlines
+from .deadlines import Deadlines, Timed
 from .endpoint import Endpoint, Page
 from .foreign import AsgiApp, Receive, Scope, Send
 from .heads import Heads
@@ -51,6 +51,7 @@ class Shell:
     """Serves a service; `pages` answer GET at their paths, `app` gets whatever else is asked for.
 
     `instruments`, whose service this must be, add their pages, ids for requests, and the numbers of the transport.
+    An `app` that is `Timed`, such as a SessionApp, is swept with the connections.
     """
 
     def __init__(
@@ -94,6 +95,8 @@ class Shell:
             case "lifespan":
                 await self._lifespan(receive, send)
             case "http":
+        if isinstance(app, Timed):
+            self.deadlines.add(app)
                 await serve_http(self, scope, receive, send)
             case "websocket":
                 await serve_websocket(self, scope, receive, send)
