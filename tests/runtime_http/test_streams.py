@@ -7,9 +7,22 @@ import json
 import httpx
 import pytest
 import trio
-from echo_protocol import CallbackFailedError, CallbackParams, CountParams, EchoParams, EchoResult, ServerClient
+from echo_protocol import (
+    CallbackFailedError,
+    CallbackParams,
+    CountEvent,
+    CountParams,
+    CountResult,
+    EchoParams,
+    EchoResult,
+    ServerClient,
+)
 from echo_protocol.handlers import client_dispatcher
+from echo_protocol.methods import PROTOCOL
 from http_rig import Server, call, post, run, running, split
+
+from protogen_runtime.dispatch import CallContext, Service
+from protogen_runtime.io.http.limits import Limits
 
 CALLBACK = call("callback", {"method": "client/echo", "params": {"value": 7}})
 
@@ -143,5 +156,42 @@ def test_application_of_the_user_answers_what_is_not_ours() -> None:
         async with running(app=broken) as server, httpx.AsyncClient() as http:
             answer = await http.get(url(server) + "x")
             assert (answer.status_code, "secret" in answer.text) == (500, False)
+
+    run(main)
+
+
+class Counting:
+    """Answers before it has counted."""
+
+    async def count(self, params: CountParams, context: CallContext) -> CountResult:
+        await context.answer(CountResult(counted=0))
+        for number in range(1, params.to + 1):
+            await context.emit(CountEvent(number=number))
+        return CountResult(counted=params.to)
+
+
+def test_an_early_answer_opens_the_stream_and_is_the_only_one() -> None:
+    async def main() -> None:
+        service = Service(PROTOCOL, "server", Counting())
+        async with running(service=service, limits=Limits(call_seconds=60)) as server:
+            status, headers, body = split(await server.exchange(post(call("count", {"to": 2}), close=True)))
+            assert (status, headers["content-type"]) == (200, "text/event-stream")
+            events = [line for line in body.decode().splitlines() if line.startswith("data: ")]
+            assert events == [
+                'data: {"id":1,"result":{"counted":0},"jsonrpc":"2.0"}',
+                'data: {"number":1}',
+                'data: {"number":2}',
+            ]
+
+    run(main)
+
+
+def test_a_service_answers_at_every_path_it_was_given() -> None:
+    async def main() -> None:
+        async with running(aliases=("/tasks",)) as server:
+            for path in ("/", "/tasks", "/tasks?x=1"):
+                answer = await server.exchange(post(call("echo", {"value": 1}), close=True, path=path))
+                assert split(answer)[0] == 200, path
+            assert split(await server.exchange(post(call("echo"), close=True, path="/task")))[0] == 404
 
     run(main)

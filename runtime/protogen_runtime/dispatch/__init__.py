@@ -3,15 +3,19 @@
 Knows no transport and no protocol by name; a `Service` binds a handler to the tables of any generated SDK.
 """
 
-from .context import CallContext, Emit, Link
+from .context import AnswerEarly, CallContext, Emit, Link
+from .joined import Joined
 from .sdk import Channel, Codec, Method, OnEvent, ProtocolInfo, Sdk, sdk_of
-from .service import Outcome, Report, Service
+from .service import Explain, Outcome, Report, Service
 
 __all__ = [
+    "AnswerEarly",
     "CallContext",
     "Channel",
     "Codec",
     "Emit",
+    "Explain",
+    "Joined",
     "Link",
     "Method",
     "OnEvent",

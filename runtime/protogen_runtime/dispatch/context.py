@@ -6,7 +6,10 @@ Knows no transport and no clock; cancellation is the business of whoever runs th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
+
+import msgspec
+from msgspec import Raw
 
 from protogen_runtime.jsonrpc import RequestId
 
@@ -15,6 +18,12 @@ from .sdk import Channel
 
 Emit: TypeAlias = Callable[[bytes], Awaitable[None]]
 """Sends one event, given as JSON."""
+
+AnswerEarly: TypeAlias = Callable[[Raw, bool], Awaitable[None]]
+"""Sends (result, is last): an answer with this result, while the handler goes on."""
+
+_read_members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_read_batch: Final = msgspec.json.Decoder(list[Raw]).decode
 
 
 class Link(Protocol):
@@ -45,6 +54,16 @@ class Link(Protocol):
         """Sends an event to the caller, None where the caller takes none."""
         ...
 
+    @property
+    def answer(self) -> AnswerEarly | None:
+        """Sends an answer before the handler has ended, None where the answer is one piece."""
+        ...
+
+    @property
+    def frame(self) -> bytes:
+        """The JSON text that the call came in, alone or in a batch; empty where it is not kept."""
+        ...
+
 
 class CallContext:
     """One call: who asks, how to reach them while it is under way, and until when.
@@ -53,7 +72,7 @@ class CallContext:
     `trio.Cancelled` is raised in it.
     """
 
-    __slots__ = ("_link", "_make_client", "_write_event", "method", "request_id")
+    __slots__ = ("_link", "_make_client", "_write_event", "_write_result", "method", "request_id")
 
     def __init__(
         self,
@@ -62,7 +81,9 @@ class CallContext:
         link: Link,
         make_client: Callable[[Channel], Any] | None,
         write_event: Callable[[Any], bytes] | None,
+        write_result: Callable[[Any], bytes] | None = None,
     ) -> None:
+        self._write_result = write_result
         self.method = method
         self.request_id = request_id
         self._link = link
@@ -117,3 +138,53 @@ class CallContext:
         send = self._link.emit
         if send is not None:
             await send(data)
+
+    @property
+    def can_answer_early(self) -> bool:
+        """Whether `answer` can be used: the caller takes a stream, and the call is no member of a batch."""
+        return self._write_result is not None and self._link.answer is not None
+
+    async def answer(self, result: Any, *, is_last: bool = True) -> None:
+        """Answer the call now, and go on: events may follow, and what the handler returns is not sent.
+
+        With `is_last=False` it is one of several results, for protocols whose streams are answers to one request; more
+        may follow, and the last of them may be what the handler returns.
+        Errors: the SDK's ValidationError for a result that breaks its schema, LookupError where `can_answer_early` is
+        false, and what the transport raises when the caller has gone.
+        """
+        send = self._link.answer
+        if self._write_result is None or send is None:
+            raise LookupError(f"the caller of {self.method} takes its answer in one piece")
+        await send(Raw(self._write_result(result)), is_last)
+
+    def member(self, name: str) -> Raw | None:
+        """A member of the request beside `method`, `params` and `id`, as JSON; None where there is no such one.
+
+        Of a batch whose members share an id, the first one counts.
+        """
+        frame = self._link.frame
+        if frame.lstrip()[:1] != b"[":
+            return _read_members(frame).get(name) if frame else None
+        for text in _read_batch(frame):
+            members = _members_of(text)
+            if members.get("method") is not None and self._is_this(members):
+                return members.get(name)
+        return None
+
+    def _is_this(self, members: Mapping[str, Raw]) -> bool:
+        known = members.get("id")
+        if known is None:
+            return self.request_id is None
+        return _same_id(known, self.request_id) and _same_id(members["method"], self.method)
+
+
+def _members_of(text: Raw) -> Mapping[str, Raw]:
+    try:
+        return _read_members(text)
+    except msgspec.ValidationError:
+        return {}
+
+
+def _same_id(text: Raw, value: RequestId) -> bool:
+    found: object = msgspec.json.decode(text)
+    return type(found) is type(value) and found == value

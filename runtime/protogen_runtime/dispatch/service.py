@@ -31,6 +31,10 @@ Outcome: TypeAlias = Raw | ErrorObject
 Report: TypeAlias = Callable[[str, str, BaseException], None]
 """Told (method, what failed, exception) of every failure that the caller is not told the reason of."""
 
+Explain: TypeAlias = Callable[[str, bytes, Exception], Exception | None]
+"""Told (method, params as JSON object, the SDK's ValidationError) of refused params; gives the SDK's error to answer
+with, None for the usual one."""
+
 _NULL: Final = Raw(b"null")
 _OPENING_BRACKET: Final = ord("[")
 
@@ -48,6 +52,7 @@ class _Bound:
         "positional",
         "result",
         "write_event",
+        "write_result",
     )
 
     def __init__(
@@ -63,6 +68,7 @@ class _Bound:
         self.is_async = iscoroutinefunction(function)
         self.make_client = make_client
         self.write_event = _event_writer(codec, method)
+        self.write_result = _result_writer(codec, method)
         self.params = method.params
         self.positional = method.positional
         self.result = method.result
@@ -72,9 +78,11 @@ class _Bound:
 class Service:
     """Serves one role of a protocol with the methods of `handler`, which has a function for each row of the table.
 
-    A function takes (params, context), or (context) where the method has no params; `def` runs inline and must not
+    A function takes (params, context), or (context) where the method has no params; it gives a result of the SDK's
+    class, or `msgspec.Raw`, JSON that is sent as it is; `def` runs inline and must not
     block, `async def` runs in a task of its own. A method that the handler lacks is not found. `clients` are the
-    generated classes that call each role back (`CLIENTS` of an SDK). `report` is told of failures.
+    generated classes that call each role back (`CLIENTS` of an SDK). `report` is told of failures. `explain` words the
+    refusal of params where the protocol says how.
     """
 
     def __init__(
@@ -86,10 +94,12 @@ class Service:
         clients: Mapping[str, Callable[[Any], Any]] | None = None,
         sdk: Sdk | None = None,
         report: Report | None = None,
+        explain: Explain | None = None,
     ) -> None:
         self.info = info
         self.role = role
         self.report = report
+        self._explain = explain
         self._codec: Codec = info.codec
         self._encode = info.codec.encode
         self._decode = info.codec.decode
@@ -101,6 +111,11 @@ class Service:
                 make_client = (clients or {}).get(method.sender)
                 self._methods[name] = _Bound(method, function, make_client, self._codec, self._sdk)
 
+    @property
+    def method_names(self) -> frozenset[str]:
+        """The methods that are served: those of the role that the handler has."""
+        return frozenset(self._methods)
+
     def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
         """The outcome of one call or notification, or the coroutine that gives it; raises nothing.
 
@@ -110,7 +125,12 @@ class Service:
         if bound is None:
             return METHOD_NOT_FOUND
         context = CallContext(
-            work.method, work.id if type(work) is Call else None, link, bound.make_client, bound.write_event
+            work.method,
+            work.id if type(work) is Call else None,
+            link,
+            bound.make_client,
+            bound.write_event,
+            bound.write_result,
         )
         try:
             arguments = self._arguments(bound, work.params, context)
@@ -131,7 +151,7 @@ class Service:
         try:
             return self._decode(bound.params, params), context
         except self._sdk.invalid as error:
-            raise _BadParams(error) from error
+            raise _BadParams(error, params) from error
 
     async def _run(self, bound: _Bound, arguments: tuple[Any, ...]) -> Outcome:
         # The handler is called in here: a coroutine that is closed before it runs leaves nothing behind.
@@ -147,18 +167,20 @@ class Service:
     def _params(self, bound: _Bound, params: Raw) -> Any:
         name = bound.params
         assert name is not None
+        text: bytes | Raw = params or b"{}"
+        if memoryview(text)[0] == _OPENING_BRACKET:
+            text = _by_name(bound.positional, params)
         try:
-            if not params:
-                return self._decode(name, b"{}")
-            if memoryview(params)[0] == _OPENING_BRACKET:
-                return self._decode(name, _by_name(bound.positional, params))
-            return self._decode(name, params)
+            return self._decode(name, text)
         except self._sdk.invalid as error:
-            raise _BadParams(error) from error
+            raise _BadParams(error, text) from error
 
     def _result(self, bound: _Bound, result: Any) -> Outcome:
         if bound.result is None:
             return _NULL
+        if type(result) is Raw:
+            # JSON that the handler answers for, such as a stored document that was checked when it was kept.
+            return result
         try:
             if bound.free is not None and bound.free.guarantees(result):
                 return Raw(self._encode(result))
@@ -172,7 +194,10 @@ class Service:
     def failure(self, method: Method, error: Exception) -> ErrorObject:
         """The error to answer with where a handler or its params failed; no text of foreign origin is in it."""
         if isinstance(error, _BadParams):
-            return ErrorObject(INVALID_PARAMS.code, INVALID_PARAMS.message, error.data())
+            worded = self._explain(method.name, bytes(error.params), error.fault) if self._explain else None
+            if worded is None:
+                return ErrorObject(INVALID_PARAMS.code, INVALID_PARAMS.message, error.data())
+            error = worded
         if not isinstance(error, self._sdk.answer):
             self._tell(method, "the handler failed", error)
             return INTERNAL_ERROR
@@ -202,13 +227,14 @@ class Service:
 class _BadParams(Exception):
     """Carries the SDK's ValidationError of the params, told apart from one that a handler raises later."""
 
-    def __init__(self, error: Any) -> None:
-        super().__init__(error)
-        self._error = error
+    def __init__(self, fault: Any, params: bytes | Raw) -> None:
+        super().__init__(fault)
+        self.fault = fault
+        self.params = params
 
     def data(self) -> Raw:
         """`{"errors": [{"path", "message"}]}` as JSON."""
-        return Raw(msgspec.json.encode(self._error.as_data()))
+        return Raw(msgspec.json.encode(self.fault.as_data()))
 
 
 def _by_name(positional: tuple[str, ...], params: Raw) -> bytes | Raw:
@@ -224,3 +250,10 @@ def _event_writer(codec: Codec, method: Method) -> Callable[[Any], bytes] | None
     if name is None:
         return None
     return lambda event: codec.encode_as(name, event)
+
+
+def _result_writer(codec: Codec, method: Method) -> Callable[[Any], bytes] | None:
+    name = method.result
+    if name is None:
+        return None
+    return lambda result: result if type(result) is Raw else codec.encode_as(name, result)

@@ -19,7 +19,7 @@ import msgspec
 import trio
 from msgspec import Raw
 
-from protogen_runtime.dispatch import Emit, Outcome, Service
+from protogen_runtime.dispatch import AnswerEarly, Emit, Outcome, Service
 from protogen_runtime.jsonrpc import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
@@ -87,6 +87,8 @@ class CallbackLink:
     headers: Mapping[str, str] = _NO_HEADERS
     identity: str | None = None
     emit: Emit | None = None
+    answer: AnswerEarly | None = None
+    frame: bytes = b""
 
     def __init__(self, channel: Channel, deadline: float) -> None:
         self.channel = channel

@@ -17,7 +17,7 @@ import msgspec
 import trio
 from msgspec import Raw
 
-from protogen_runtime.dispatch import Emit, Outcome, Service
+from protogen_runtime.dispatch import AnswerEarly, Emit, Outcome, Service
 from protogen_runtime.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -127,6 +127,16 @@ class _Handling:
     def emit(self) -> Emit | None:
         """See Link; a connection of frames carries no events."""
         return None
+
+    @property
+    def answer(self) -> AnswerEarly | None:
+        """See Link; an answer is one frame."""
+        return None
+
+    @property
+    def frame(self) -> bytes:
+        """See Link."""
+        return b""
 
 
 class Peer:

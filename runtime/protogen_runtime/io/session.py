@@ -19,7 +19,7 @@ import msgspec
 import trio
 from msgspec import Raw
 
-from protogen_runtime.dispatch import Channel, Emit, OnEvent, Outcome, Service
+from protogen_runtime.dispatch import AnswerEarly, Channel, Emit, OnEvent, Outcome, Service
 from protogen_runtime.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -274,6 +274,8 @@ class _Handling:
     __slots__ = ("_session", "deadline", "headers")
 
     emit: Emit | None = None
+    answer: AnswerEarly | None = None
+    frame: bytes = b""
 
     def __init__(self, session: Session, headers: Mapping[str, str], deadline: float) -> None:
         self._session = session
@@ -314,9 +316,9 @@ class SessionApp:
         self._events_path = events_path
         self._announce = announce
         self._sessions: dict[str, Session] = {}
+        self.deadline = inf
 
     def __len__(self) -> int:
-        self.deadline = inf
         self._purge()
         return len(self._sessions)
 
@@ -341,17 +343,17 @@ class SessionApp:
         self._sessions.clear()
         await trio.lowlevel.checkpoint()
 
-    def _purge(self) -> None:
-        for session in [session for session in self._sessions.values() if session.has_ended]:
     def expire(self, now: float) -> None:
         """Free what clients have not come back for; `deadline` is then that of the next one."""
         del now
         self._purge()
 
+    def _purge(self) -> None:
+        for session in [session for session in self._sessions.values() if session.has_ended]:
             del self._sessions[session.id]
+        self.deadline = min((session.expires for session in self._sessions.values()), default=inf)
 
     # --- GET: the stream --------------------------------------------------------------------------
-        self.deadline = min((session.expires for session in self._sessions.values()), default=inf)
 
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = text_headers(scope)
@@ -374,9 +376,9 @@ class SessionApp:
                 nursery.cancel_scope.cancel()
             finally:
                 session.detach(nursery.cancel_scope)
+                self.deadline = min(self.deadline, session.expires)
                 if session.has_ended:
                     self._sessions.pop(session.id, None)
-                self.deadline = min(self.deadline, session.expires)
 
     def _resumed(self, headers: Mapping[str, str], identity: str | None) -> tuple[Session, int] | None:
         session_id, _, number = headers.get("last-event-id", "").partition("-")

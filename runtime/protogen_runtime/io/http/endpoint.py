@@ -5,7 +5,7 @@ Knows no sockets; HTTP/1.1 connections and the ASGI application hand their reque
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
 from msgspec import Raw
@@ -58,6 +58,7 @@ class Endpoint:
         deadlines: Deadlines,
         pages: Mapping[str, Page] | None = None,
         app: AsgiApp | None = None,
+        aliases: Iterable[str] = (),
     ) -> None:
         self.service = service
         self.limits = limits
@@ -68,6 +69,7 @@ class Endpoint:
         self.is_closing = False
         self.tags_requests = False
         self._path = service.info.path.encode()
+        self._paths = frozenset((self._path, *(alias.encode() for alias in aliases)))
         self._app = app
         self._pages: dict[bytes, Page] = {path.encode(): page for path, page in (pages or {}).items()}
         if service.info.health_path is not None:
@@ -100,19 +102,19 @@ class Endpoint:
     def admit_websocket(self, request: Request) -> Reply | None:
         """Decide on the handshake of a WebSocket."""
         refused = self.guard.check(request)
-        if refused is None and request.target.partition(b"?")[0] != self._path:
+        if refused is None and request.target.partition(b"?")[0] not in self._paths:
             return refusal(404, "nothing is served at this path")
         return refused
 
-    def _admit_elsewhere(self, path: bytes, request: Request) -> Reply | None:
-        if path in self._pages:
     def _is_ours(self, request: Request) -> bool:
         """Whether a target is the protocol's: its path, but not with a session named in the query (see `session`)."""
         path, _, query = request.target.partition(b"?")
-        if path != self._path:
+        if path not in self._paths:
             return False
         return self._app is None or request.method != b"POST" or not names_session(query)
 
+    def _admit_elsewhere(self, path: bytes, request: Request) -> Reply | None:
+        if path in self._pages:
             if request.method in (b"GET", b"HEAD"):
                 return None
             return refusal(405, "this page can be read", (b"allow", b"GET, HEAD"))

@@ -6,13 +6,14 @@ Knows no sockets: whoever owns the connection gives a Responder and cancels the 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
+from math import inf
 from typing import Any, Final, Protocol
 
 import msgspec
 import trio
 from msgspec import Raw
 
-from protogen_runtime.dispatch import Channel, Emit, OnEvent, Outcome, Service
+from protogen_runtime.dispatch import AnswerEarly, Channel, Emit, OnEvent, Outcome, Service
 from protogen_runtime.dispatch.channels import TransportError
 from protogen_runtime.jsonrpc import (
     INTERNAL_ERROR,
@@ -103,6 +104,7 @@ class Handling:
     """One request; it is the link of its handlers, and the Channel that reaches their caller."""
 
     __slots__ = (
+        "_answered",
         "_call",
         "_ended",
         "_endpoint",
@@ -149,6 +151,16 @@ class Handling:
         """See Link; a notification gets an empty answer, which carries no events."""
         return self._emit if self._owes_answer() and self._accepts_stream() else None
 
+    @property
+    def answer(self) -> AnswerEarly | None:
+        """See Link."""
+        return self._answer if isinstance(self._call, Call) and self._accepts_stream() else None
+
+    @property
+    def frame(self) -> bytes:
+        """See Link."""
+        return bytes(self._request.body)
+
     # --- running ----------------------------------------------------------------------------------
 
     def hold(self, work: Work, running: Coroutine[Any, Any, Outcome]) -> None:
@@ -177,6 +189,7 @@ class Handling:
         self._responder = responder
         self._sending = trio.Lock()
         self._streaming = False
+        self._answered = False
         self._ended = False
         self._timed_out = False
         self.scope = trio.CancelScope()
@@ -238,7 +251,7 @@ class Handling:
             if not self._streaming:
                 await self._responder.reply(Reply(202) if reply is None else reply)
                 return
-            if reply is not None:
+            if reply is not None and not self._answered:
                 await self._responder.send(encode_event(reply))
             await self._responder.end()
 
@@ -270,6 +283,15 @@ class Handling:
             await self._send_event(data)
         else:
             await self._send_event(bytes(event.data), name=event.event)
+
+    async def _answer(self, result: Raw, is_last: bool) -> None:
+        if self._answered:
+            raise TransportError("the call has been answered")
+        assert isinstance(self._call, Call)
+        self._answered = is_last
+        # The deadline was for an answer; how long a stream lasts is for its handler to say.
+        self.deadline = inf
+        await self._send_event(encode(Success(id=self._call.id, result=result)))
 
     def _owes_answer(self) -> bool:
         if self._exchange is None:

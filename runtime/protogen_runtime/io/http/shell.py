@@ -7,7 +7,7 @@ hypercorn's. Both end at the same endpoint, under the same bounds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +26,7 @@ from .foreign import AsgiApp, Receive, Scope, Send
 from .heads import Heads
 from .limits import Limits
 from .messages import Reply
+from .watch import Watch
 
 _REFUSED: Final = {
     400: "malformed",
@@ -48,10 +49,11 @@ _REFUSED: Final = {
 
 
 class Shell:
-    """Serves a service; `pages` answer GET at their paths, `app` gets whatever else is asked for.
+    """Serves a service, at `aliases` of its path, too; `pages` answer GET at their paths, `app` gets whatever else is
+    asked for.
 
-    `instruments`, whose service this must be, add their pages, ids for requests, and the numbers of the transport.
     An `app` that is `Timed`, such as a SessionApp, is swept with the connections.
+    `instruments`, whose service this must be, add their pages, ids for requests, and the numbers of the transport.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Shell:
         pages: Mapping[str, Page] | None = None,
         app: AsgiApp | None = None,
         instruments: Instruments | None = None,
+        aliases: Iterable[str] = (),
     ) -> None:
         self._instruments = instruments
         self.traffic = Traffic() if instruments is None else instruments.traffic
@@ -74,7 +77,13 @@ class Shell:
         self.deadlines.tick(0.0, time.time())
         guard = Guard(access or Access(), self.limits, self.deadlines)
         self.endpoint = Endpoint(
-            service, limits=self.limits, guard=guard, deadlines=self.deadlines, pages=pages, app=app
+            service,
+            limits=self.limits,
+            guard=guard,
+            deadlines=self.deadlines,
+            pages=pages,
+            app=app,
+            aliases=aliases,
         )
         self.endpoint.tags_requests = instruments is not None and instruments.tags_requests
         # A rate is spent by each request, whatever its head says.
@@ -85,8 +94,11 @@ class Shell:
             max_in_flight=self.limits.max_in_flight_per_connection,
         )
         self.websockets = WebSocketApp(service, bounds=bounds, max_connections=self.limits.max_connections)
+        self.watch = Watch()
         self.connections: set[Connection] = set()
         self.open_connections = 0
+        if isinstance(app, Timed):
+            self.deadlines.add(app)
         self.is_terminated: Callable[[], bool] = bool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,8 +107,6 @@ class Shell:
             case "lifespan":
                 await self._lifespan(receive, send)
             case "http":
-        if isinstance(app, Timed):
-            self.deadlines.add(app)
                 await serve_http(self, scope, receive, send)
             case "websocket":
                 await serve_websocket(self, scope, receive, send)
@@ -107,6 +117,7 @@ class Shell:
         await receive()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.deadlines.sweep, self._at_tick, time.time)
+            nursery.start_soon(self.watch.run)
             await send({"type": "lifespan.startup.complete"})
             await receive()
             nursery.cancel_scope.cancel()
