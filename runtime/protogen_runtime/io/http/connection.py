@@ -1,7 +1,8 @@
-"""One HTTP/1.1 connection: one task that reads, answers, and watches the client while a handler of its runs.
+"""One HTTP/1.1 connection: reads, answers, and watches the client while a handler of its runs.
 
 Knows neither hypercorn nor JSON-RPC: requests go to the endpoint, what must be run for an answer runs in a task of the
-connection's nursery. Answers keep the order of their requests.
+connection's nursery. Answers keep the order of their requests. The connection has a task, which sleeps while requests
+come that are answered at once: the task of the `Watch` does that for all connections.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from .handling import Handling
 from .heads import Heads
 from .limits import Limits
 from .messages import JSON_TYPE, Headers, Reply, Request, encode_head, encode_reply, refusal
-from .wire import GONE, Wire
+from .watch import Watch
+from .wire import GONE, READ_BYTES, Wire
 
 MAX_DROPPED_BYTES: Final = 1024 * 1024
 """What is read and dropped after a refusal, so that the client finds the answer and no reset."""
@@ -58,6 +60,11 @@ class House(Protocol):
         """The numbers of the transport."""
         ...
 
+    @property
+    def watch(self) -> Watch:
+        """Waits for all connections that wait for their clients."""
+        ...
+
     def count_refused(self, status: int, bound: str | None = None) -> None:
         """Somebody was refused with this status."""
         ...
@@ -71,6 +78,10 @@ class Connection:
         "_body_since",
         "_client",
         "_endpoint",
+        "_fault",
+        "_has_ended",
+        "_heads",
+        "_idle_seconds",
         "_is_sending",
         "_limits",
         "_lingers",
@@ -83,6 +94,9 @@ class Connection:
         "_running",
         "_scope",
         "_shell",
+        "_sleeper",
+        "_traffic",
+        "_unsent",
         "_upgrade",
         "_wake",
         "_wire",
@@ -93,11 +107,18 @@ class Connection:
         self._shell = shell
         self._endpoint = shell.endpoint
         self._limits = shell.limits
+        self._heads = shell.heads
+        self._traffic = shell.traffic
+        self._idle_seconds = shell.limits.idle_seconds
         self._wire = wire
         self._parser = RequestParser(shell.limits, shell.endpoint.admit, client=client, is_secure=is_secure)
         self._client = client
         self._scope = trio.CancelScope()
         self._out: list[bytes] = []
+        self._unsent = b""
+        self._has_ended = False
+        self._sleeper: trio.lowlevel.Task | None = None
+        self._fault: Exception | None = None
         self._ahead = bytearray()
         self._mark = 0
         self._body_since = 0.0
@@ -136,61 +157,109 @@ class Connection:
     # --- reading ----------------------------------------------------------------------------------
 
     async def _serve(self, nursery: trio.Nursery) -> None:
-        wire, parser, deadlines = self._wire, self._parser, self._endpoint.deadlines
-        heads, idle_seconds = self._shell.heads, self._limits.idle_seconds
-        traffic = self._shell.traffic
+        wire, watch = self._wire, self._shell.watch
         while True:
-            if self._running is not None:
-                data = await self._receive_while_running()
-                if data is not None and self._is_running():
-                    if not data:
-                        return
-                    traffic.received_bytes += len(data)
-                    self._ahead += data
+            if self._running is None and not self._ahead and wire.fileno >= 0 and watch.is_running:
+                if not await self._sleep(watch):
+                    return
+            else:
+                data: bytes | None = None
+                if self._running is not None:
+                    data = await self._receive_while_running()
+                    if data and self._is_running():
+                        self._traffic.received_bytes += len(data)
+                        self._ahead += data
+                        continue
+                elif not self._ahead:
+                    data = await wire.receive()
+                if data == b"":
+                    return
+                if self._advance(data or b""):
                     continue
-            else:
-                data = None if self._ahead else await wire.receive()
-            if data is None:
-                data = b""
-            elif not data:
-                return
-            else:
-                traffic.received_bytes += len(data)
-            if self._ahead:
-                data = bytes(self._ahead) + data
-                self._ahead.clear()
-            request = heads.find(data) if data and parser.phase == "idle" and not parser.requests else None
-            if request is not None:
-                request.client = self._client
-                self._take(request)
-            elif data:
-                self._upgrade = parser.feed(data)
-                whole = parser.only_request()
-                if whole is not None and self._upgrade is None:
-                    heads.note(data, whole)
-                self._answer_all()
-            else:
-                self._answer_all()
-            if self._out:
-                out = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-                self._out.clear()
-                traffic.sent_bytes += len(out)
-                try:
-                    sent = wire.send_now(out)
-                except BlockingIOError:
-                    sent = 0
-                if sent < len(out):
-                    await self._send_rest(out, sent)
+            if self._unsent:
+                await self._send_rest(self._unsent)
             if self._running is not None:
                 nursery.start_soon(self._run, self._running)
-            elif self._lingers:
+            elif self._lingers or not await self._look_ahead():
                 return
-            elif parser.is_at_rest and self._upgrade is None and not self._endpoint.is_closing:
-                self.deadline = deadlines.now + idle_seconds
-            elif await self._look_ahead():
-                parser = self._parser
-            else:
+
+    async def _sleep(self, watch: Watch) -> bool:
+        """Let the watch serve the connection until it needs its task; False where the client has ended it.
+
+        Errors: what serving it raised.
+        """
+        fileno = self._wire.fileno
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._sleeper = None
+            watch.discard(fileno)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._sleeper = trio.lowlevel.current_task()
+        watch.add(fileno, self._serve_now)
+        await trio.lowlevel.wait_task_rescheduled(abort)
+        if self._fault is not None:
+            raise self._fault
+        return not self._has_ended
+
+    def _serve_now(self) -> None:
+        """Called by the watch: serve what came, and wake the task where more is to be done than that."""
+        try:
+            data = self._wire.receive_now(READ_BYTES)
+            if data and self._advance(data):
                 return
+            self._has_ended = not data
+        except BlockingIOError:
+            return
+        except Exception as fault:  # noqa: BLE001 - it is raised again in the task that it belongs to
+            self._fault = fault
+        sleeper, self._sleeper = self._sleeper, None
+        if sleeper is not None:
+            self._shell.watch.discard(self._wire.fileno)
+            trio.lowlevel.reschedule(sleeper)
+
+    def _advance(self, data: bytes) -> bool:
+        """Take bytes, answer what can be answered at once and send it; True where only more bytes are waited for.
+
+        Errors: OSError.
+        """
+        self._traffic.received_bytes += len(data)
+        if self._ahead:
+            data = bytes(self._ahead) + data
+            self._ahead.clear()
+        parser = self._parser
+        request = self._heads.find(data) if data and parser.phase == "idle" and not parser.requests else None
+        if request is not None:
+            request.client = self._client
+            self._take(request)
+        elif data:
+            self._upgrade = parser.feed(data)
+            whole = parser.only_request()
+            if whole is not None and self._upgrade is None:
+                self._heads.note(data, whole)
+            self._answer_all()
+        else:
+            self._answer_all()
+        if self._out:
+            out = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            self._out.clear()
+            self._traffic.sent_bytes += len(out)
+            try:
+                sent = self._wire.send_now(out)
+            except BlockingIOError:
+                sent = 0
+            if sent < len(out):
+                self._unsent = out[sent:]
+                return False
+        if self._running is not None or self._lingers or self._upgrade is not None or parser.refused is not None:
+            return False
+        if parser.phase == "idle":
+            if self._endpoint.is_closing:
+                return False
+            self.deadline = self._endpoint.deadlines.now + self._idle_seconds
+            return True
+        # In the middle of a request whose deadline is set already.
+        return parser.mark == self._mark
 
     def _is_running(self) -> bool:
         """Whether a handler runs still; it may have ended during any wait."""
@@ -298,14 +367,15 @@ class Connection:
         except BlockingIOError:
             sent = 0
         if sent < len(data):
-            await self._send_rest(data, sent)
+            await self._send_rest(data[sent:])
 
-    async def _send_rest(self, data: bytes, sent: int) -> None:
+    async def _send_rest(self, data: bytes) -> None:
         """Wait for a peer that reads slowly, for as long as it may take."""
         before, limits = self.deadline, self._limits
         self.deadline = self._endpoint.deadlines.after(limits.send_seconds + len(data) / limits.min_bytes_per_second)
         self._is_sending = True
-        await self._wire.send(memoryview(data)[sent:])
+        self._unsent = b""
+        await self._wire.send(data)
         self._is_sending = False
         self.deadline = before
 

@@ -7,7 +7,7 @@ hypercorn's. Both end at the same endpoint, under the same bounds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -49,11 +49,10 @@ _REFUSED: Final = {
 
 
 class Shell:
-    """Serves a service, at `aliases` of its path, too; `pages` answer GET at their paths, `app` gets whatever else is
-    asked for.
+    """Serves a service; `pages` answer GET at their paths, `app` gets whatever else is asked for.
 
-    An `app` that is `Timed`, such as a SessionApp, is swept with the connections.
     `instruments`, whose service this must be, add their pages, ids for requests, and the numbers of the transport.
+    An `app` that is `Timed`, such as a SessionApp, is swept with the connections.
     """
 
     def __init__(
@@ -65,7 +64,6 @@ class Shell:
         pages: Mapping[str, Page] | None = None,
         app: AsgiApp | None = None,
         instruments: Instruments | None = None,
-        aliases: Iterable[str] = (),
     ) -> None:
         self._instruments = instruments
         self.traffic = Traffic() if instruments is None else instruments.traffic
@@ -77,13 +75,7 @@ class Shell:
         self.deadlines.tick(0.0, time.time())
         guard = Guard(access or Access(), self.limits, self.deadlines)
         self.endpoint = Endpoint(
-            service,
-            limits=self.limits,
-            guard=guard,
-            deadlines=self.deadlines,
-            pages=pages,
-            app=app,
-            aliases=aliases,
+            service, limits=self.limits, guard=guard, deadlines=self.deadlines, pages=pages, app=app
         )
         self.endpoint.tags_requests = instruments is not None and instruments.tags_requests
         # A rate is spent by each request, whatever its head says.

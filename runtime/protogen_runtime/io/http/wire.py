@@ -19,7 +19,19 @@ READ_BYTES: Final = 64 * 1024
 
 
 class Wire(Protocol):
-    """One connection. Errors of all methods: OSError, or trio's for streams that broke; see `GONE`."""
+    """One connection. Errors of all methods: OSError, or trio's for streams that broke; see `GONE`.
+
+    `fileno` is a descriptor that becomes readable when there is something to receive, -1 where nothing tells that.
+    """
+
+    @property
+    def fileno(self) -> int:
+        """The descriptor."""
+        ...
+
+    def receive_now(self, most: int, /) -> bytes:
+        """What has come, empty at the end. Errors: BlockingIOError where nothing has."""
+        ...
 
     async def receive(self) -> bytes:
         """The next bytes, empty at the end."""
@@ -61,16 +73,16 @@ class PlainWire:
         inner = stream.socket
         # A second socket object for the same descriptor: trio's own hides recv and send behind coroutines.
         self._sock = socket.socket(inner.family, inner.type, inner.proto, fileno=inner.fileno())
-        self._fileno = inner.fileno()
-        self.recv = self._sock.recv
+        self.fileno = inner.fileno()
+        self.receive_now = self._sock.recv
         self.send_now = self._sock.send
 
     async def receive(self) -> bytes:
         """See Wire."""
         while True:
-            await trio.lowlevel.wait_readable(self._fileno)
+            await trio.lowlevel.wait_readable(self.fileno)
             try:
-                return self.recv(READ_BYTES)
+                return self.receive_now(READ_BYTES)
             except BlockingIOError:
                 continue
 
@@ -81,7 +93,7 @@ class PlainWire:
             try:
                 rest = rest[self._sock.send(rest) :]
             except BlockingIOError:
-                await trio.lowlevel.wait_writable(self._fileno)
+                await trio.lowlevel.wait_writable(self.fileno)
 
     async def end(self) -> None:
         """See Wire."""
@@ -90,14 +102,14 @@ class PlainWire:
 
     def release(self) -> None:
         """See Wire."""
-        self._fileno = -1
+        self.fileno = -1
         self._sock.detach()
 
     def close(self, *, reset: bool) -> None:
         """See Wire."""
-        if self._fileno < 0:
+        if self.fileno < 0:
             return
-        self._fileno = -1
+        self.fileno = -1
         if reset:
             with suppress(OSError):
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
@@ -110,6 +122,11 @@ class TlsWire:
 
     def __init__(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
         self._stream = stream
+        self.fileno = -1
+
+    def receive_now(self, most: int, /) -> bytes:
+        """See Wire; what a descriptor tells says little of what TLS holds."""
+        raise BlockingIOError(errno.EAGAIN, "TLS waits")
 
     async def receive(self) -> bytes:
         """See Wire."""
