@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from math import inf
 from typing import Any, Final
@@ -85,9 +85,10 @@ class Ticket:
             await trio.lowlevel.checkpoint()
             return
         self.task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
+        await trio.lowlevel.wait_task_rescheduled(self.abort)
 
-    def _abort(self, _: object) -> trio.lowlevel.Abort:
+    def abort(self, _: object) -> trio.lowlevel.Abort:
+        """The caller was cancelled."""
         self.task = None
         return trio.lowlevel.Abort.SUCCEEDED
 
@@ -188,11 +189,15 @@ class Peer:
         """See Channel; no events come this way, so `on_event` is never told any. Errors: TransportError."""
         del on_event
         await trio.lowlevel.checkpoint_if_cancelled()
-        while len(self._pending) >= self.bounds.max_calls and not self._ended.is_set():
+        bounds = self.bounds
+        while len(self._pending) >= bounds.max_calls and not self._ended.is_set():
             await self._settled.park()
-        await self._wait_for_room()
+        if self._unsent_bytes > bounds.max_unread_bytes:
+            await self._wait_for_room()
         request_id = next(self._ids)
-        frame = self._bounded(encode(Call(id=request_id, method=method, params=params)), method)
+        frame = encode(Call(id=request_id, method=method, params=params))
+        if len(frame) > bounds.max_frame_bytes:
+            raise self._too_large(frame, method)
         ticket = Ticket()
         try:
             self._pending.add(request_id, ticket)
@@ -203,12 +208,14 @@ class Peer:
             self._room.unpark_all()
         self._post(frame)
         try:
-            await ticket.wait()
+            # What Ticket.wait does, without a coroutine of its own: nothing can have finished it yet.
+            ticket.task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(ticket.abort)
         finally:
             if self._settled:
                 self._settled.unpark()
             # Still pending: we were cancelled.
-            if self._pending.abandon(request_id):
+            if not ticket.is_done and self._pending.abandon(request_id):
                 self._tell_abandoned(request_id)
         if ticket.answer is None:
             raise TransportError(f"{self._reason} before {method} was answered")
@@ -218,7 +225,9 @@ class Peer:
 
     async def notify(self, method: str, params: Raw) -> None:
         """See Channel; returns when the notification is on its way. Errors: TransportError."""
-        frame = self._bounded(encode(Notification(method=method, params=params)), method)
+        frame = encode(Notification(method=method, params=params))
+        if len(frame) > self.bounds.max_frame_bytes:
+            raise self._too_large(frame, method)
         await trio.lowlevel.checkpoint()
         await self._wait_for_room()
         if self._gone:
@@ -241,12 +250,10 @@ class Peer:
         if self._connection is not None:
             await self._ended.wait()
 
-    def _bounded(self, frame: bytes, method: str) -> bytes:
+    def _too_large(self, frame: bytes, method: str) -> TransportError:
         # The other side could not read its id, so that nobody would learn why the call has no answer.
-        if len(frame) > self.bounds.max_frame_bytes:
-            limit = self.bounds.max_frame_bytes
-            raise TransportError(f"{method}: its frame of {len(frame)} bytes is larger than max_frame_bytes, {limit}")
-        return frame
+        limit = self.bounds.max_frame_bytes
+        return TransportError(f"{method}: its frame of {len(frame)} bytes is larger than max_frame_bytes, {limit}")
 
     def _tell_abandoned(self, request_id: int) -> None:
         if not self._gone:
@@ -423,7 +430,7 @@ class Peer:
     def _start_alone(self, call: Call, handlers: trio.Nursery) -> None:
         """What `_start` does, for the call that is a frame by itself: nearly all of them."""
         outcome = self._begin(call)
-        if isinstance(outcome, Raw):
+        if type(outcome) is Raw:
             if len(memoryview(outcome)) <= self.bounds.max_frame_bytes:
                 self._post(encode(Success(id=call.id, result=outcome)))
                 return
@@ -436,12 +443,13 @@ class Peer:
 
     def _begin(self, work: Work) -> Outcome | Awaitable[Outcome]:
         """The outcome, or what gives it."""
-        refusal = self._refusal()
-        if refusal is not None:
-            return refusal
+        if self._in_flight >= self.bounds.max_in_flight:
+            return TOO_MANY_CALLS
+        if self._unsent_bytes > self.bounds.max_unread_bytes:
+            return UNREAD_ANSWERS
         if self._service is None:
             return METHOD_NOT_FOUND
-        return self._service.start(work, _Handling(self, self._deadline()))
+        return self._service.start(work, _Handling(self, self._last_active + self._call_seconds))
 
     def _deadline(self) -> float:
         # From when the frame was read: the clock is asked once for all that came with it.
@@ -460,13 +468,6 @@ class Peer:
         if isinstance(outcome, Raw) and len(memoryview(outcome)) > self.bounds.max_frame_bytes:
             outcome = RESULT_TOO_LARGE
         self._reply(exchange.settle(work, outcome))
-
-    def _refusal(self) -> ErrorObject | None:
-        if self._in_flight >= self.bounds.max_in_flight:
-            return TOO_MANY_CALLS
-        if self._unsent_bytes > self.bounds.max_unread_bytes:
-            return UNREAD_ANSWERS
-        return None
 
     async def _serve(self, exchange: Exchange, work: Work, running: Awaitable[Outcome], deadline: float) -> None:
         outcome: Outcome | None = None
@@ -539,13 +540,15 @@ class PeerChannel:
             scope.cancel()
             await manager.__aexit__(None, None, None)
 
-    async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Answer:
-        """See Channel."""
-        return await self._connected().call(method, params, on_event)
+    # The peer's own coroutines: one more around each of them would be resumed whenever they are.
 
-    async def notify(self, method: str, params: Raw) -> None:
+    def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Coroutine[Any, Any, Answer]:
         """See Channel."""
-        await self._connected().notify(method, params)
+        return self._connected().call(method, params, on_event)
+
+    def notify(self, method: str, params: Raw) -> Coroutine[Any, Any, None]:
+        """See Channel."""
+        return self._connected().notify(method, params)
 
     def _connected(self) -> Peer:
         if self._peer is None:
