@@ -14,6 +14,7 @@ from protogen_runtime.io.websocket import WebSocketApp
 from .connection import MAX_DROPPED_BYTES, House
 from .foreign import Foreign, Receive, Scope, Send
 from .handling import Handling
+from .limits import SEND_PIECE_BYTES
 from .messages import JSON_TYPE, Headers, Reply, Request, refusal
 
 
@@ -173,11 +174,15 @@ class _AsgiResponder:
         """See Responder; hypercorn resets a stream whose application ends without an end."""
 
     async def _put(self, data: bytes, *, more: bool) -> None:
-        limits = self._shell.limits
-        with trio.move_on_after(limits.send_seconds + len(data) / limits.min_bytes_per_second) as scope:
-            await self._send({"type": "http.response.body", "body": data, "more_body": more})
-        if scope.cancelled_caught:
-            raise _TooSlow
+        """Send in pieces, each of which the window of an HTTP/2 peer must take in time. Errors: _TooSlow."""
+        seconds = self._shell.limits.send_piece_seconds
+        for start in range(0, max(1, len(data)), SEND_PIECE_BYTES):
+            piece = data[start : start + SEND_PIECE_BYTES]
+            is_more = more or start + SEND_PIECE_BYTES < len(data)
+            with trio.move_on_after(seconds) as scope:
+                await self._send({"type": "http.response.body", "body": piece, "more_body": is_more})
+            if scope.cancelled_caught:
+                raise _TooSlow
 
 
 async def serve_websocket(shell: SocketHouse, scope: Scope, receive: Receive, send: Send) -> None:

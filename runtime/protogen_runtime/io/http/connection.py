@@ -20,7 +20,7 @@ from .foreign import Foreign
 from .framing import RequestParser, Upgrade
 from .handling import Handling
 from .heads import Heads
-from .limits import Limits
+from .limits import SEND_PIECE_BYTES, Limits
 from .messages import JSON_TYPE, Headers, Reply, Request, encode_head, encode_reply, refusal
 from .watch import Watch
 from .wire import GONE, READ_BYTES, Wire
@@ -371,11 +371,13 @@ class Connection:
 
     async def _send_rest(self, data: bytes) -> None:
         """Wait for a peer that reads slowly, for as long as it may take."""
-        before, limits = self.deadline, self._limits
-        self.deadline = self._endpoint.deadlines.after(limits.send_seconds + len(data) / limits.min_bytes_per_second)
+        before, deadlines, seconds = self.deadline, self._endpoint.deadlines, self._limits.send_piece_seconds
         self._is_sending = True
         self._unsent = b""
-        await self._wire.send(data)
+        rest = memoryview(data)
+        for start in range(0, len(rest), SEND_PIECE_BYTES):
+            self.deadline = deadlines.after(seconds)
+            await self._wire.send(rest[start : start + SEND_PIECE_BYTES])
         self._is_sending = False
         self.deadline = before
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import trio
 
 from .deadlines import Deadlines
-from .limits import Limits
+from .limits import SEND_PIECE_BYTES, Limits
 
 WINDOW_SECONDS: Final = 10.0
 """Over how long resets and control frames are counted."""
@@ -124,12 +124,13 @@ class HandedOver:
 
     async def send_all(self, data: bytes) -> None:
         """Send in the time that the size allows. Errors: those of trio's streams."""
-        limits = self._limits
-        before = self.deadline
-        self.deadline = self._deadlines.after(limits.send_seconds + len(data) / limits.min_bytes_per_second)
+        seconds, before = self._limits.send_piece_seconds, self.deadline
         self._sending += 1
+        rest = memoryview(data)
         try:
-            await self._stream.send_all(data)
+            for start in range(0, len(rest), SEND_PIECE_BYTES):
+                self.deadline = self._deadlines.after(seconds)
+                await self._stream.send_all(rest[start : start + SEND_PIECE_BYTES])
             self._answered.set()
         finally:
             self._sending -= 1

@@ -13,6 +13,9 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 SECONDS: Final = 1.0
 
+SEND_PIECE_BYTES: Final = 8 * KIB
+"""What is written at once where the peer does not take an answer whole: at the slowest rate allowed it takes 8 s."""
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one server takes from its clients. REASONS says why each default is what it is."""
@@ -41,6 +44,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     requests_per_second: float | None = None
     burst: int = 100
 
+    @property
+    def send_piece_seconds(self) -> float:
+        """How long a peer may take for SEND_PIECE_BYTES."""
+        return self.send_seconds + SEND_PIECE_BYTES / self.min_bytes_per_second
+
 
 REASONS: Final[dict[str, str]] = {
     "max_body_bytes": "One request must not fill the memory; 16 MiB is what clients and line framing take, too. "
@@ -68,7 +76,7 @@ REASONS: Final[dict[str, str]] = {
     "idle_seconds": "A connection without a request costs memory; clients reconnect in a millisecond. A WebSocket is "
     "idle when it does not even answer pings.",
     "send_seconds": "A peer that does not read blocks its handler and fills buffers; then the connection is reset. "
-    "Large answers get what min_bytes_per_second allows on top.",
+    "Each 8 KiB of an answer get what min_bytes_per_second allows on top: whoever stops reading is gone within 23 s.",
     "call_seconds": "A handler that waits for ever holds its slot for ever; ten times what our clients wait. "
     "Cancelled, and answered with an internal error. null switches it off.",
     "linger_seconds": "After a refusal the rest of the request is read and dropped for so long, since closing at "
