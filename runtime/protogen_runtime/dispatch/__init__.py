@@ -4,15 +4,18 @@ Knows no transport and no protocol by name; a `Service` binds a handler to the t
 """
 
 from .context import AnswerEarly, CallContext, Emit, Link
+from .direct import DirectCall
 from .joined import Joined
 from .sdk import Channel, Codec, Method, OnEvent, ProtocolInfo, Sdk, sdk_of
-from .service import Explain, Outcome, Report, Service
+from .service import Direct, Explain, Outcome, Report, Service, finished
 
 __all__ = [
     "AnswerEarly",
     "CallContext",
     "Channel",
     "Codec",
+    "Direct",
+    "DirectCall",
     "Emit",
     "Explain",
     "Joined",
@@ -24,5 +27,6 @@ __all__ = [
     "Report",
     "Sdk",
     "Service",
+    "finished",
     "sdk_of",
 ]

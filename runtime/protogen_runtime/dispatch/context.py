@@ -65,30 +65,19 @@ class Link(Protocol):
         ...
 
 
-class CallContext:
+class CallContext(msgspec.Struct, eq=False):
     """One call: who asks, how to reach them while it is under way, and until when.
 
     `request_id` is None for a notification. A caller that gives up, or a deadline that passes, cancels the handler:
     `trio.Cancelled` is raised in it.
     """
 
-    __slots__ = ("_link", "_make_client", "_write_event", "_write_result", "method", "request_id")
-
-    def __init__(
-        self,
-        method: str,
-        request_id: RequestId,
-        link: Link,
-        make_client: Callable[[Channel], Any] | None,
-        write_event: Callable[[Any], bytes] | None,
-        write_result: Callable[[Any], bytes] | None = None,
-    ) -> None:
-        self._write_result = write_result
-        self.method = method
-        self.request_id = request_id
-        self._link = link
-        self._make_client = make_client
-        self._write_event = write_event
+    method: str
+    request_id: RequestId
+    _link: Link
+    _make_client: Callable[[Channel], Any] | None
+    _write_event: Callable[[Any], bytes] | None
+    _write_result: Callable[[Any], bytes] | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:

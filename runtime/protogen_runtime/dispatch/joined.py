@@ -11,6 +11,7 @@ from typing import Any
 from protogen_runtime.jsonrpc import METHOD_NOT_FOUND, Work
 
 from .context import Link
+from .direct import DirectCall
 from .sdk import Codec, Method, ProtocolInfo
 from .service import Outcome, Report, Service
 
@@ -61,6 +62,7 @@ class Joined(Service):
                 self._by_method[name] = service
         self._services = services
         self.info: ProtocolInfo = _JoinedInfo(tuple(service.info for service in services))
+        self._reader = None
 
     @property
     def method_names(self) -> frozenset[str]:
@@ -76,6 +78,10 @@ class Joined(Service):
     def report(self, report: Report | None) -> None:
         for service in self._services:
             service.report = report
+
+    def direct_classes(self) -> list[type[DirectCall]]:
+        """See Service; each class knows whose method it is."""
+        return [found for service in self._services for found in service.direct_classes()]
 
     def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
         """See Service."""

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
+import msgspec
 from msgspec import Raw
 
-from protogen_runtime.dispatch import Link
-from protogen_runtime.jsonrpc import INTERNAL_ERROR, Call, ErrorObject, RequestId, Work
+from protogen_runtime.dispatch import DirectCall, Link
+from protogen_runtime.jsonrpc import INTERNAL_ERROR, ErrorObject, Notification, RequestId, Work
 
 from . import request_ids, text, trace_context
 from .log import Level, Log
@@ -22,8 +23,8 @@ from .metrics import UNKNOWN_METHOD, Ending, Metrics
 from .spans import Span, Spans
 from .trace_context import TraceContext
 
-End: TypeAlias = Raw | ErrorObject | Ending
-"""How a call ended: its result, its error, or why it has neither."""
+End: TypeAlias = Raw | bytes | ErrorObject | Ending
+"""How a call ended: its result (or its answer as bytes), its error, or why it has neither."""
 
 Logged: TypeAlias = Literal["all", "notable", "none"]
 """Which calls get a line: every one; slow ones, failures of the server and passed deadlines; or none."""
@@ -32,20 +33,18 @@ SLOW_SECONDS: Final = 1.0
 """Calls that take longer are told as slow by default: people notice a second."""
 
 
-class Observation:
-    """One call under way, and what its headers say, read when it is asked for."""
+class Observation(msgspec.Struct, eq=False):
+    """One call under way, and what its headers say, read when it is asked for. A Struct: one is made for each call."""
 
-    __slots__ = ("_request_id", "_trace", "_trace_is_read", "link", "name", "span", "started", "token", "work")
-
-    def __init__(self, work: Work, link: Link, name: str, started: float) -> None:
-        self.work = work
-        self.link = link
-        self.name = name
-        self.started = started
-        self.span: Span | None = None
-        self.token: Token[Observation | None] | None = None
-        self._request_id: str | None = None
-        self._trace_is_read = False
+    work: Work | DirectCall
+    link: Link
+    name: str
+    started: float
+    span: Span | None = None
+    token: Token[Observation | None] | None = None
+    _request_id: str | None = None
+    _trace: TraceContext | None = None
+    _trace_is_read: bool = False
 
     @property
     def request_id(self) -> str:
@@ -75,7 +74,7 @@ class Observer(Protocol):
         """These methods and error codes are the protocol's own; all others are a caller's invention."""
         ...
 
-    def begin(self, work: Work, link: Link) -> Observation:
+    def begin(self, work: Work | DirectCall, link: Link) -> Observation:
         """A call starts; its handler runs in this task until `end` or `suspend`."""
         ...
 
@@ -123,15 +122,16 @@ class CallObserver:
         self._known.update(names)
         self.metrics.expect(names, codes)
 
-    def begin(self, work: Work, link: Link) -> Observation:
+    def begin(self, work: Work | DirectCall, link: Link) -> Observation:
         """See Observer."""
         self.metrics.in_flight += 1
         name = work.method
         observation = Observation(work, link, name if name in self._known else UNKNOWN_METHOD, self._clock())
-        if self._is_scoped:
-            if self._spans is not None:
-                observation.span = self._spans.start(observation.name, work, observation.trace)
+        if self._spans is not None:
+            observation.span = self._spans.start(observation.name, work, observation.trace)
             self.resume(observation)
+        elif self._is_scoped:
+            observation.token = current.set(observation)
         return observation
 
     def suspend(self, observation: Observation) -> None:
@@ -158,9 +158,13 @@ class CallObserver:
         if seconds >= self._slow_seconds:
             metrics.slow += 1
         if self._is_scoped:
-            self.suspend(observation)
-            if observation.span is not None:
-                observation.span.end(_code(outcome))
+            token, span = observation.token, observation.span
+            if span is not None:
+                self.suspend(observation)
+                span.end(_code(outcome))
+            elif token is not None:
+                observation.token = None
+                current.reset(token)
             if self._log is not None and (self._logs_all or seconds >= self._slow_seconds or _is_notable(outcome)):
                 self._write(self._log, observation, outcome, seconds)
 
@@ -201,9 +205,17 @@ class CallRecord:
         work = observation.work
         identity = observation.link.identity
         ids = identify(observation)
-        rpc_id: RequestId = work.id if type(work) is Call else None
+        rpc_id: RequestId = None if isinstance(work, Notification) else work.id
         # Nothing of the link is kept: a queue of requests would be a queue of bodies.
-        self._members = (work.method, type(work) is Call, rpc_id, ids, identity, seconds, _code(outcome))
+        self._members = (
+            work.method,
+            not isinstance(work, Notification),
+            rpc_id,
+            ids,
+            identity,
+            seconds,
+            _code(outcome),
+        )
 
     @property
     def members(self) -> dict[str, Any]:

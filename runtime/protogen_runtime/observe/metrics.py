@@ -88,7 +88,7 @@ class Metrics:
         """Expose what became of log records, too: `counts()` gives (written, dropped)."""
         self._log_counts = counts
 
-    def count_call(self, method: str, outcome: Raw | ErrorObject | Ending, seconds: float) -> None:
+    def count_call(self, method: str, outcome: Raw | bytes | ErrorObject | Ending, seconds: float) -> None:
         """A call has ended."""
         counts = self._methods.get(method)
         if counts is None:

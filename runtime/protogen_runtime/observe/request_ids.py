@@ -33,12 +33,17 @@ def tagged(headers: dict[bytes, bytes]) -> tuple[dict[bytes, bytes], bytes]:
     """The headers of a request (names in lower case) with a well-formed id, and the id; a copy where one was made."""
     presented = headers.get(NAME)
     if presented is None:
-        made = b"%032x" % _source.getrandbits(128)
+        made = new()
     else:
         made = accept(presented.decode("latin-1")).encode()
         if made == presented:
             return headers, made
     return {**headers, NAME: made}, made
+
+
+def new() -> bytes:
+    """An id of 32 hexadecimal digits."""
+    return b"%032x" % _source.getrandbits(128)
 
 
 def reseed() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import trio
 from msgspec import Raw
 
-from protogen_runtime.dispatch import Link, Outcome, ProtocolInfo, Service
+from protogen_runtime.dispatch import Direct, Link, Outcome, ProtocolInfo, Service, finished
 from protogen_runtime.jsonrpc import ErrorObject, Work
 
 from .calls import Observation, Observer
@@ -27,8 +27,23 @@ class Observed(Service):
         vars(self).update(vars(service))
         self.info = service.info
         self._start = service.start
+        self._service = service
         self._observer = observer
         observer.expect(self.info.methods, codes_of(self.info))
+
+    def direct(self, frame: bytes, link: Link) -> Direct | None:
+        """See Service."""
+        call = self._service.read(frame)
+        if call is None:
+            return None
+        observer = self._observer
+        observation = observer.begin(call, link)
+        served = call.bound.serve(call, link)
+        if isinstance(served, bytes | ErrorObject):
+            observer.end(observation, served)
+            return finished(call, served)
+        observer.suspend(observation)
+        return finished(call, _Running(observer, observation, served))
 
     def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
         """See Service."""

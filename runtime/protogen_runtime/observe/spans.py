@@ -11,7 +11,8 @@ import sys
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
-from protogen_runtime.jsonrpc import Call, Work
+from protogen_runtime.dispatch import DirectCall
+from protogen_runtime.jsonrpc import Notification, Work
 
 from . import text
 from .trace_context import TraceContext
@@ -78,7 +79,7 @@ class Spans:
         self._service = service
         self._tracer: Tracer = get_tracer("protogen_runtime", tracer_provider=provider)
 
-    def start(self, name: str, work: Work, trace: TraceContext | None) -> Span:
+    def start(self, name: str, work: Work | DirectCall, trace: TraceContext | None) -> Span:
         """The span of a call that begins, below the caller's where it named one."""
         from opentelemetry.context import Context
         from opentelemetry.trace import NonRecordingSpan, SpanKind, set_span_in_context
@@ -93,7 +94,7 @@ class Spans:
             "rpc.method": name,
             "rpc.jsonrpc.version": "2.0",
         }
-        if type(work) is Call and work.id is not None:
+        if not isinstance(work, Notification) and work.id is not None:
             attributes["rpc.jsonrpc.request_id"] = text.line(str(text.safe(work.id)), 64)
         return Span(self._tracer.start_span(name, parent, kind=SpanKind.SERVER, attributes=attributes))
 

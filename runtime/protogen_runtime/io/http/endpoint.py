@@ -123,7 +123,11 @@ class Endpoint:
     def begin(self, request: Request) -> Begun:
         """Answer a whole request that was admitted, or hand out what must be run for its answer."""
         if self.tags_requests:
-            request.headers, request.request_id = request_ids.tagged(request.headers)
+            if request_ids.NAME in request.headers:
+                request.headers, request.request_id = request_ids.tagged(request.headers)
+            else:
+                # Whoever reads the headers finds it there (see Request.text_headers): most calls read none.
+                request.request_id = request_ids.new()
         if request.refused is not None:
             return request.refused
         if request.method != b"POST" or (request.target != self._path and not self._is_ours(request)):
@@ -133,10 +137,16 @@ class Endpoint:
         body = bytes(request.body)
         if body[:1] != b"{":
             return self._begin_exchange(request, receive(body, max_batch=self.limits.max_batch))
+        handling = Handling(self, request)
+        direct = self.service.direct(body, handling)
+        if type(direct) is bytes:
+            return direct
+        if isinstance(direct, tuple):
+            handling.hold(*direct)
+            return self._taken(handling)
         message = decode(body)
         if type(message) is not Call:
             return self._begin_exchange(request, Exchange((message,), batch=False))
-        handling = Handling(self, request)
         outcome = self.service.start(message, handling)
         if type(outcome) is Raw:
             return encode(Success(id=message.id, result=outcome))

@@ -83,6 +83,7 @@ class Foreign:
 def asgi_scope(request: Request) -> Scope:
     """The ASGI connection scope of a request."""
     path, _, query = request.target.partition(b"?")
+    headers = request.text_headers()
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -93,7 +94,7 @@ def asgi_scope(request: Request) -> Scope:
         "raw_path": path,
         "query_string": query,
         "root_path": "",
-        "headers": list(request.headers.items()),
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
         "client": request.client,
         "server": None,
         "state": {"identity": request.identity},

@@ -5,7 +5,7 @@ Knows no sockets: whoever owns the connection gives a Responder and cancels the 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from math import inf
 from typing import Any, Final, Protocol
 
@@ -103,31 +103,23 @@ _read_named_event = msgspec.json.Decoder(_NamedEvent).decode
 class Handling:
     """One request; it is the link of its handlers, and the Channel that reaches their caller."""
 
-    __slots__ = (
-        "_answered",
-        "_call",
-        "_ended",
-        "_endpoint",
-        "_exchange",
-        "_open",
-        "_request",
-        "_responder",
-        "_running",
-        "_sending",
-        "_streaming",
-        "_timed_out",
-        "deadline",
-        "scope",
-    )
+    # Defaults of the class in place of slots: most calls are answered at once, and set three of these.
+    _call: Work | None = None
+    _running: Coroutine[Any, Any, Outcome] | None = None
+    _exchange: Exchange | None = None
+    _open: Sequence[Call] = ()
+    _responder: Responder
+    _sending: trio.Lock
+    _streaming = False
+    _answered = False
+    _ended = False
+    _timed_out = False
+    scope: trio.CancelScope
 
     def __init__(self, endpoint: Host, request: Request) -> None:
         self._endpoint = endpoint
         self._request = request
         self.deadline: float = endpoint.deadlines.after(endpoint.limits.call_seconds)
-        self._call: Work | None = None
-        self._running: Coroutine[Any, Any, Outcome] | None = None
-        self._exchange: Exchange | None = None
-        self._open: list[Call] = []
 
     # --- what handlers see ------------------------------------------------------------------------
 
@@ -188,10 +180,6 @@ class Handling:
         """Do the work and answer; cancel `scope` when the client has gone. Errors: those of the responder."""
         self._responder = responder
         self._sending = trio.Lock()
-        self._streaming = False
-        self._answered = False
-        self._ended = False
-        self._timed_out = False
         self.scope = trio.CancelScope()
         endpoint = self._endpoint
         endpoint.deadlines.add(self)

@@ -17,66 +17,6 @@ JSON_TYPE: Final = b"application/json"
 STREAM_TYPE: Final = b"text/event-stream"
 
 
-class Request:
-    """One request with its whole body; `headers` by lower-case name, the values of repeated ones joined by commas."""
-
-    __slots__ = (
-        "body",
-        "client",
-        "headers",
-        "identity",
-        "is_secure",
-        "keep_alive",
-        "method",
-        "refused",
-        "request_id",
-        "target",
-        "version",
-    )
-
-    def __init__(
-        self,
-        method: bytes,
-        target: bytes,
-        headers: dict[bytes, bytes],
-        *,
-        version: str = "1.1",
-        client: tuple[str, int] | None = None,
-        is_secure: bool = False,
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.headers = headers
-        self.version = version
-        self.client = client
-        self.is_secure = is_secure
-        self.body: bytes | bytearray = b""
-        self.keep_alive = True
-        self.identity: str | None = None
-        self.refused: Reply | None = None
-        self.request_id = b""
-
-    def again(self, body: bytes) -> Request:
-        """The same request with another body; the headers are shared, and nobody changes them."""
-        copy = Request.__new__(Request)
-        copy.method = self.method
-        copy.target = self.target
-        copy.headers = self.headers
-        copy.version = self.version
-        copy.client = self.client
-        copy.is_secure = self.is_secure
-        copy.body = body
-        copy.keep_alive = True
-        copy.identity = None
-        copy.refused = None
-        copy.request_id = b""
-        return copy
-
-    def text_headers(self) -> Mapping[str, str]:
-        """The headers as text."""
-        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()}
-
-
 class Reply(msgspec.Struct, frozen=True):
     """A whole answer; `close` ends the connection after it."""
 
@@ -84,6 +24,36 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes = b""
     headers: Headers = ()
     close: bool = False
+
+
+class Request(msgspec.Struct, eq=False):
+    """One request with its whole body; `headers` by lower-case name, the values of repeated ones joined by commas.
+
+    `request_id` is the id it is known by, empty where requests have none; `headers` need not hold it.
+    """
+
+    method: bytes
+    target: bytes
+    headers: dict[bytes, bytes]
+    version: str = "1.1"
+    client: tuple[str, int] | None = None
+    is_secure: bool = False
+    body: bytes | bytearray = b""
+    keep_alive: bool = True
+    identity: str | None = None
+    refused: Reply | None = None
+    request_id: bytes = b""
+
+    def again(self, body: bytes) -> Request:
+        """The same request with another body; the headers are shared, and nobody changes them."""
+        return Request(self.method, self.target, self.headers, self.version, self.client, self.is_secure, body)
+
+    def text_headers(self) -> Mapping[str, str]:
+        """The headers as text."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()}
+        if self.request_id:
+            headers["x-request-id"] = self.request_id.decode("latin-1")
+        return headers
 
 
 def refusal(status: int, reason: str, *headers: tuple[bytes, bytes], close: bool = False) -> Reply:
