@@ -115,7 +115,7 @@ class Connection:
         self._client = client
         self._scope = trio.CancelScope()
         self._out: list[bytes] = []
-        self._unsent = b""
+        self._unsent: bytes | memoryview = b""
         self._has_ended = False
         self._sleeper: trio.lowlevel.Task | None = None
         self._fault: Exception | None = None
@@ -249,7 +249,7 @@ class Connection:
             except BlockingIOError:
                 sent = 0
             if sent < len(out):
-                self._unsent = out[sent:]
+                self._unsent = memoryview(out)[sent:]
                 return False
         if self._running is not None or self._lingers or self._upgrade is not None or parser.refused is not None:
             return False
@@ -367,9 +367,9 @@ class Connection:
         except BlockingIOError:
             sent = 0
         if sent < len(data):
-            await self._send_rest(data[sent:])
+            await self._send_rest(memoryview(data)[sent:])
 
-    async def _send_rest(self, data: bytes) -> None:
+    async def _send_rest(self, data: bytes | memoryview) -> None:
         """Wait for a peer that reads slowly, for as long as it may take."""
         before, deadlines, seconds = self.deadline, self._endpoint.deadlines, self._limits.send_piece_seconds
         self._is_sending = True
