@@ -50,8 +50,13 @@ from protogen_runtime.store import (
 SCHEMA = Schema(
     application="model",
     collections=[
-        Collection("tasks", {"status": "text", "priority": "integer"}, [("status", "priority")]),
-        Collection("edges", {"to": "text"}, [("to",)]),
+        Collection(
+            "tasks",
+            {"status": "text", "priority": "integer"},
+            [("status", "priority"), ("status",), ("-priority", "status")],
+            [("status", "priority"), ("priority",)],
+        ),
+        Collection("edges", {"to": "text"}, [("to",)], [("to",)]),
     ],
 )
 STEPS = 25

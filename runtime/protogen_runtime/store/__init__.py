@@ -50,6 +50,7 @@ from .model import (
     Update,
     Value,
 )
+from .walk import each
 
 __all__ = [
     "AnyChange",
@@ -99,6 +100,7 @@ __all__ = [
     "Update",
     "Value",
     "collect_blobs",
+    "each",
     "known_schemes",
     "open_store",
     "read_blob",

@@ -45,18 +45,22 @@ BUILT_IN: Final[Mapping[str, Kind]] = {"key": "text", "arrival": "integer"}
 
 
 class Catalogue:
-    """Kinds of all fields of all collections. Errors of all methods: Misuse."""
+    """Collections by name. Errors of all methods: Misuse."""
 
     def __init__(self, collections: Iterable[Collection]) -> None:
-        self._kinds: dict[str, Mapping[str, Kind]] = {it.name: it.fields for it in collections}
+        self._collections: dict[str, Collection] = {it.name: it for it in collections}
 
     def fields(self, collection: str) -> Mapping[str, Kind]:
         """The declared fields of a collection, in their order."""
+        return self.collection(collection).fields
+
+    def collection(self, name: str) -> Collection:
+        """A collection as it was declared."""
         try:
-            return self._kinds[collection]
+            return self._collections[name]
         except KeyError:
-            known = ", ".join(self._kinds) or "none"
-            raise Misuse(f"unknown collection {collection!r}; the schema has {known}") from None
+            known = ", ".join(self._collections) or "none"
+            raise Misuse(f"unknown collection {name!r}; the schema has {known}") from None
 
     def check(self, asked: Query[Any] | Change[Any]) -> None:
         """Raise unless every collection, field, value and bound is one that a store can do something with."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, TypeAlias
 
 import pytest
@@ -49,6 +49,7 @@ from .model import (
     Value,
 )
 from .model import Collection as Records
+from .walk import each
 
 Opener: TypeAlias = Callable[[Schema], AbstractAsyncContextManager[Store]]
 
@@ -61,7 +62,8 @@ SCHEMA: Final = Schema(
         Records(
             "tasks",
             {"status": "text", "priority": "integer", "progress": "number", "parent": "text"},
-            [("status", "priority"), ("parent",)],
+            [("status", "priority"), ("parent",), ("parent", "-priority", "progress")],
+            [("parent", "status"), ("priority",)],
         ),
         Records("notes"),
     ],
@@ -421,6 +423,104 @@ class StoreContract:
             seen += [record.key for record in page.records]
         by_priority = [f"t{n}" for n in range(25) if n % 3 == 1] + [f"t{n}" for n in range(25) if n % 3 == 0]
         assert seen == by_priority
+
+    @with_store
+    async def test_first_records_are_the_same_with_and_without_an_index(self, store: Store) -> None:
+        chance = random.Random(12)
+        records = [
+            task(
+                f"t{number}",
+                chance.choice(("ready", "on", "done", None)),
+                chance.choice((None, 0, 1, 2)),
+                progress=chance.choice((None, 0.5)),
+                parent=chance.choice((None, "a", "b", "c")),
+            )
+            for number in range(80)
+        ]
+        await store.write(Insert("tasks", records))
+        await store.write(Delete("tasks", [Equal("parent", "c"), Equal("status", "on")]))
+        wheres: list[list[Condition]] = [
+            [Equal("status", "on")],
+            [OneOf("status", ("done", "ready", "done"))],
+            [OneOf("status", ("ready", "done")), Equal("parent", "a")],
+            [OneOf("parent", ("b", "nowhere")), OneOf("status", ("on", "ready"))],
+            [OneOf("parent", ("a", "b", "c")), Compare("arrival", ">", 20)],
+            [Equal("parent", None), Compare("priority", ">", 0)],
+            [OneOf("parent", ()), Equal("status", "on")],
+            [Equal("parent", "a"), OneOf("parent", ("a", "b"))],
+        ]
+        orders = [(), ("priority",), ("-arrival",), ("-priority", "progress"), ("-priority", "-progress"), ("-key",)]
+        for where in wheres:
+            for order in orders:
+                whole = await keys(store, *where, order=order)
+                for offset, limit in ((0, 3), (2, 5), (7, 100)):
+                    page = await store.read(Select("tasks", where, order, limit, offset, total=True))
+                    assert [it.key for it in page.records] == whole[offset : offset + limit], (where, order)
+                    assert page.total == len(whole), where
+                    assert len({*whole}) == len(whole)
+
+    @with_store
+    async def test_totals_follow_every_change(self, store: Store) -> None:
+        wheres: list[list[Condition]] = [
+            [],
+            [Equal("parent", "a")],
+            [Equal("parent", None)],
+            [Equal("status", "on")],
+            [Equal("parent", "a"), Equal("status", None)],
+            [Equal("parent", None), OneOf("status", ("on", "off", "on"))],
+            [OneOf("parent", ("a", "b"))],
+            [OneOf("priority", (1, 2))],
+            [Equal("priority", None)],
+            [Equal("status", "on"), Equal("status", "off")],
+            [Equal("parent", "a"), Compare("status", ">", "o")],
+        ]
+
+        async def compare() -> None:
+            for where in wheres:
+                found = len((await store.read(Select("tasks", where))).records)
+                assert (await store.read(Select("tasks", where, limit=0, total=True))).total == found, where
+                assert await store.write(Check("tasks", where, found, found)) == found
+
+        records = [
+            task(f"t{number}", ("on", "off", None)[number % 3], (1, 2, None)[number % 5 % 3], parent=parent)
+            for number, parent in enumerate(("a", "b", None) * 6)
+        ]
+        changes: list[Change[Any]] = [
+            Insert("tasks", records),
+            Insert("tasks", [task("t1", "on", 7, parent="a"), task("new", "on", parent="a")], "keep"),
+            Insert("tasks", [task("t2", "on", 7, parent="a"), task("more", "off")], "replace"),
+            Update("tasks", [Patch(key="t3", fields={"status": "off"}), Patch(key="t4", fields={"progress": 1.0})]),
+            Update("tasks", [Patch(key="t5", fields={"parent": None, "priority": None})]),
+            Update("tasks", [Patch(key="t6", fields={"status": "off"}), Patch(key="nobody")]),
+            Claim("tasks", [Equal("parent", "b")], {"status": "on", "parent": "a"}, limit=3),
+            Insert("tasks", [task("fresh"), task("t1")]),
+            Delete("tasks", [Equal("status", "off")]),
+            Delete("tasks", [Equal("parent", "a")], expect=1000),
+            Delete("tasks", []),
+            Insert("tasks", records),
+        ]
+        await compare()
+        for change in changes:
+            with suppress(KeyTaken, ExpectationFailed):
+                await store.write(change)
+            await compare()
+
+    @with_store
+    async def test_records_are_walked_in_the_order_of_arrival(self, store: Store) -> None:
+        await store.write(Insert("tasks", [task(f"t{number}", ("on", "off")[number % 2]) for number in range(25)]))
+        await store.write(Delete("tasks", [OneOf("key", [f"t{number}" for number in range(4, 16)])]))
+        seen = [it.key async for it in each(store, "tasks", [OneOf("status", ("off", "on"))], at_once=4)]
+        assert seen == [f"t{number}" for number in range(25) if not 4 <= number < 16]
+        walked: list[str] = []
+        async for record in each(store, "tasks", [Equal("status", "on")], at_once=2, documents=False):
+            assert record.document == b""
+            walked.append(record.key)
+            # What it finds may be changed meanwhile, and what arrives is found, too.
+            await store.write(Update("tasks", [Patch(key=record.key, fields={"status": "off"})]))
+            if record.key == "t24":
+                await store.write(Insert("tasks", [task("late", "on")]))
+        assert walked == ["t0", "t2", "t16", "t18", "t20", "t22", "t24", "late"]
+        assert [it async for it in each(store, "notes")] == []
 
     @with_store
     async def test_limit_of_nothing_and_offset_beyond_the_end(self, store: Store) -> None:
@@ -919,11 +1019,17 @@ NEXT: Final = Schema(
     application="contract",
     version=3,
     collections=[
-        Records("tasks", {"status": "text", "priority": "integer", "owner": "text"}, [("owner",), ("status",)]),
-        Records("people", {"age": "integer"}, [("age",)]),
+        Records(
+            "tasks",
+            {"status": "text", "priority": "integer", "owner": "text"},
+            [("owner", "-priority"), ("status",)],
+            [("priority",), ("owner", "status")],
+        ),
+        Records("people", {"age": "integer"}, [("age",)], [("age",)]),
     ],
 )
-"""`notes`, `tasks.progress`, `tasks.parent` and an index have gone; `people`, `tasks.owner` and two indexes are new."""
+"""`notes`, `tasks.progress`, `tasks.parent`, indexes and a count have gone; `people`, `tasks.owner`, two indexes and
+counts are new."""
 
 
 class DurableStoreContract(StoreContract):
@@ -986,6 +1092,13 @@ class DurableStoreContract(StoreContract):
                     record = await store.read(Get("tasks", "B"))
                     assert record is not None
                     assert dict(record.fields) == {"status": "done", "priority": 2, "owner": "of a"}
+                    for where, total in (
+                        ((Equal("owner", "of a"), Equal("status", "ready")), 1),
+                        ((Equal("owner", None),), 4),
+                        ((OneOf("priority", (2, 0)),), 2),
+                    ):
+                        assert (await store.read(Select("tasks", where, limit=0, total=True))).total == total
+                    assert (await store.read(Select("people", [Equal("age", 40)], total=True))).total == 1
                     assert (await store.read(Select("people", [Equal("age", 40)]))).records == (
                         Record("ann", b"Ann", {"age": 40}, 1),
                     )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import operator
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
-from collections.abc import Collection as AbstractCollection
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final, TypeVar, cast
+from heapq import merge
+from itertools import chain, islice, product, takewhile
+from typing import Any, Final, Literal, TypeVar, cast
 
 import trio
 
@@ -49,16 +51,19 @@ from .model import (
     Value,
     bounds,
 )
+from .ordered import Ordered, Place, comparable
 
 R = TypeVar("R")
+MAX_MERGED: Final = 64
+"""Ranges of an index that are walked side by side, each in order; of more, everything is sorted."""
 Undo = Callable[[], object]
 
 
 class MemoryTables:
     """Records, journals and blobs in dictionaries, and how to undo what was changed since the last `commit`.
 
-    Questions and changes must have been checked. A condition on a field that begins an index costs what it finds;
-    others look at the whole collection, and so does sorting.
+    Questions and changes must have been checked. Indexes and counts serve what `Collection` says that they do; a
+    question that none serves looks at the whole collection.
     """
 
     def __init__(self, collections: Iterable[Collection]) -> None:
@@ -114,10 +119,12 @@ class MemoryTables:
                 raise AssertionError(query)
 
     def _select(self, query: Select) -> Page:
-        found = self._collections[query.collection].find(query.where, query.order)
-        page = found[query.offset : None if query.limit is None else query.offset + query.limit]
+        records = self._collections[query.collection]
+        end = None if query.limit is None else query.offset + query.limit
+        page = records.find(query.where, query.order, end)[query.offset :]
         return Page(
-            tuple(_copy(record, documents=query.documents) for record in page), len(found) if query.total else None
+            tuple(_copy(record, documents=query.documents) for record in page),
+            records.count(query.where) if query.total else None,
         )
 
     # --- changes ----------------------------------------------------------------------------------
@@ -140,14 +147,14 @@ class MemoryTables:
             case Claim():
                 return self._claim(change)
             case Delete(collection, where, expect):
-                found = self._collections[collection].find(where, ())
+                found = self._collections[collection].find(where)
                 if expect is not None and len(found) != expect:
                     raise ExpectationFailed(collection, f"{len(found)} records to delete where {expect} were expected")
                 for record in found:
                     self._put(collection, record, None)
                 return len(found)
             case Check(collection, where, least, most):
-                count = len(self._collections[collection].find(where, ()))
+                count = self._collections[collection].count(where)
                 if count < least or (most is not None and count > most):
                     raise ExpectationFailed(collection, f"{count} records where {bounds(least, most)} were expected")
                 return count
@@ -191,7 +198,7 @@ class MemoryTables:
 
     def _claim(self, change: Claim) -> tuple[Record, ...]:
         claimed: list[Record] = []
-        for old in self._collections[change.collection].find(change.where, change.order)[: change.limit]:
+        for old in self._collections[change.collection].find(change.where, change.order, change.limit):
             new = Record(old.key, old.document, {**old.fields, **change.fields}, old.arrival)
             self._put(change.collection, old, new)
             claimed.append(_copy(new, documents=change.documents))
@@ -250,13 +257,17 @@ class MemoryTables:
 
 
 class _Records:
-    """The records of one collection, by arrival, by key, and by the first field of each index."""
+    """The records of one collection by arrival and by key, in the order of each index, and counted."""
 
     def __init__(self, collection: Collection) -> None:
         self.fields = tuple(collection.fields)
         self._records: dict[int, Record] = {}
         self._arrivals: dict[str, int] = {}
-        self._indexes: dict[str, dict[Value, set[int]]] = {index[0]: {} for index in collection.indexes}
+        # The one without fields has all records in the order of arrival.
+        self._indexes = [Ordered(index) for index in ((), *dict.fromkeys(map(tuple, collection.indexes)))]
+        self._counts: dict[tuple[str, ...], Counter[tuple[Value, ...]]] = {
+            tuple(group): Counter() for group in collection.counts
+        }
         self.last_arrival = 0
 
     def next_arrival(self) -> int:
@@ -266,7 +277,7 @@ class _Records:
     def take_over(self, other: _Records) -> None:
         """Hold what another one holds, as far as the fields are the same."""
         self.last_arrival = other.last_arrival
-        for old in other.find((), ()):
+        for old in other.find(()):
             fields = {name: old.fields.get(name) for name in self.fields}
             self.exchange(None, Record(old.key, old.document, fields, old.arrival))
 
@@ -276,49 +287,121 @@ class _Records:
 
     def exchange(self, old: Record | None, new: Record | None) -> None:
         """Put `new` in the place of `old`; None stands for no record."""
-        if old is not None:
-            for field, index in self._indexes.items():
-                arrivals = index[old.fields[field]]
-                arrivals.remove(old.arrival)
-                if not arrivals:
-                    del index[old.fields[field]]
-            if new is None:
-                del self._records[old.arrival]
-                del self._arrivals[old.key]
+        for index in self._indexes:
+            before = None if old is None else index.place(old.fields, old.arrival)
+            after = None if new is None else index.place(new.fields, new.arrival)
+            if before != after:
+                if before is not None:
+                    index.remove(before)
+                if after is not None:
+                    index.add(after)
+        for group, counts in self._counts.items():
+            if old is not None:
+                values = tuple(old.fields[name] for name in group)
+                counts[values] -= 1
+                if not counts[values]:
+                    del counts[values]
+            if new is not None:
+                counts[tuple(new.fields[name] for name in group)] += 1
         if new is not None:
             self._records[new.arrival] = new
             self._arrivals[new.key] = new.arrival
-            for field, index in self._indexes.items():
-                index.setdefault(new.fields[field], set()).add(new.arrival)
+        elif old is not None:
+            del self._records[old.arrival]
+            del self._arrivals[old.key]
 
-    def find(self, where: Sequence[Condition], order: Sequence[str]) -> list[Record]:
-        """The records that meet all conditions, in order."""
-        candidates = min((self._narrowed(condition) for condition in where), key=len, default=self._records.keys())
-        tests = [_test(condition) for condition in where]
-        ordered = (self._records[arrival] for arrival in sorted(candidates))
-        found = [record for record in ordered if all(test(record) for test in tests)]
-        for name in reversed(order):
-            field = name.removeprefix("-")
-            found.sort(key=partial(_place, field), reverse=name.startswith("-"))
-        return found
+    def count(self, where: Sequence[Condition]) -> int:
+        """How many records meet all conditions."""
+        if not where:
+            return len(self._records)
+        fields = {condition.field for condition in where}
+        groups = [group for group in self._counts if fields <= {*group}]
+        if not groups or any(isinstance(condition, Compare) for condition in where):
+            return len(self.find(where))
+        group = min(groups, key=len)
+        tests = [(group.index(condition.field), _test(condition)) for condition in where]
+        return sum(
+            count for values, count in self._counts[group].items() if all(test(values[at]) for at, test in tests)
+        )
 
-    def _narrowed(self, condition: Condition) -> AbstractCollection[int]:
-        """Arrivals of all records that may meet a condition."""
+    def find(self, where: Sequence[Condition], order: Sequence[str] = (), limit: int | None = None) -> list[Record]:
+        """The first records that meet all conditions, in order."""
+        if limit == 0:
+            return []
+        tests = [(condition.field, _test(condition)) for condition in where]
+        candidates, ordered = self._candidates(where, order)
+        found = (
+            record
+            for record in (self._records[arrival] for arrival in candidates)
+            if all(test(_value(record, field)) for field, test in tests)
+        )
+        if ordered:
+            return list(islice(found, limit))
+        return sorted(found, key=partial(_place, order))[:limit]
+
+    def _candidates(self, where: Sequence[Condition], order: Sequence[str]) -> tuple[Iterable[int], bool]:
+        """Arrivals of all records that may meet the conditions, and whether they stand in order already."""
+        fixed = _fixed(where)
+        if "key" in fixed:
+            return [self._arrivals[key] for key in fixed["key"] if key in self._arrivals], False
+        index = max(self._indexes, key=partial(_worth, fixed, order))
+        searched = _searched(fixed, index)
+        way = _way(index.index[len(searched) :], order)
+        starts = [index.start(values) for values in product(*(fixed[name] for name in searched))]
+        if way == "backward" and len(starts) == 1:
+            return index.begin_with_backwards(starts[0]), True
+        after = max((_floor(condition) for condition in where), default=0)
+        found = [index.begin_with(start, after) for start in starts]
+        if way == "forward" and len(found) <= MAX_MERGED:
+            return (found[0] if len(found) == 1 else merge(*found, key=partial(self._place_of, order))), True
+        return chain.from_iterable(found), False
+
+    def _place_of(self, order: Sequence[str], arrival: int) -> Place:
+        return _place(order, self._records[arrival])
+
+
+def _fixed(where: Sequence[Condition]) -> dict[str, Sequence[Value]]:
+    """The values that records may have in some fields to meet the conditions: several in one field besides the key."""
+    fixed: dict[str, Sequence[Value]] = {}
+    several = None
+    for condition in where:
         match condition:
-            case Equal("key", value):
-                return self._of_keys([value])
-            case OneOf("key", values):
-                return self._of_keys(values)
-            case Equal(field, value) if field in self._indexes:
-                return self._indexes[field].get(value, ())
-            case OneOf(field, values) if field in self._indexes:
-                index = self._indexes[field]
-                return [arrival for value in set(values) for arrival in index.get(value, ())]
+            case Equal(field, value):
+                fixed[field] = (value,)
+                several = None if several == field else several
+            case OneOf(field, values) if field not in fixed and (several is None or field == "key"):
+                fixed[field] = tuple(dict.fromkeys(values))
+                several = several if field == "key" else field
             case _:
-                return self._records.keys()
+                pass
+    return fixed
 
-    def _of_keys(self, keys: Iterable[Value]) -> list[int]:
-        return [self._arrivals[key] for key in set(keys) if key in self._arrivals]
+
+def _searched(fixed: Mapping[str, Sequence[Value]], index: Ordered) -> tuple[str, ...]:
+    """The first fields of an index as far as their values are fixed."""
+    return tuple(takewhile(fixed.__contains__, index.index))
+
+
+def _way(rest: Sequence[str], order: Sequence[str]) -> Literal["forward", "backward"] | None:
+    """How the places of an index whose first fields are fixed, and these not, are walked to meet an order."""
+    if [*order] in ([*rest], [*rest, "arrival"]):
+        return "forward"
+    opposite = [name.removeprefix("-") if name.startswith("-") else f"-{name}" for name in (*rest, "arrival")]
+    return "backward" if [*order] == opposite else None
+
+
+def _worth(fixed: Mapping[str, Sequence[Value]], order: Sequence[str], index: Ordered) -> tuple[int, bool]:
+    searched = len(_searched(fixed, index))
+    return searched, _way(index.index[searched:], order) is not None
+
+
+def _floor(condition: Condition) -> int:
+    """The arrival beyond which all records are that meet a condition."""
+    match condition:
+        case Compare("arrival", ">", value):
+            return cast(int, value)
+        case _:
+            return 0
 
 
 def _value(record: Record, field: str) -> Value:
@@ -331,27 +414,19 @@ def _value(record: Record, field: str) -> Value:
             return record.fields[field]
 
 
-def _place(field: str, record: Record) -> tuple[bool, Any]:
-    value = _value(record, field)
-    return (value is not None, 0 if value is None else value)
+def _place(order: Sequence[str], record: Record) -> Place:
+    return (*(comparable(name, _value(record, name.removeprefix("-"))) for name in order), record.arrival)
 
 
-def _test(condition: Condition) -> Callable[[Record], bool]:
-    field = condition.field
+def _test(condition: Condition) -> Callable[[Value], bool]:
     match condition:
         case Equal(_, wanted):
-            return lambda record: _value(record, field) == wanted
+            return lambda value: value == wanted
         case OneOf(_, values):
-            chosen = frozenset(values)
-            return lambda record: _value(record, field) in chosen
+            return frozenset(values).__contains__
         case Compare(_, relation, bound):
             holds = _RELATIONS[relation]
-
-            def test(record: Record) -> bool:
-                value = _value(record, field)
-                return value is not None and holds(value, bound)
-
-            return test
+            return lambda value: value is not None and holds(value, bound)
 
 
 _RELATIONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {

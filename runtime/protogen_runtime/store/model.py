@@ -35,7 +35,7 @@ RESERVED_PREFIXES: Final = ("protogen_", "sqlite_", "pg_")
 
 
 class Collection(msgspec.Struct, frozen=True):
-    """One set of records: its fields with their kinds, and which fields are searched or ordered together.
+    """One set of records: its fields with their kinds, and what is found, ordered and counted without looking at all.
 
     Every field may be None. `key` (text, unique) and `arrival` (integer, rising with each insertion) can be used in
     conditions and orders like fields; they are always indexed.
@@ -44,6 +44,18 @@ class Collection(msgspec.Struct, frozen=True):
     name: str
     fields: Mapping[str, Kind] = {}
     indexes: Sequence[Sequence[str]] = ()
+    """Fields that are searched and ordered together, as in `Select.order` with `-` where the order descends.
+
+    An index serves conditions that say `Equal` of its first fields, and then the order of those that follow, and then
+    that of arrival: the first records of such a `Select` or `Claim` cost what they are, not what else there is.
+    """
+    counts: Sequence[Sequence[str]] = ()
+    """Text and integer fields by which records are kept counted.
+
+    How many records meet `Equal` and `OneOf` conditions on fields of one of these groups is known without looking at
+    them. Each group makes insertions, removals and changes of its fields a little dearer; it pays where the total of
+    many records is asked for often.
+    """
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.fields):
@@ -55,9 +67,15 @@ class Collection(msgspec.Struct, frozen=True):
         if taken:
             raise Misuse(f"{self.name}: field {taken[0]!r} is reserved")
         for index in self.indexes:
-            unknown = [name for name in index if name not in self.fields]
-            if unknown or not index:
-                raise Misuse(f"{self.name}: index {tuple(index)!r} must name fields of the collection")
+            names = [name.removeprefix("-") for name in index]
+            if not names or len({*names}) < len(names) or not self.fields.keys() >= {*names}:
+                raise Misuse(f"{self.name}: index {tuple(index)!r} must name fields of the collection, each once")
+        for group in self.counts:
+            if not group or len({*group}) < len(group) or not self.fields.keys() >= {*group}:
+                raise Misuse(f"{self.name}: count {tuple(group)!r} must name fields of the collection, each once")
+            numbers = [name for name in group if self.fields[name] == "number"]
+            if numbers:
+                raise Misuse(f"{self.name}: {numbers[0]!r} is a number; records are counted by text and integers")
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -57,7 +57,7 @@ def must_migrate(found: Written, schema: Schema, place: str) -> bool:
 
 
 def both(found: Written, schema: Schema) -> list[Collection]:
-    """The collections that migrations work with: the fields of both versions, and the indexes of the new one."""
+    """The collections that migrations work with: the fields of both versions, indexes and counts of the new one."""
     before = {it.name: it for it in found.collections}
     after = {it.name: it for it in written(schema).collections}
     return [
@@ -65,6 +65,7 @@ def both(found: Written, schema: Schema) -> list[Collection]:
             name,
             {**(before[name].fields if name in before else {}), **(after[name].fields if name in after else {})},
             after[name].indexes if name in after else (),
+            after[name].counts if name in after else (),
         )
         for name in {**before, **after}
     ]

@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
@@ -23,7 +23,7 @@ from protogen_runtime.store.errors import CannotOpen, StoreError, StoreFailed, S
 from protogen_runtime.store.interface import Schema
 from protogen_runtime.store.model import Collection
 
-from .tables import Connection, Tables, columns_of
+from .tables import COUNTED_NONE, Connection, Tables, columns_of, count_table, terms_of
 
 CheckAtOpen: TypeAlias = Literal["auto", "always", "never"]
 Connect: TypeAlias = Callable[[str], Connection]
@@ -308,6 +308,7 @@ def _reshape(connection: Connection, old: Sequence[Collection], new: Sequence[Co
     """Turn the tables of the collections `old` into those of `new`."""
     known = {it.name: it for it in old}
     for name in known.keys() - {it.name for it in new}:
+        _drop_counts(connection, name, known[name].counts)
         connection.execute(f'DROP TABLE "{name}"')
     for collection in new:
         before = known.get(collection.name)
@@ -324,6 +325,8 @@ def _reshape(connection: Connection, old: Sequence[Collection], new: Sequence[Co
 def _change_columns(connection: Connection, before: Collection, after: Collection) -> None:
     name = after.name
     old_indexes, new_indexes = {tuple(it) for it in before.indexes}, {tuple(it) for it in after.indexes}
+    old_counts, new_counts = {tuple(it) for it in before.counts}, {tuple(it) for it in after.counts}
+    _drop_counts(connection, name, old_counts - new_counts)
     for index in old_indexes - new_indexes:
         connection.execute(f'DROP INDEX "{_index_name(name, index)}"')
     for field in before.fields.keys() - after.fields.keys():
@@ -332,8 +335,49 @@ def _change_columns(connection: Connection, before: Collection, after: Collectio
         if field not in before.fields:
             connection.execute(f'ALTER TABLE "{name}" ADD COLUMN {columns_of({field: kind})[2:]}')
     for index in sorted(new_indexes - old_indexes):
-        columns = ", ".join(f'"{field}"' for field in index)
-        connection.execute(f'CREATE INDEX "{_index_name(name, index)}" ON "{name}" ({columns})')
+        connection.execute(f'CREATE INDEX "{_index_name(name, index)}" ON "{name}" ({", ".join(terms_of(index))})')
+    for group in sorted(new_counts - old_counts):
+        _add_count(connection, after, group)
+
+
+def _add_count(connection: Connection, collection: Collection, group: Sequence[str]) -> None:
+    """Make a table of how many records have the same values in a group of fields, and triggers that keep it right."""
+    name, table = collection.name, count_table(collection.name, group)
+    fields = ", ".join(f'"{field}"' for field in group)
+    columns = columns_of({field: collection.fields[field] for field in group})[2:].replace(",", " NOT NULL,")
+    connection.execute(
+        f'CREATE TABLE "{table}" ({columns} NOT NULL, "#" INTEGER NOT NULL, PRIMARY KEY ({fields})) WITHOUT ROWID'
+    )
+    connection.execute(
+        f'INSERT INTO "{table}" SELECT {_counted(group)}, count(*) FROM "{name}" GROUP BY {fields}',
+    )
+    more = (
+        f'INSERT INTO "{table}" VALUES ({_counted(group, "NEW.")}, 1)'
+        f' ON CONFLICT ({fields}) DO UPDATE SET "#" = "#" + 1;'
+    )
+    those = " AND ".join(f'"{field}" = {_counted([field], "OLD.")}' for field in group)
+    # What nothing is counted for goes: the values of fields may be as many as the records that there ever were.
+    less = f'UPDATE "{table}" SET "#" = "#" - 1 WHERE {those}; DELETE FROM "{table}" WHERE {those} AND "#" = 0;'
+    changed = " OR ".join(f'OLD."{field}" IS NOT NEW."{field}"' for field in group)
+    for sign, event, steps in (
+        ("+", f'INSERT ON "{name}"', more),
+        ("-", f'DELETE ON "{name}"', less),
+        ("~", f'UPDATE OF {fields} ON "{name}" WHEN {changed}', less + more),
+    ):
+        connection.execute(f'CREATE TRIGGER "{table}{sign}" AFTER {event} BEGIN {steps} END')
+
+
+def _drop_counts(connection: Connection, name: str, groups: Iterable[Sequence[str]]) -> None:
+    for group in groups:
+        table = count_table(name, group)
+        for sign in "+-~":
+            connection.execute(f'DROP TRIGGER "{table}{sign}"')
+        connection.execute(f'DROP TABLE "{table}"')
+
+
+def _counted(group: Sequence[str], row: str = "") -> str:
+    # A primary key holds no NULL; an empty blob is a value that no field has.
+    return ", ".join(f"""ifnull({row}"{field}", {COUNTED_NONE})""" for field in group)
 
 
 def _index_name(collection: str, index: Sequence[str]) -> str:

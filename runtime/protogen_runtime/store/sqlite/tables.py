@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import takewhile
 from typing import Any, Final, Protocol, TypeVar, cast
 
 import msgspec
@@ -46,6 +48,12 @@ R = TypeVar("R")
 NO_LIMIT: Final = -1
 _SELECTED: Final = "SELECT value FROM json_each(?)"
 """A list of any length as one parameter: SQLite caps their number, and each length would be another statement."""
+COUNTED_NONE: Final = "x''"
+"""What stands for None in the tables of counts."""
+MAX_MERGED_VALUES: Final = 8
+"""Values of a OneOf that are looked for one by one: each number of them is another statement."""
+MAX_MERGED_RECORDS: Final = 1000
+"""Up to here, finding the first records for each value is cheaper than sorting all."""
 
 
 class Cursor(Protocol):
@@ -120,7 +128,7 @@ class Tables:
                 raise AssertionError(query)
 
     def _select(self, query: Select) -> Page:
-        where, values = _where(query.where)
+        where, values = self._where_of_first(query)
         limit = NO_LIMIT if query.limit is None else query.limit
         records: tuple[Record, ...] = ()
         if limit != 0:
@@ -130,7 +138,42 @@ class Tables:
                 (*values, limit, query.offset),
                 documents=query.documents,
             )
-        return Page(records, self._count(query.collection, where, values) if query.total else None)
+        return Page(records, self._count(query.collection, query.where) if query.total else None)
+
+    def _where_of_first(self, query: Select) -> tuple[str, tuple[Value, ...]]:
+        """A WHERE that holds for the records that `query` shows, if not for all that it finds.
+
+        With `IN`, SQLite sorts all that it finds. Where an index has the records of each value in order, the first of
+        each are enough.
+        """
+        if query.limit is None or query.limit + query.offset > MAX_MERGED_RECORDS:
+            return _where(query.where)
+        several = next(filter(partial(self._has_order, query), query.where), None)
+        if not isinstance(several, OneOf):
+            return _where(query.where)
+        rest = [condition for condition in query.where if condition is not several]
+        parts: list[str] = []
+        values: list[Value] = []
+        for value in dict.fromkeys(several.values):
+            where, found = _where([Equal(several.field, value), *rest])
+            # A sub-select may have an order and a limit of its own only if it is one in FROM.
+            parts.append(
+                f'SELECT * FROM (SELECT "arrival" FROM "{query.collection}" {where} {_order(query.order)} LIMIT ?)'
+            )
+            values += [*found, query.limit + query.offset]
+        return f'WHERE "arrival" IN ({" UNION ALL ".join(parts)})', tuple(values)
+
+    def _has_order(self, query: Select, condition: Condition) -> bool:
+        """Whether it is a OneOf, and an index has the records of each of its values in the order asked for."""
+        if not isinstance(condition, OneOf) or not 1 < len({*condition.values}) <= MAX_MERGED_VALUES:
+            return False
+        order = [name for name in query.order if name != "arrival"]
+        fixed = {it.field for it in query.where if isinstance(it, Equal)} | {condition.field}
+        for index in self._catalogue.collection(query.collection).indexes:
+            searched = list(takewhile(fixed.__contains__, index))
+            if condition.field in searched and list(index[len(searched) :]) == order:
+                return True
+        return False
 
     def _records(
         self, collection: str, clauses: str, values: Sequence[Value], *, documents: bool
@@ -146,8 +189,15 @@ class Tables:
             for key, document, arrival, *fields in rows.fetchall()
         )
 
-    def _count(self, collection: str, where: str, values: Sequence[Value]) -> int:
-        (count,) = self._connection.execute(f'SELECT count(*) FROM "{collection}" {where}', values).fetchone()
+    def _count(self, collection: str, conditions: Sequence[Condition]) -> int:
+        group = _group_for(conditions, self._catalogue.collection(collection).counts)
+        if group is None:
+            where, values = _where(conditions)
+            sql = f'SELECT count(*) FROM "{collection}" {where}'
+        else:
+            where, values = _where(conditions, none=f"= {COUNTED_NONE}")
+            sql = f'SELECT coalesce(sum("#"), 0) FROM "{count_table(collection, group)}" {where}'
+        (count,) = self._connection.execute(sql, values).fetchone()
         return cast(int, count)
 
     def _blobs(self, query: Blobs) -> tuple[Blob, ...]:
@@ -193,7 +243,7 @@ class Tables:
                     raise ExpectationFailed(collection, f"{count} records to delete where {expect} were expected")
                 return count
             case Check(collection, conditions, least, most):
-                count = self._count(collection, *_where(conditions))
+                count = self._count(collection, conditions)
                 if count < least or (most is not None and count > most):
                     raise ExpectationFailed(collection, f"{count} records where {bounds(least, most)} were expected")
                 return count
@@ -377,13 +427,21 @@ def _json(values: Sequence[str | int | float]) -> str:
     return msgspec.json.encode(values).decode()
 
 
-def _where(conditions: Sequence[Condition]) -> tuple[str, tuple[Value, ...]]:
+def _group_for(conditions: Sequence[Condition], counts: Sequence[Sequence[str]]) -> Sequence[str] | None:
+    """The smallest group by which records are counted that answers how many meet conditions."""
+    if any(isinstance(condition, Compare) for condition in conditions):
+        return None
+    fields = {condition.field for condition in conditions}
+    return min((group for group in counts if fields <= {*group}), key=len, default=None)
+
+
+def _where(conditions: Sequence[Condition], *, none: str = "IS NULL") -> tuple[str, tuple[Value, ...]]:
     parts: list[str] = []
     values: list[Value] = []
     for condition in conditions:
         match condition:
             case Equal(field, None):
-                parts.append(f'"{field}" IS NULL')
+                parts.append(f'"{field}" {none}')
             case Equal(field, value):
                 parts.append(f'"{field}" = ?')
                 values.append(value)
@@ -397,8 +455,18 @@ def _where(conditions: Sequence[Condition]) -> tuple[str, tuple[Value, ...]]:
 
 
 def _order(order: Sequence[str]) -> str:
-    parts = [f'"{name.removeprefix("-")}"{" DESC" if name.startswith("-") else ""}' for name in order]
-    return f"ORDER BY {', '.join([*parts, _quoted('arrival')])}"
+    return f"ORDER BY {', '.join([*terms_of(order), _quoted('arrival')])}"
+
+
+def terms_of(order: Sequence[str]) -> list[str]:
+    """The fields of an order or an index as SQL has them."""
+    return [f'"{name.removeprefix("-")}"{" DESC" if name.startswith("-") else ""}' for name in order]
+
+
+def count_table(collection: str, group: Sequence[str]) -> str:
+    """The name of the table that counts the records of a collection by a group of fields."""
+    # No name of a collection or field has a bracket or a comma, so that no two tables have the same name.
+    return f"{collection}[{','.join(group)}]"
 
 
 def columns_of(fields: Mapping[str, str]) -> str:
