@@ -5,43 +5,149 @@ Knows no store: states and tasks are looked up through the functions that caller
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
-from apflow_protocol import Task, TaskStatus
+from apflow_protocol import Dependency, Task, TaskStatus
+
+from .faults import FieldFault, Path, RuleBroken, circular, refusal
 
 Readiness: TypeAlias = Literal["ready", "waiting", "blocked"]
-"""Whether a pending task can start now, later, or never (unless something runs again)."""
+"""Whether a pending task can start now, may later, or cannot unless something runs again."""
+
+
+def dependencies_of(task: Task) -> Sequence[Dependency]:
+    """The dependencies of a task, none where the field is absent."""
+    return task.dependencies or ()
+
+
+def dependency_ids(task: Task) -> list[str]:
+    """The ids that a task depends on."""
+    return [dependency.id for dependency in task.dependencies or ()]
 
 
 def readiness(task: Task, status_of: Callable[[str], TaskStatus | None]) -> Readiness:
-    """Whether the dependencies of a pending task let it start.
+    """Whether the dependencies of a pending task let it start (04-execution-lifecycle.md, Dependency Resolution).
 
-    `status_of` gives the state of a task by its id, None for one that is gone.
+    Each must have ended, and each required one must be completed. `status_of` gives the state of a task by its id, None
+    for one that is gone: that has ended, but was not completed.
     """
-    raise NotImplementedError
+    found: Readiness = "ready"
+    for dependency in task.dependencies or ():
+        status = status_of(dependency.id)
+        if status == "completed":
+            continue
+        if status == "pending" or status == "in_progress":  # two comparisons beat a set here
+            found = "waiting"
+        elif dependency.required is not False:
+            return "blocked"
+    return found
 
 
 def find_cycle(edges: Mapping[str, Iterable[str]]) -> list[str] | None:
     """One circle of ids, the first repeated at the end; None where there is none. Linear, and not recursive.
 
-    `edges` maps each id to those it depends on; ids without an entry depend on nothing.
+    `edges` maps each id to those it depends on; an id without an entry depends on nothing.
     """
-    raise NotImplementedError
+    done: set[str] = set()
+    for start in edges:
+        if start in done:
+            continue
+        trail = [start]
+        on_trail = {start}
+        left: list[Iterator[str]] = [iter(edges[start])]
+        while trail:
+            for wanted in left[-1]:
+                if wanted in on_trail:
+                    return [*trail[trail.index(wanted) :], wanted]
+                if wanted not in done and wanted in edges:
+                    trail.append(wanted)
+                    on_trail.add(wanted)
+                    left.append(iter(edges[wanted]))
+                    break
+            else:
+                left.pop()
+                last = trail.pop()
+                on_trail.remove(last)
+                done.add(last)
+    return None
 
 
-def check_dependencies(task: Task, find: Callable[[str], Task | None]) -> None:
-    """Nothing where the dependencies of one task exist and lead nowhere back to it, for creation and update.
+def needed(start_ids: Iterable[str], tasks: Mapping[str, Task]) -> list[str]:
+    """`start_ids`, then everything among `tasks` that they depend on, directly or not; each id once."""
+    found = dict.fromkeys(start_ids)
+    pending = list(found)
+    while pending:
+        task = tasks.get(pending.pop())
+        for wanted in dependency_ids(task) if task else ():
+            if wanted not in found and wanted in tasks:
+                found[wanted] = None
+                pending.append(wanted)
+    return list(found)
 
-    `find` gives a stored task that the caller may see.
-    Errors: RuleBroken CircularDependency, InvalidDependencyReference.
+
+def check_dependencies(task: Task, find: Callable[[str], Task | None], *, at: Path = ()) -> None:
+    """Nothing where the dependencies of one task exist and none leads back to it; for creation and update.
+
+    `find` gives a stored task that the caller may see, `at` is the path to the task in the params.
+    Errors: RuleBroken CircularDependency (A10), InvalidDependencyReference (A59).
     """
-    raise NotImplementedError
+    unknown: list[FieldFault] = []
+    edges: dict[str, list[str]] = {task.id: dependency_ids(task)}
+    if task.id in edges[task.id]:
+        raise circular([task.id, task.id])
+    for index, id_ in enumerate(edges[task.id]):
+        if find(id_) is None:
+            unknown.append(unknown_dependency(id_, index, at=at))
+    if unknown:
+        raise refusal("InvalidDependencyReference", unknown)
+    if find(task.id) is None:
+        return  # a task that is not stored yet is nobody's dependency, and walking all that it needs would be in vain
+    reach(edges, edges[task.id], find)
+    cycle = find_cycle(edges)
+    if cycle is not None:
+        raise circular(cycle)
+
+
+def reach(edges: dict[str, list[str]], start_ids: Iterable[str], find: Callable[[str], Task | None]) -> None:
+    """Add to `edges` the dependencies of every stored task that `start_ids` lead to and that has no entry yet."""
+    pending = list(start_ids)
+    while pending:
+        id_ = pending.pop()
+        if id_ not in edges and (task := find(id_)) is not None:
+            edges[id_] = dependency_ids(task)
+            pending += edges[id_]
+
+
+def unknown_dependency(id: str, index: int, *, at: Path = ()) -> FieldFault:  # noqa: A002  # the protocol's name
+    """The fault of a dependency that refers to no task."""
+    return FieldFault(
+        field=f"dependencies[{index}].id",
+        reason="No such task",
+        expected="the id of an existing task of the same flow",
+        actual=id,
+        path=(*at, "dependencies", index, "id"),
+    )
 
 
 def check_outside(tasks: Sequence[Task], status_of: Callable[[str], TaskStatus | None]) -> None:
-    """Nothing where no required dependency outside of `tasks` has failed or was cancelled (A11).
+    """Nothing unless a single task is to run whose required dependency, outside of the run, did not succeed (A11).
 
+    In a run of several tasks the others go on, and the blocked one stays pending.
     Errors: RuleBroken DependencyNotSatisfied.
     """
-    raise NotImplementedError
+    if len(tasks) != 1:
+        return
+    (task,) = tasks
+    for dependency in dependencies_of(task):
+        status = status_of(dependency.id)
+        if dependency.required is not False and status in ("failed", "cancelled"):
+            raise RuleBroken(
+                "DependencyNotSatisfied",
+                {
+                    "task_id": task.id,
+                    "dependency_id": dependency.id,
+                    "dependency_status": status,
+                    "reason": f"a required dependency is {status}; execute it again, or as part of this run",
+                },
+            )

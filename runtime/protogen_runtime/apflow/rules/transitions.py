@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .faults import already_executing, refused_transition
+from .timestamps import later
 
 TABLE: Final[dict[TaskStatus, frozenset[TaskStatus]]] = {
     "pending": frozenset({"in_progress", "cancelled"}),
@@ -98,7 +99,7 @@ def reset(task: Task, *, now: str) -> Task:
     if task.status == "in_progress":
         raise already_executing(task.id)
     effect = EFFECTS["failed", "pending"]
-    return replace(task, status="pending", updated_at=_later(task, now), **effect.sets)
+    return replace(task, status="pending", updated_at=later(task.updated_at, now), **effect.sets)
 
 
 def advance(task: Task, *, now: str, progress: float) -> Task:
@@ -112,7 +113,7 @@ def advance(task: Task, *, now: str, progress: float) -> Task:
         )
     # NaN compares false with everything, so it becomes 0.0.
     fraction = float(progress) if 0.0 <= progress <= 1.0 else (1.0 if progress > 1.0 else 0.0)
-    return replace(task, progress=fraction, updated_at=_later(task, now))
+    return replace(task, progress=fraction, updated_at=later(task.updated_at, now))
 
 
 def _moved(task: Task, to: TaskStatus, now: str, given: dict[str, Json]) -> Task:
@@ -120,13 +121,7 @@ def _moved(task: Task, to: TaskStatus, now: str, given: dict[str, Json]) -> Task
     if effect is None:
         check_transition(task, to)
         raise AssertionError(f"TABLE allows {task.status} -> {to}, EFFECTS does not say what it does")
-    at = _later(task, now)
+    at = later(task.updated_at, now)
     if effect.stamps is not None:
         given[effect.stamps] = at
     return replace(task, status=to, updated_at=at, **effect.sets, **given)
-
-
-def _later(task: Task, now: str) -> str:
-    """`now`, or the last change where the clock went back: started_at <= completed_at must hold (A31 of 04)."""
-    last = task.updated_at
-    return last if isinstance(last, str) and now < last else now

@@ -6,32 +6,189 @@ Knows no order of execution: parents group tasks, only dependencies order them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from apflow_protocol import Task, TaskTreeNode
 
+from .dependencies import dependency_ids, find_cycle, reach, unknown_dependency
+from .faults import FieldFault, Path, RuleBroken, circular, refusal
 
-def check_tree(tasks: Sequence[Task], find: Callable[[str], Task | None] | None = None) -> Task:
-    """The root of the tasks of one flow, where they are a tree; linear in tasks and dependencies.
+MAX_LISTED: Final = 20
+"""Ids that the data of an error lists: enough to see what is meant; a tree may have 100,000 tasks."""
 
-    References may lead to the tasks themselves or to stored ones that `find` gives (re-execution of a part).
-    Errors: RuleBroken TaskTreeValidationFailed, CircularDependency, InvalidDependencyReference.
+Find = Callable[[str], Task | None]
+
+
+def check_tree(tasks: Sequence[Task], find: Find | None = None) -> Task:
+    """The root of the tasks of one flow, where they are a tree whose dependencies can be kept.
+
+    Linear in tasks and dependencies, and not recursive. Parents and dependencies are among the tasks, or stored ones
+    that `find` gives, for a run of a part of a flow; the root is the one task whose parent is not among them.
+    Errors: RuleBroken TaskTreeValidationFailed, InvalidParentReference, InvalidDependencyReference (A60),
+    CircularDependency.
     """
-    raise NotImplementedError
+    by_id = _by_id(tasks)
+    dangling: list[FieldFault] = []
+    roots: list[Task] = []
+    for index, task in enumerate(tasks):
+        if task.parent_id in by_id:
+            continue
+        roots.append(task)
+        if task.parent_id and (find is None or find(task.parent_id) is None):
+            dangling.append(_unknown_parent(task.parent_id, at=("tasks", index)))
+    if dangling:
+        raise refusal("InvalidParentReference", dangling)
+    _check_parents(tasks, by_id, roots)
+    _check_dependencies(tasks, by_id, find)
+    return roots[0]
 
 
-def check_parent(task: Task, find: Callable[[str], Task | None]) -> None:
-    """Nothing where the parent of one task exists and is not below it. Errors: RuleBroken InvalidParentReference."""
-    raise NotImplementedError
+def _by_id(tasks: Sequence[Task]) -> dict[str, Task]:
+    by_id = {task.id: task for task in tasks}
+    if len(by_id) == len(tasks):
+        return by_id
+    seen: set[str] = set()
+    faults: list[FieldFault] = []
+    for index, task in enumerate(tasks):
+        if task.id in seen:
+            path = ("tasks", index, "id")
+            expected = "an id of its own for each task"
+            faults.append(FieldFault(field="id", reason="Duplicate", expected=expected, actual=task.id, path=path))
+        seen.add(task.id)
+    raise refusal("TaskTreeValidationFailed", faults)
+
+
+def _check_parents(tasks: Sequence[Task], by_id: dict[str, Task], roots: list[Task]) -> None:
+    if len(roots) > 1:
+        listed = [task.id for task in roots[:MAX_LISTED]]
+        raise _no_tree("several tasks have no parent", roots=listed, count=len(roots))
+    cycle = find_cycle({task.id: (task.parent_id,) if task.parent_id in by_id else () for task in tasks})
+    if cycle is not None:
+        raise _no_tree("the parents of tasks form a circle", cycle=cycle)
+    # Where no task lacks a parent and there is no circle, there are no tasks.
+    if not roots:
+        raise _no_tree("no task without a parent")
+
+
+def _check_dependencies(tasks: Sequence[Task], by_id: dict[str, Task], find: Find | None) -> None:
+    edges = {task.id: dependency_ids(task) for task in tasks}
+    unknown: list[FieldFault] = []
+    outside: list[str] = []
+    for index, ids in enumerate(edges.values()):
+        for number, id_ in enumerate(ids):
+            if id_ in by_id:
+                continue
+            outside.append(id_)
+            if find is None or find(id_) is None:
+                unknown.append(unknown_dependency(id_, number, at=("tasks", index)))
+    if unknown:
+        raise refusal("InvalidDependencyReference", unknown)
+    if find is not None:
+        reach(edges, outside, find)
+    cycle = find_cycle(edges)
+    if cycle is not None:
+        raise circular(cycle)
+
+
+def _no_tree(reason: str, **detail: object) -> RuleBroken:
+    return RuleBroken(
+        "TaskTreeValidationFailed",
+        {
+            "field": "tasks",
+            "reason": reason[0].upper() + reason[1:],
+            "expected": "tasks of one tree, with one root whose parent_id is null",
+            "path": ["tasks"],
+            **detail,
+        },
+    )
+
+
+def _unknown_parent(parent_id: str, *, at: Path = (), reason: str = "No such task") -> FieldFault:
+    return FieldFault(
+        field="parent_id",
+        reason=reason,
+        expected="the id of an existing task that is not below this one",
+        actual=parent_id,
+        path=(*at, "parent_id"),
+    )
+
+
+def check_parent(task: Task, find: Find, *, at: Path = ()) -> None:
+    """Nothing where the parent of one task exists and is not below it; for creation and update.
+
+    `find` gives a stored task that the caller may see. Errors: RuleBroken InvalidParentReference (A59).
+    """
+    parent_id = task.parent_id
+    if not parent_id:
+        return
+    if parent_id != task.id and find(parent_id) is None:
+        raise refusal("InvalidParentReference", [_unknown_parent(parent_id, at=at)])
+    # A task that is not stored yet is nobody's parent, and the way up may be long.
+    above: str | None = parent_id if parent_id == task.id or find(task.id) else None
+    while above:
+        if above == task.id:
+            fault = _unknown_parent(parent_id, at=at, reason="The parent is the task itself, or below it")
+            raise refusal("InvalidParentReference", [fault])
+        parent = find(above)
+        above = (parent.parent_id or None) if parent else None
 
 
 def build_tree(root_id: str, tasks: Iterable[Task]) -> TaskTreeNode:
     """The tree below a task: complete tasks, children in the order given. Linear, and not recursive.
 
-    Errors: KeyError where no task has the id.
+    `tasks` holds the task and all below it, and may hold others. Errors: KeyError where none has the id.
     """
-    raise NotImplementedError
+    nodes = {task.id: TaskTreeNode(task=task, children=[]) for task in tasks}
+    for node in nodes.values():
+        parent = nodes.get(node.task.parent_id or "")
+        if parent is not None and parent.children:
+            parent.children.append(node)
+        elif parent is not None:
+            parent.children = [node]
+    return nodes[root_id]
 
 
-def check_deletion(task: Task, *, children: Iterable[str], dependants: Iterable[str]) -> None:
-    """Nothing where the task is pending and no other task refers to it. Errors: RuleBroken CannotDeleteTask."""
-    raise NotImplementedError
+def write_tree(root_id: str, children_of: Callable[[str], Sequence[str]], text_of: Callable[[str], bytes]) -> bytes:
+    """The JSON of `build_tree`, put together from the tasks' own JSON texts, however deep the tree is.
+
+    An encoder that recurses gives up some hundred levels down.
+    """
+    parts: list[bytes] = [b'{"task":', text_of(root_id), b',"children":[']
+    trail = [iter(children_of(root_id))]
+    is_first = True
+    while trail:
+        child = next(trail[-1], None)
+        if child is None:
+            parts.append(b"]}")
+            trail.pop()
+            is_first = False
+            continue
+        parts += (b'{"task":' if is_first else b',{"task":', text_of(child), b',"children":[')
+        trail.append(iter(children_of(child)))
+        is_first = True
+    return b"".join(parts)
+
+
+def check_deletion(task: Task, *, children: Sequence[str], dependants: Sequence[str]) -> None:
+    """Nothing where the task is pending and no other task refers to it (02-core-concepts.md, deleteTask; A27, A28).
+
+    `children` and `dependants` are the ids of tasks that would stay. Errors: RuleBroken CannotDeleteTask.
+    """
+    reasons: list[str] = []
+    if task.status != "pending":
+        reasons.append(f"it is {task.status}, not pending")
+    if children:
+        reasons.append("it has children")
+    if dependants:
+        reasons.append("other tasks depend on it")
+    if reasons:
+        raise RuleBroken(
+            "CannotDeleteTask",
+            {
+                "task_id": task.id,
+                "reason": "; ".join(reasons),
+                "current_status": task.status,
+                "children": list(children[:MAX_LISTED]),
+                "dependants": list(dependants[:MAX_LISTED]),
+            },
+        )
