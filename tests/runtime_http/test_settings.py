@@ -13,7 +13,7 @@ import pytest
 from http_rig import call, post, split
 
 from protogen_runtime.io.http.limits import REASONS, Limits
-from protogen_runtime.io.http.server import Settings, Tls
+from protogen_runtime.io.http.server import MAX_NOT_SENT_BYTES, Settings, Tls, bind
 
 COMMAND = [sys.executable, "-c", "from protogen.cli import main; main()", "serve", "echo"]
 
@@ -85,6 +85,16 @@ def test_stdio_serves_one_message_a_line() -> None:
     done = subprocess.run([*COMMAND, "--stdio"], input=lines, capture_output=True, timeout=30, check=True)
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [1, 2]
     assert serve("--stdio", "--port", "1").returncode == 2
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="this system keeps what it likes")
+def test_kernel_keeps_little_of_an_answer_that_is_not_read() -> None:
+    with bind(Settings(port=0)) as listener, socket.socket() as client:
+        listener.listen()
+        client.connect(listener.getsockname())
+        listener.setblocking(True)
+        with listener.accept()[0] as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == MAX_NOT_SENT_BYTES
 
 
 def test_manual_lists_every_limit_as_it_is() -> None:

@@ -31,7 +31,7 @@ from protogen_runtime.observe import ObserveSettings, observing
 
 from . import hook
 from .access import Access
-from .limits import Limits, faults
+from .limits import KIB, Limits, faults
 from .shell import Shell
 from .workers import supervise
 
@@ -39,6 +39,10 @@ _logger = logging.getLogger(__name__)
 
 SPARE_DESCRIPTORS: Final = 64
 """Left to everything that is not a client: listeners, databases, logs."""
+
+MAX_NOT_SENT_BYTES: Final = 128 * KIB
+"""What the kernel takes of an answer beyond what is on its way: by itself it grows to 4 MiB for a client that reads
+fast, and keeps them when that client stops reading. What is on its way does not count, so long lines stay full."""
 
 
 class CannotServe(Exception):
@@ -101,6 +105,9 @@ def bind(settings: Settings) -> socket.socket:
     sock = socket.socket(family, kind, proto)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # Connections inherit it from their listener.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_NOT_SENT_BYTES)
         sock.bind(address)
     except OSError as reason:
         sock.close()
