@@ -7,7 +7,8 @@ one of their class.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -28,6 +29,17 @@ class TransportError(Exception):
         self.status = status
 
 
+class Attempts(Protocol):
+    """What the attempts of one call have in common; the SDK that tries again has a class of its own."""
+
+    request_id: str | None
+    """The id of the call's request, set by the first transport that sends one."""
+
+
+attempts: Final[ContextVar[Attempts | None]] = ContextVar("protogen_attempts", default=None)
+"""Those of the call that runs now; None where it will not be tried again."""
+
+
 class _Copies(msgspec.Struct, frozen=True):
     """The classes of one SDK."""
 
@@ -35,6 +47,7 @@ class _Copies(msgspec.Struct, frozen=True):
     failure: type[Any]
     error_object: type[Any]
     transport_error: type[Exception]
+    attempts: ContextVar[Attempts | None] | None
 
 
 class Adopted:
@@ -48,10 +61,15 @@ class Adopted:
 
     async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Any:
         """See Channel; Success and Failure are the SDK's, and so is TransportError."""
+        shared = None if self._copies.attempts is None else self._copies.attempts.get()
+        token = None if shared is None else attempts.set(shared)
         try:
             answer = await self._channel.call(method, params, on_event)
         except TransportError as error:
             raise self._translated(error) from error
+        finally:
+            if token is not None:
+                attempts.reset(token)
         if isinstance(answer, Success):
             return self._copies.success(id=answer.id, result=answer.result)
         failed = answer.error
@@ -98,5 +116,7 @@ def _copies_of(owner: type) -> _Copies | None:
         root, mark, _ = base.__module__.rpartition(".rpc.")
         core, errors = sys.modules.get(f"{root}._jsonrpc"), sys.modules.get(f"{root}.rpc.errors")
         if mark and core is not None and errors is not None:
-            return _Copies(core.Success, core.Failure, core.ErrorObject, errors.TransportError)
+            # SDKs that were generated before there were attempts have none.
+            shared = getattr(sys.modules.get(f"{root}.rpc.channel"), "attempts", None)
+            return _Copies(core.Success, core.Failure, core.ErrorObject, errors.TransportError, shared)
     return None

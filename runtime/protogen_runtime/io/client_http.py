@@ -40,6 +40,7 @@ from protogen_runtime.jsonrpc import (
 )
 
 from .channel import Bounds, Channel, OnEvent, TransportError, adopt
+from .outgoing import request_headers
 from .sse import CONNECT_SECONDS, EVENT_STREAM, chunks, events_of, media_type
 
 Result = TypeVar("Result")
@@ -141,7 +142,8 @@ class Callbacks:
 class HttpChannel:
     """A server at an http:// or https:// URL. `callbacks` serves what it calls on us during a call of ours.
 
-    `headers` go with every request; `http` is a client of your own (proxies, pools), which stays open at the end.
+    `headers` go with every request, beside its id and trace (see `outgoing`); `http` is a client of your own (proxies,
+    pools), which stays open at the end.
     """
 
     def __init__(
@@ -169,7 +171,7 @@ class HttpChannel:
         self._headers = {
             "content-type": "application/json",
             "accept": f"application/json, {EVENT_STREAM}",
-            **(headers or {}),
+            **{name.lower(): value for name, value in (headers or {}).items()},
         }
 
     async def open(self) -> None:
@@ -193,7 +195,7 @@ class HttpChannel:
     async def notify(self, method: str, params: Raw) -> None:
         """See Channel."""
         frame = encode(Notification(method=method, params=params))
-        await self._until_closed(method, lambda: self.post(frame, self._headers, method))
+        await self._until_closed(method, lambda: self.post(frame, request_headers(self._headers), method))
 
     async def _until_closed(self, what: str, work: Callable[[], Awaitable[Result]]) -> Result:
         if not self._closed:
@@ -206,11 +208,13 @@ class HttpChannel:
         raise TransportError(f"{what}: the channel was closed")
 
     async def _ask(self, method: str, frame: bytes, request_id: int, on_event: OnEvent | None) -> Answer:
+        headers = request_headers(self._headers)
         try:
-            async with self._http.stream("POST", self.url, content=frame, headers=self._headers) as response:
+            async with self._http.stream("POST", self.url, content=frame, headers=headers) as response:
                 if media_type(response) == EVENT_STREAM:
                     instance = response.headers.get(self._instance_header)
-                    return await _StreamedCall(self, response, request_id, on_event, instance).answer()
+                    reply_headers = headers if not instance else {**headers, self._instance_header: instance}
+                    return await _StreamedCall(self, response, request_id, on_event, reply_headers).answer()
                 body = await read_body(response, self.bounds.max_frame_bytes)
                 return answer_of(decode(body), request_id, response.status_code)
         except FAULTS as error:
@@ -228,9 +232,8 @@ class HttpChannel:
         except FAULTS as error:
             raise TransportError(f"{what}: {str(error) or type(error).__name__}") from error
 
-    async def reply(self, frame: bytes, instance: str | None) -> None:
+    async def reply(self, frame: bytes, headers: Mapping[str, str]) -> None:
         """Send the answer to a call of the server's. Errors: TransportError."""
-        headers = self._headers if not instance else {**self._headers, self._instance_header: instance}
         await self.post(frame, headers, "the answer to a callback")
 
 
@@ -268,13 +271,13 @@ class _StreamedCall:
         response: httpx.Response,
         request_id: int,
         on_event: OnEvent | None,
-        instance: str | None,
+        reply_headers: Mapping[str, str],
     ) -> None:
         self._channel = channel
         self._response = response
         self._request_id = request_id
         self._on_event = on_event
-        self._instance = instance
+        self._reply_headers = reply_headers
         self._answer: Answer | None = None
         self._fault: Exception | None = None
 
@@ -331,7 +334,7 @@ class _StreamedCall:
         if reply is None:
             return
         try:
-            await self._channel.reply(reply, self._instance)
+            await self._channel.reply(reply, self._reply_headers)
         except TransportError as fault:
             if fault.status is not None and 400 <= fault.status < 500:
                 # The server has no use for it (any more); whether that ends the call is the server's to say.

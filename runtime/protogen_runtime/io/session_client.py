@@ -35,6 +35,7 @@ from protogen_runtime.jsonrpc import (
 
 from .channel import Bounds, OnEvent, TransportError
 from .client_http import FAULTS, Callbacks, answer_of, make_http, read_body
+from .outgoing import request_headers
 from .peer import Ticket
 from .sse import EventSource
 
@@ -71,10 +72,11 @@ class SessionChannel:
         self._callbacks = Callbacks(callbacks, self, self._bounds)
         self._http = make_http(url, tls) if http is None else http
         self._owns_http = http is None
-        self._headers = {**(headers or {}), "content-type": "application/json", "accept": "application/json"}
+        own = {name.lower(): value for name, value in (headers or {}).items()}
+        self._headers = {**own, "content-type": "application/json", "accept": "application/json"}
         self._url = url
         self._source = EventSource(
-            self._http, url, headers=headers, retries=retries, max_event_bytes=self._bounds.max_frame_bytes
+            self._http, url, headers=own, retries=retries, max_event_bytes=self._bounds.max_frame_bytes
         )
         self._endpoint = _above(url)
         self._ids = itertools.count(1)
@@ -163,8 +165,9 @@ class SessionChannel:
         raise TransportError(f"the answer to {call.method} is no JSON-RPC answer")
 
     async def _post(self, frame: bytes, what: str) -> tuple[int, bytes]:
+        headers = request_headers(self._headers)
         try:
-            async with self._http.stream("POST", self._endpoint, content=frame, headers=self._headers) as response:
+            async with self._http.stream("POST", self._endpoint, content=frame, headers=headers) as response:
                 body = await read_body(response, self._bounds.max_frame_bytes)
                 if not body.strip() and not response.is_success:
                     status = response.status_code

@@ -16,6 +16,7 @@ import trio
 from protogen_runtime.jsonrpc import FrameTooLong, ServerSentEvent, SseParser
 
 from .channel import TransportError
+from .outgoing import request_headers
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -84,7 +85,8 @@ class EventSource:
         self.last_event_id = ""
         self._http = http
         self._url = url
-        self._headers = {**(headers or {}), "accept": EVENT_STREAM, "cache-control": "no-store"}
+        own = {name.lower(): value for name, value in (headers or {}).items()}
+        self._headers = {**own, "accept": EVENT_STREAM, "cache-control": "no-store"}
         self._retries = retries
         self._quiet_seconds = quiet_seconds
         self._max_event_bytes = max_event_bytes
@@ -121,7 +123,7 @@ class EventSource:
         return fault.status in (429, 502, 503, 504)
 
     async def _connection(self) -> AsyncGenerator[ServerSentEvent]:
-        headers = self._headers
+        headers = request_headers(self._headers)
         if self.last_event_id:
             headers = {**headers, "last-event-id": self.last_event_id}
         timeout = httpx.Timeout(CONNECT_SECONDS, read=self._quiet_seconds)

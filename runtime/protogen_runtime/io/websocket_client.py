@@ -30,6 +30,7 @@ from protogen_runtime.dispatch import Service
 from protogen_runtime.jsonrpc import Frame, FrameTooLong
 
 from .channel import Bounds, TransportError
+from .outgoing import request_headers
 from .peer import PeerChannel
 
 CHUNK_BYTES: Final = 65_536
@@ -179,9 +180,7 @@ class WebSocketChannel(PeerChannel):
         self._port = parts.port or (443 if self._secure else 80)
         self._authority = parts.netloc.rpartition("@")[2]
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()
-        ]
+        self._headers = {name.lower(): value for name, value in (headers or {}).items()}
         self._tls = tls
         self._ping_seconds = ping_seconds
         self._limits = bounds or Bounds()
@@ -192,7 +191,10 @@ class WebSocketChannel(PeerChannel):
             stream = await self._open_stream()
             socket = _Socket(stream, self._limits.max_frame_bytes, self._ping_seconds)
             try:
-                await socket.shake_hands(self._authority, self._target, self._headers)
+                # Of whoever opens the connection: its calls have no headers of their own.
+                sent = request_headers(self._headers).items()
+                encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent]
+                await socket.shake_hands(self._authority, self._target, encoded)
             except BaseException:
                 await trio.aclose_forcefully(stream)
                 raise

@@ -20,7 +20,7 @@ from protogen_runtime.jsonrpc import INTERNAL_ERROR, ErrorObject, Notification, 
 from . import request_ids, text, trace_context
 from .log import Level, Log
 from .metrics import UNKNOWN_METHOD, Ending, Metrics
-from .spans import Span, Spans
+from .spans import Span, Spans, current_trace
 from .trace_context import TraceContext
 
 End: TypeAlias = Raw | bytes | ErrorObject | Ending
@@ -259,11 +259,12 @@ def outgoing_headers() -> Mapping[str, str]:
     """The headers that let a request to another service belong to the call that runs now.
 
     `traceparent` and `tracestate`: of the current span where spans are recorded, else as the caller sent them;
-    `x-request-id` always. Empty outside of calls.
+    `x-request-id` always. Outside of calls the trace alone, where the program has a current span.
     """
     observation = current.get()
     if observation is None:
-        return {}
+        ambient = current_trace()
+        return {} if ambient is None else trace_context.headers(ambient)
     found = {request_ids.HEADER: observation.request_id}
     trace = observation.trace if observation.span is None else observation.span.outgoing()
     return found if trace is None else {**found, **trace_context.headers(trace)}

@@ -112,6 +112,17 @@ def configured_spans(service: str) -> Spans | None:
     return Spans(service, provider)
 
 
+def current_trace() -> TraceContext | None:
+    """Where the current span of OpenTelemetry stands, whoever began it; None where there is none."""
+    if "opentelemetry.trace" not in sys.modules:
+        # Nobody can have begun one: to import it would take longer than a call.
+        return None
+    from opentelemetry.trace import get_current_span
+
+    context = get_current_span().get_span_context()
+    return _to_trace_context(context) if context.is_valid else None
+
+
 def _bounded(code: int | str) -> int | str:
     # Attributes hold 64-bit integers; error codes of JSON-RPC have no bounds.
     return code if isinstance(code, str) or -(2**63) <= code < 2**63 else "out of range"

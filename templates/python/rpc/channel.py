@@ -6,7 +6,8 @@ Knows no transport: HTTP, stdio and the in-memory pair each make a Channel.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from contextvars import ContextVar
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import Raw
 
@@ -15,6 +16,19 @@ from .jsonvalue import Json
 
 OnEvent: TypeAlias = Callable[[Json], Awaitable[None]]
 """Told each event of a streaming answer, as a JSON value, in order."""
+
+
+class Attempts:
+    """What the attempts of one call have in common: the id of its request, kept by a transport that sends one."""
+
+    __slots__ = ("request_id",)
+
+    def __init__(self) -> None:
+        self.request_id: str | None = None
+
+
+attempts: Final[ContextVar[Attempts | None]] = ContextVar("attempts", default=None)
+"""Those of the call that runs now; None where it will not be tried again."""
 
 
 class Channel(Protocol):

@@ -18,7 +18,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from .._jsonrpc import Failure
 from .boundary import ValidationError
-from .channel import Channel, OnEvent
+from .channel import Attempts, Channel, OnEvent, attempts
 from .errors import CallError, CallTimeoutError, InvalidResultError, TransportError
 from .jsonvalue import Json
 from .table import Method, ProtocolInfo, read_error
@@ -147,7 +147,13 @@ class Client:
     ) -> Raw:
         seconds = self._timeout if timeout is UNSET else timeout
         with anyio.move_on_after(seconds) as scope:
-            return await self._attempt(name, params, on_event, retries)
+            if not retries:
+                return await self._attempt(name, params, on_event, retries)
+            token = attempts.set(Attempts())
+            try:
+                return await self._attempt(name, params, on_event, retries)
+            finally:
+                attempts.reset(token)
         if scope.cancelled_caught and seconds is not None:
             raise CallTimeoutError(name, seconds)
         raise AssertionError("a scope without a deadline does not expire")
