@@ -1,0 +1,80 @@
+"""The registry: the clauses of a protocol, which its `clauses.json` lists, and the marks that bind tests to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from protogen.load import load
+from protogen.resources import data_root
+
+
+class Clause(msgspec.Struct, frozen=True, kw_only=True):
+    """One normative statement of a specification, paraphrased."""
+
+    id: str
+    level: str
+    source: str
+    paraphrase: str
+    observable: str
+    test: str
+    ambiguities: list[str] = []
+
+    @property
+    def must(self) -> bool:
+        """Whether an implementation that breaks it does not conform."""
+        return self.level in ("MUST", "MUST NOT")
+
+    @property
+    def can_be_observed(self) -> bool:
+        """Whether a peer can see if it is kept."""
+        return self.observable != "not-observable"
+
+
+class UnknownProtocol(Exception):
+    """There are no clauses, or no suite, under this name."""
+
+
+def clauses(protocol: str) -> dict[str, Clause]:
+    """The clauses of a protocol by id, in the order of its file; raises UnknownProtocol."""
+    path = data_root() / "schemas" / protocol / "clauses.json"
+    document, problems = load(path, root=path.parent)
+    if document is None or problems:
+        raise UnknownProtocol(f"no clauses for {protocol!r}: {'; '.join(problem.what for problem in problems)}")
+    listed = msgspec.convert(document.tree["clauses"], list[Clause])
+    return {clause.id: clause for clause in listed}
+
+
+def suite_folder(protocol: str) -> Path:
+    """Where the suite of a protocol stands; raises UnknownProtocol, which names those there are."""
+    suites = Path(__file__).resolve().parent / "suites"
+    there = sorted(folder.name for folder in suites.iterdir() if (folder / "conftest.py").is_file())
+    if protocol not in there:
+        raise UnknownProtocol(f"no suite for {protocol!r}; there is one for {', '.join(there)}")
+    return suites / protocol
+
+
+def clause(*ids: str) -> pytest.MarkDecorator:
+    """Marks a test with the clauses that it proves."""
+    return pytest.mark.clause(*ids)
+
+
+def needs(*ids: str) -> pytest.MarkDecorator:
+    """Marks what a test builds on: where one of these clauses fails, a failure of the test is its consequence."""
+    return pytest.mark.needs(*ids)
+
+
+def sums(*prefixes: str) -> pytest.MarkDecorator:
+    """Marks the test of a clause that restates others: it cannot pass while a clause with such a prefix fails."""
+    return pytest.mark.sums(*prefixes)
+
+
+def profile(name: str) -> pytest.MarkDecorator:
+    """Marks a test that runs only where the profile is asked for."""
+    return pytest.mark.profile(name)
+
+
+last = pytest.mark.last
+"""Marks a test that looks at everything the run has seen."""

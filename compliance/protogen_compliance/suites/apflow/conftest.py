@@ -1,0 +1,67 @@
+"""Fixtures of the suite: the node, and every scene under its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from protogen_compliance.peer.http import parse_url
+from protogen_compliance.peer.rpc import Json, RpcPeer
+from protogen_compliance.plugin import Record, Settings
+from protogen_compliance.suites.apflow.node import Node, new_id
+from protogen_compliance.suites.apflow.observed import Observed
+from protogen_compliance.suites.apflow.scenes import SCENES, Scenes
+
+DEFAULT_EXECUTORS = {"ok": "echo", "slow": "sleep", "fail": "fail"}
+
+
+@pytest.fixture(scope="session")
+def observed() -> Observed:
+    """All that this run has seen."""
+    return Observed()
+
+
+@pytest.fixture(scope="session")
+def make_node(settings: Settings, observed: Observed) -> Callable[[], Node]:
+    """Makes a Node with a log of its own."""
+    peer = RpcPeer(parse_url(settings.url), headers=settings.headers)
+    executors = {**DEFAULT_EXECUTORS, **settings.executors}
+    user = f"kit-{new_id()[:8]}"
+    return lambda: Node(peer, observed, executors, user=user)
+
+
+@pytest.fixture(scope="session")
+def scenes(request: pytest.FixtureRequest, make_node: Callable[[], Node]) -> Iterator[Scenes]:
+    """The scenes that the chosen tests look at, all begun at once."""
+    playing = Scenes(make_node)
+    for item in request.session.items:
+        for name in getattr(item, "fixturenames", ()):
+            if name in SCENES:
+                playing.start(name)
+    yield playing
+    kept = playing.ended("running")
+    if kept is not None:
+        make_node().call("tasks.cancel", {"task_id": kept.sent["long"]["id"]})
+    playing.close()
+
+
+@pytest.fixture
+def node(request: pytest.FixtureRequest, make_node: Callable[[], Node], record: Record) -> Node:
+    """The node under test; the scenes begin with the first one."""
+    request.getfixturevalue("scenes")
+    made = make_node()
+    record.exchanges = made.log
+    return made
+
+
+def _fixture(name: str) -> Callable[..., Json]:
+    @pytest.fixture(name=name)
+    def watch(scenes: Scenes, node: Node) -> Json:
+        return scenes.watch(name, node)
+
+    return watch
+
+
+# Each scene is a fixture under its own name.
+globals().update({f"scene_{name}": _fixture(name) for name in SCENES})

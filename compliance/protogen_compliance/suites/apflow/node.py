@@ -1,0 +1,215 @@
+"""A node under test, as its tests speak to it: calls, flows of tasks, waiting for their end.
+
+A method used as a setup raises Unmet, which blames the clauses of that method; tests of a method use `call()`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from threading import Event as Flag
+
+from protogen_compliance.peer.http import Exchange
+from protogen_compliance.peer.rpc import MISSING, Json, Reply, RpcPeer
+from protogen_compliance.plugin import Lacking, Unmet
+from protogen_compliance.suites.apflow.observed import Answered, Observed, Refusal
+
+Task = dict[str, Json]
+
+TERMINAL = ("completed", "failed", "cancelled")
+STATUSES = ("pending", "in_progress", *TERMINAL)
+INVALID = (-32602, -32005)
+"""Both are right wherever a task is invalid (reading A9)."""
+
+TICK = 0.4
+"""Seconds that a slow task lasts: long enough to be seen in progress, short enough for a quick suite."""
+
+POLL_SECONDS = 0.03
+
+BLAME = {
+    "tasks.create": ("AF-STORE-001", "AF-CREATE-002"),
+    "tasks.get": ("AF-STORE-001", "AF-GET-001"),
+    "tasks.update": ("AF-UPDATE-004",),
+    "tasks.delete": ("AF-DELETE-004",),
+    "tasks.list": ("AF-LIST-003",),
+    "tasks.execute": ("AF-EXECUTE-004", "AF-IND-005"),
+    "tasks.cancel": ("AF-CANCEL-007",),
+    "tasks.tree": ("AF-TREEQ-001",),
+    "tasks.children": ("AF-CHILD-001",),
+    "tasks.copy": ("AF-COPY-001",),
+}
+"""Method to the clauses whose own tests tell what is wrong with it."""
+
+ALWAYS_BLAMED = ("AF-TRANS-001", "AF-TRANS-003", "AF-RPC-013")
+
+
+def new_id() -> str:
+    """A UUID of version 4 in lower case."""
+    return str(uuid.uuid4())
+
+
+def method_blame(method: str, *more: str) -> tuple[str, ...]:
+    """The clauses to blame where a plain use of the method fails."""
+    return (*BLAME.get(method, ()), *more, *ALWAYS_BLAMED)
+
+
+class Node:
+    """The node, for one test or one scene: `log` has the exchanges that it made."""
+
+    def __init__(self, peer: RpcPeer, observed: Observed, executors: Mapping[str, str], *, user: str) -> None:
+        self.peer = peer
+        self.observed = observed
+        self.user = user
+        self.log: list[Exchange] = []
+        self._executors = executors
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def send(self, body: bytes | Json, *, path: str | None = None, **more: Json) -> Reply:
+        """Sends a body of any kind; JSON unless it is bytes."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        reply = self.peer.send(data, path=path, **more)
+        self.log.append(reply.exchange)
+        self.observed.raw(reply)
+        return reply
+
+    def call(self, method: str, params: Json = MISSING, /, *, id: Json = MISSING, **members: Json) -> Reply:  # noqa: A002 - the member's name
+        """Sends a well-formed request; `members` stand beside params. Params are left out where MISSING."""
+        number = self.peer.next_id() if id is MISSING else id
+        request = {"jsonrpc": "2.0", "id": number, "method": method, **members}
+        if params is not MISSING:
+            request["params"] = params
+        reply = self.peer.send(json.dumps(request).encode())
+        self.log.append(reply.exchange)
+        self.observed.answer(Answered(method, number, reply))
+        return reply
+
+    def ask(self, method: str, params: Json, /, *, blame: tuple[str, ...] = (), **members: Json) -> Json:
+        """The result of a call that has to succeed; raises Unmet."""
+        reply = self.call(method, params, **members)
+        if reply.result is MISSING:
+            raise Unmet((*blame, *method_blame(method)), f"{method} was to succeed and gave {reply.summary()}")
+        return reply.result
+
+    def refused(
+        self, what: str, method: str, params: Json, *, codes: tuple[int, ...] = INVALID, field: str | None = None
+    ) -> Reply:
+        """Sends what has to be refused and asserts that it is; whether the code is right is judged at the end."""
+        reply = self.call(method, params)
+        self.observed.refuse(Refusal(what, codes, reply, field))
+        assert reply.error is not None, f"{what}: expected an error of {method}, got {reply.summary()}"
+        return reply
+
+    # --- tasks ------------------------------------------------------------------------------------
+
+    def does(self, role: str, inputs: Mapping[str, Json] | None = None) -> dict[str, Json]:
+        """The members of a task that an executor runs; `role` is ok, slow or fail. Raises Lacking."""
+        name = self._executors.get(role)
+        if name is None:
+            raise Lacking(f"the node has no executor for {role!r} tasks; name one with --executor {role}=NAME")
+        return {"schemas": {"method": name}, "inputs": dict(inputs or {})}
+
+    def ok(self, **inputs: Json) -> dict[str, Json]:
+        """Members of a task that completes at once."""
+        return self.does("ok", inputs)
+
+    def slow(self, seconds: float = TICK) -> dict[str, Json]:
+        """Members of a task that runs for some time and completes."""
+        return self.does("slow", {"seconds": seconds})
+
+    def fails(self, message: str = "the planned failure") -> dict[str, Json]:
+        """Members of a task that fails at once."""
+        return self.does("fail", {"message": message})
+
+    def create(self, **fields: Json) -> str:
+        """Creates a task as a setup and returns its id; it has a name and this run's user unless given."""
+        result = self.ask("tasks.create", {"name": "kit", "user_id": self.user, **fields})
+        made = result.get("id", MISSING) if isinstance(result, dict) else MISSING
+        if not isinstance(made, str):
+            raise Unmet(method_blame("tasks.create"), f"tasks.create returned no id: {result!r}")
+        self.observed.made.append(made)
+        return made
+
+    def get(self, task_id: str) -> Task:
+        """Reads a task as a setup."""
+        task = self.ask("tasks.get", {"task_id": task_id})
+        if not isinstance(task, dict):
+            raise Unmet(method_blame("tasks.get"), f"tasks.get returned {task!r}; expected a task")
+        return task
+
+    def update(self, task_id: str, **updates: Json) -> Json:
+        """Updates a task as a setup."""
+        return self.ask("tasks.update", {"task_id": task_id, "updates": updates})
+
+    def children(self, parent_id: str) -> list[Task]:
+        """The children of a task, as a setup."""
+        result = self.ask("tasks.children", {"parent_id": parent_id})
+        found = result.get("children", MISSING) if isinstance(result, dict) else MISSING
+        if not isinstance(found, list):
+            raise Unmet(method_blame("tasks.children"), f"tasks.children returned {result!r}")
+        return found
+
+    def listed(self, **params: Json) -> list[Task]:
+        """Tasks of this run's user by tasks.list, as a setup; one page of up to 1000."""
+        result = self.ask("tasks.list", {"user_id": self.user, "limit": 1000, **params})
+        found = result.get("tasks", MISSING) if isinstance(result, dict) else MISSING
+        if not isinstance(found, list):
+            raise Unmet(method_blame("tasks.list"), f"tasks.list returned {result!r}")
+        return found
+
+    def task(self, name: str, what: Mapping[str, Json] | None = None, **fields: Json) -> Task:
+        """A task for tasks.execute, with an id of its own."""
+        return {"id": new_id(), "name": name, "user_id": self.user, **(what or {}), **fields}
+
+    def flow(self, *tasks: Task) -> list[Task]:
+        """The tasks as one tree: all without a parent become children of the first."""
+        root, *rest = tasks
+        return [root, *({"parent_id": root["id"], **task} for task in rest)]
+
+    def execute(self, *tasks: Task, blame: tuple[str, ...] = ()) -> None:
+        """Executes one tree as a setup."""
+        self.ask("tasks.execute", {"tasks": self.flow(*tasks)}, blame=blame)
+
+    # --- waiting ----------------------------------------------------------------------------------
+
+    def until(
+        self, task_id: str, reached: Callable[[Task], bool], *, what: str, blame: tuple[str, ...], within: float = 6.0
+    ) -> Task:
+        """Reads a task again and again until it is as expected; raises Unmet with its last state."""
+        end = time.monotonic() + within
+        pause = Flag()
+        while True:
+            task = self.get(task_id)
+            if reached(task):
+                return task
+            if time.monotonic() > end:
+                state = {key: task.get(key) for key in ("name", "status", "error", "started_at", "completed_at")}
+                raise Unmet(blame, f"{what} did not happen within {within:g} s; the task is {json.dumps(state)}")
+            pause.wait(POLL_SECONDS)
+
+    def settled(self, *tasks: Task, blame: tuple[str, ...] = (), within: float = 6.0) -> list[Task]:
+        """The tasks when each has come to its end."""
+        all_blame = (*blame, "AF-IND-005", "AF-STATE-008", *ALWAYS_BLAMED)
+        return [
+            self.until(
+                task["id"], lambda it: it.get("status") in TERMINAL, what="its end", blame=all_blame, within=within
+            )
+            for task in tasks
+        ]
+
+    def running(self, task: Task) -> Task:
+        """The task once it is in progress."""
+        blame = ("AF-STATE-007", "AF-IND-005", *ALWAYS_BLAMED)
+        return self.until(task["id"], lambda it: it.get("status") != "pending", what="its start", blame=blame)
+
+    def still(self, tasks: Iterable[Task], *, seconds: float = 0.25) -> list[Task]:
+        """The tasks after some time, in which nothing may happen to them."""
+        Flag().wait(seconds)
+        return [self.get(task["id"]) for task in tasks]
+
+
+def needs_task(task: Task, *, required: bool | None = None) -> dict[str, Json]:
+    """A dependency on a task; `required` is left out where None."""
+    return {"id": task["id"]} if required is None else {"id": task["id"], "required": required}

@@ -1,0 +1,137 @@
+"""Verdicts: from what the tests said to one verdict for each clause. Pure; knows neither pytest nor any wire.
+
+One root cause gives one finding: a test that failed because of what another clause already reports is BLOCKED by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from protogen_compliance.registry import Clause
+
+Outcome = Literal["passed", "failed", "unmet", "lacking", "skipped"]
+"""How a test ended: `unmet` where the node did not do what another clause demands, `lacking` a fixture of the node."""
+
+Status = Literal["PASS", "WARN", "FAIL", "BLOCKED", "SKIPPED", "NOT_TESTED"]
+
+SEVERITY: tuple[Status, ...] = ("FAIL", "BLOCKED", "WARN", "PASS", "SKIPPED", "NOT_TESTED")
+"""The status of a clause is the first of these that one of its tests gives."""
+
+
+class Evidence(msgspec.Struct, kw_only=True):
+    """What one test said. `blame` names the clauses that an unmet expectation belongs to."""
+
+    test: str
+    clauses: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    sums: tuple[str, ...] = ()
+    outcome: Outcome = "passed"
+    text: str = ""
+    blame: tuple[str, ...] = ()
+    warnings: list[str] = []
+    notes: list[str] = []
+    transcript: list[str] = []
+    curl: list[str] = []
+    seconds: float = 0.0
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """What became of one clause."""
+
+    clause: str
+    level: str
+    paraphrase: str
+    status: Status
+    texts: list[str] = []
+    notes: list[str] = []
+    blocked_by: list[str] = []
+    tests: list[str] = []
+    transcript: list[str] = []
+    curl: list[str] = []
+
+
+def judge(clauses: Mapping[str, Clause], evidence: Iterable[Evidence]) -> list[Verdict]:
+    """One verdict for every clause, in the order of `clauses`."""
+    tests = list(evidence)
+    blocked = _blocked(tests)
+    broken = {name for at, test in enumerate(tests) if _failed(test) and at not in blocked for name in test.clauses}
+    found: dict[str, list[_Finding]] = {}
+    for at, test in enumerate(tests):
+        for name in test.clauses:
+            status = _status(clauses[name], test, is_blocked=at in blocked)
+            found.setdefault(name, []).append(_Finding(status, test, blocked.get(at, ())))
+    return [_verdict(clause, found.get(clause.id, []), broken) for clause in clauses.values()]
+
+
+def conformant(verdicts: Iterable[Verdict]) -> bool:
+    """Whether every MUST passed, or was skipped for a profile that was not asked for; False where nothing passed."""
+    found = list(verdicts)
+    binding = [it for it in found if it.level in ("MUST", "MUST NOT")]
+    bad = [it for it in binding if it.status in ("FAIL", "BLOCKED", "NOT_TESTED")]
+    return not bad and any(it.status == "PASS" for it in binding)
+
+
+class _Finding(NamedTuple):
+    status: Status
+    test: Evidence
+    causes: tuple[str, ...]
+
+
+def _failed(test: Evidence) -> bool:
+    return test.outcome in ("failed", "unmet")
+
+
+def _blocked(tests: list[Evidence]) -> dict[int, tuple[str, ...]]:
+    """Positions of the tests that failed as a consequence, with the clauses that they are a consequence of."""
+    failing = [at for at, test in enumerate(tests) if _failed(test)]
+    causes = {at: {*tests[at].needs, *tests[at].blame} - {*tests[at].clauses} for at in failing}
+    down = {name for at in failing if not causes[at] for name in tests[at].clauses}
+    pending = [at for at in failing if causes[at]]
+    blocked: dict[int, tuple[str, ...]] = {}
+    while pending:
+        decided = {at: tuple(sorted(causes[at] & down)) for at in pending if causes[at] & down}
+        blocked.update(decided)
+        if not decided:
+            # Nothing explains any of the rest: the first of them that waits for no other is a cause itself.
+            waiting = {name for at in pending for name in tests[at].clauses}
+            decided = {next((at for at in pending if not causes[at] & waiting), pending[0]): ()}
+        down.update(name for at in decided for name in tests[at].clauses)
+        pending = [at for at in pending if at not in decided]
+    return blocked
+
+
+def _status(clause: Clause, test: Evidence, *, is_blocked: bool) -> Status:
+    if test.outcome == "skipped":
+        return "SKIPPED"
+    if test.outcome == "lacking" or is_blocked:
+        return "BLOCKED"
+    if _failed(test):
+        return "FAIL" if clause.must else "WARN"
+    return "WARN" if test.warnings else "PASS"
+
+
+def _verdict(clause: Clause, found: list[_Finding], broken: set[str]) -> Verdict:
+    verdict = Verdict(clause=clause.id, level=clause.level, paraphrase=clause.paraphrase, status="NOT_TESTED")
+    if not clause.can_be_observed:
+        verdict.status = "SKIPPED"
+        verdict.texts = ["cannot be observed from outside"]
+        return verdict
+    if not found:
+        return verdict
+    verdict.status = min((it.status for it in found), key=SEVERITY.index)
+    verdict.tests = [it.test.test for it in found]
+    verdict.notes = [note for it in found for note in it.test.notes]
+    for it in found:
+        if it.status == verdict.status:
+            verdict.texts += [text for text in [it.test.text, *it.test.warnings] if text]
+            verdict.transcript += it.test.transcript
+            verdict.curl += it.test.curl
+            verdict.blocked_by += it.causes
+    parts = sorted(name for name in broken - {clause.id} if any(name.startswith(it.test.sums) for it in found))
+    if parts and verdict.status in ("PASS", "WARN"):
+        verdict.status = "BLOCKED"
+        verdict.blocked_by = parts
+    return verdict
