@@ -6,10 +6,9 @@ Knows neither tasks nor queues: whoever runs an executor hands it inputs and an 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-if TYPE_CHECKING:
-    from protogen_runtime.apflow.rules.faults import FieldFault
+from protogen_runtime.apflow.rules.faults import FieldFault
 
 Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Json]
@@ -102,4 +101,4 @@ class Executor(Protocol):
 
 
 def _sentence(fault: FieldFault) -> str:
-    return f"{'.'.join(map(str, fault.path or [fault.field]))}: {fault.reason}"
+    return f"{'.'.join(map(str, fault.path or (fault.field,)))}: {fault.reason}"

@@ -16,8 +16,12 @@ from typing import Final, TypeAlias, TypeVar, cast
 import msgspec
 import trio
 
-from .contract import Execution, Executor, JsonObject
+from .contract import Executor, JsonObject
+from .costs import BadSchema
 from .functions import AsyncFunction, ThreadFunction
+from .inputs import CompiledSchema
+from .processes import ProcessFunction
+from .settings import ExecutorSettings
 
 GROUP: Final = "protogen.executors"
 _MARK: Final = "__protogen_executor__"
@@ -36,45 +40,64 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     concurrency: int | None = None
     idempotent: bool = False
+    process: bool = False
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
     """An executor under its identifier.
 
     `concurrency`: how many executions may run at once, None for no bound of its own; `idempotent`: whether an
-    execution that a crash interrupted may simply be run again.
+    execution that a crash interrupted may simply be run again; `input_schema`: what its get_input_schema says.
     """
 
     id: str
     executor: Executor
     concurrency: int | None = None
     idempotent: bool = False
+    input_schema: CompiledSchema | None = None
 
 
 class ExecutorRegistry:
     """Executors by identifier. Filled before the node starts, read afterwards."""
 
-    def __init__(self, *, threads: int = 40) -> None:
+    def __init__(self, settings: ExecutorSettings | None = None) -> None:
+        self.settings = settings or ExecutorSettings()
         self._registered: dict[str, Registered] = {}
         self._aliases: dict[str, str] = {}
-        # As many as trio's own default: threads are for waiting, not for computing.
-        self._threads = trio.CapacityLimiter(threads)
+        self._threads = trio.CapacityLimiter(self.settings.threads)
+        self._processes = trio.CapacityLimiter(self.settings.processes)
 
     def register(
-        self, executor_id: str, work: Work, *, concurrency: int | None = None, idempotent: bool = False
+        self,
+        executor_id: str,
+        work: Work,
+        *,
+        concurrency: int | None = None,
+        idempotent: bool = False,
+        process: bool = False,
     ) -> Registered:
         """Register an executor: an object or class with `execute`, an async function, or a function for a thread.
 
-        A function takes `(inputs)` or `(inputs, execution)`; a class is called once without arguments. Raises
-        CannotRegister where the identifier is empty or taken, or `work` is none of these.
+        A function takes `(inputs)` or `(inputs, execution)`; a class is called once without arguments. With `process`
+        each execution of a function has a process of its own. Raises CannotRegister where the identifier is empty or
+        taken, or `work` is none of these.
         """
         self._check_free(executor_id)
         if concurrency is not None and concurrency < 1:
             raise CannotRegister(
                 f"executor {executor_id!r}: concurrency is at least 1, not {concurrency}; None sets no bound"
             )
+        try:
+            executor = self._executor(work, process=process)
+            input_schema = _input_schema(executor)
+        except (ValueError, BadSchema) as reason:
+            raise CannotRegister(f"executor {executor_id!r}: {reason}") from None
         found = Registered(
-            id=executor_id, executor=self._executor(executor_id, work), concurrency=concurrency, idempotent=idempotent
+            id=executor_id,
+            executor=executor,
+            concurrency=concurrency,
+            idempotent=idempotent,
+            input_schema=input_schema,
         )
         self._registered[executor_id] = found
         return found
@@ -91,7 +114,7 @@ class ExecutorRegistry:
         declared = _declared(work)
         if declared is None:
             raise CannotRegister(f"{_name(work)} is not decorated; write @executor('its-id') above it")
-        return self.register(declared.id, work, concurrency=declared.concurrency, idempotent=declared.idempotent)
+        return self._register_declared(declared.id, work, declared)
 
     def add_module(self, module: ModuleType) -> list[Registered]:
         """Register all that is decorated and defined in a module. Raises CannotRegister, also where there is none."""
@@ -124,21 +147,39 @@ class ExecutorRegistry:
         if self.find(executor_id) is not None:
             raise CannotRegister(f"executor {executor_id!r} is registered already; choose another identifier")
 
-    def _executor(self, executor_id: str, work: Work) -> Executor:
+    def _executor(self, work: Work, *, process: bool) -> Executor:
         if inspect.isclass(work):
-            work = cast(Executor, _instance(executor_id, work))
+            work = cast(Executor, _instance(work))
         if hasattr(work, "execute"):
+            if process:
+                raise ValueError("only a function can have a process of its own, not an object with `execute`")
             if not inspect.iscoroutinefunction(work.execute):
-                raise CannotRegister(
-                    f"executor {executor_id!r}: execute must be `async def execute(self, inputs, execution)`"
-                )
+                raise ValueError("execute must be `async def execute(self, inputs, execution)`")
             return work
         if not callable(work):
-            raise CannotRegister(f"executor {executor_id!r}: {work!r} is neither a function nor has it `execute`")
-        takes_execution = _takes_execution(executor_id, work)
+            raise ValueError(f"{work!r} is neither a function nor has it `execute`")
+        takes_execution = _takes_execution(work)
+        if process:
+            return ProcessFunction(
+                work,
+                takes_execution=takes_execution,
+                processes=self._processes,
+                max_bytes=self.settings.result_max_bytes,
+            )
         if inspect.iscoroutinefunction(work):
             return AsyncFunction(work, takes_execution=takes_execution)
-        return ThreadFunction(work, takes_execution=takes_execution, threads=self._threads)
+        return ThreadFunction(
+            cast("Callable[..., JsonObject]", work), takes_execution=takes_execution, threads=self._threads
+        )
+
+    def _register_declared(self, executor_id: str, work: Work, declared: Declared) -> Registered:
+        return self.register(
+            executor_id,
+            work,
+            concurrency=declared.concurrency,
+            idempotent=declared.idempotent,
+            process=declared.process,
+        )
 
     def _add_entry(self, entry: EntryPoint) -> Registered:
         owner = entry.dist.name if entry.dist is not None else "an unknown distribution"
@@ -151,14 +192,16 @@ class ExecutorRegistry:
             ) from reason
         declared = _declared(work) or Declared(id=entry.name)
         try:
-            return self.register(entry.name, work, concurrency=declared.concurrency, idempotent=declared.idempotent)
+            return self._register_declared(entry.name, work, declared)
         except CannotRegister as reason:
             raise CannotRegister(f"{reason} ({entry.value} of {owner})") from None
 
 
-def executor(executor_id: str, *, concurrency: int | None = None, idempotent: bool = False) -> Callable[[T], T]:
+def executor(
+    executor_id: str, *, concurrency: int | None = None, idempotent: bool = False, process: bool = False
+) -> Callable[[T], T]:
     """Declare a function or class an executor; `ExecutorRegistry.add` and `add_module` register what is declared."""
-    declared = Declared(id=executor_id, concurrency=concurrency, idempotent=idempotent)
+    declared = Declared(id=executor_id, concurrency=concurrency, idempotent=idempotent, process=process)
 
     def mark(work: T) -> T:
         setattr(work, _MARK, declared)
@@ -173,28 +216,27 @@ def _declared(work: object) -> Declared | None:
     return found if isinstance(found, Declared) else None
 
 
-def _instance(executor_id: str, work: Callable[[], object]) -> object:
+def _input_schema(executor: Executor) -> CompiledSchema | None:
+    get_input_schema = getattr(executor, "get_input_schema", None)
+    schema = get_input_schema() if get_input_schema is not None else None
+    return None if schema is None else CompiledSchema(schema)
+
+
+def _instance(work: Callable[[], object]) -> object:
     try:
         return work()
     except TypeError as reason:
-        raise CannotRegister(
-            f"executor {executor_id!r}: {_name(work)}() cannot be called without arguments ({reason}); register an instance"
-        ) from None
+        raise ValueError(f"{_name(work)}() cannot be called ({reason}); register an instance") from None
 
 
-def _takes_execution(executor_id: str, work: Callable[..., object]) -> bool:
+def _takes_execution(work: Callable[..., object]) -> bool:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters: Iterable[inspect.Parameter] = inspect.signature(work).parameters.values()
     count = sum(it.kind in kinds and it.default is it.empty for it in parameters)
     if count not in (1, 2):
-        raise CannotRegister(
-            f"executor {executor_id!r}: {_name(work)} takes {count} arguments; write (inputs) or (inputs, execution)"
-        )
+        raise ValueError(f"{_name(work)} takes {count} arguments; write (inputs) or (inputs, execution)")
     return count == 2
 
 
 def _name(work: object) -> str:
     return getattr(work, "__qualname__", None) or repr(work)
-
-
-__all__ = ["CannotRegister", "Declared", "Execution", "ExecutorRegistry", "Registered", "Work", "executor"]

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from protogen_runtime.apflow.executors.guard import Guard
+from protogen_runtime.apflow.executors.outgoing import Outgoing
 from protogen_runtime.apflow.executors.registry import ExecutorRegistry
-from . import basic
+from protogen_runtime.apflow.executors.settings import ExecutorSettings
+
+from .aggregate import AggregateResults
+from .basic import Echo, Fail, Sleep
+from .command import Command
+from .http import HttpRequest
+from .system_info import SystemInfo
 
 ALIASES: Final = {
     "aggregate_results_executor": "aggregate_results",
@@ -16,11 +24,27 @@ ALIASES: Final = {
 """Identifiers of the protocol's reference implementation, so that flows written for it run here."""
 
 
-def register_builtin(registry: ExecutorRegistry) -> None:
+def register_builtin(registry: ExecutorRegistry, *, outgoing: Outgoing | None = None) -> None:
     """Register the executors that every node has, and the aliases. Raises CannotRegister where a name is taken."""
-    registry.register("echo", basic.Echo(), idempotent=True)
-    registry.register("sleep", basic.Sleep(), idempotent=True)
-    registry.register("fail", basic.Fail(), idempotent=True)
+    settings = registry.settings
+    outgoing = outgoing or outgoing_of(settings)
+    registry.register("echo", Echo(), idempotent=True)
+    registry.register("sleep", Sleep(), idempotent=True)
+    registry.register("fail", Fail(), idempotent=True)
+    registry.register("aggregate_results", AggregateResults(), idempotent=True)
+    registry.register("system_info", SystemInfo(), idempotent=True)
+    registry.register("http", HttpRequest(outgoing, settings))
+    registry.register("command", Command(settings))
     for alias, name in ALIASES.items():
-        if registry.find(name) is not None:
-            registry.alias(alias, name)
+        registry.alias(alias, name)
+
+
+def outgoing_of(settings: ExecutorSettings) -> Outgoing:
+    """What sends requests on behalf of others, guarded as the operator says. ValueError for a network that is none."""
+    guard = Guard(allow_private_addresses=settings.allow_private_addresses, allowed_networks=settings.allowed_networks)
+    return Outgoing(
+        guard,
+        max_response_bytes=settings.http_max_response_bytes,
+        max_seconds=settings.http_max_seconds,
+        max_redirects=settings.http_max_redirects,
+    )

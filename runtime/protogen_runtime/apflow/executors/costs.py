@@ -1,0 +1,296 @@
+"""Costs: a bound of the work that a draft-07 schema can ask for, known before any is done.
+
+A schema of a few lines can ask for more evaluations than there are atoms: each of thirty definitions uses the next one
+twice. So the number of evaluations is bounded from the shape of the schema and the size of the value. Knows nothing of
+what values are valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+from urllib.parse import unquote
+
+import msgspec
+
+from protogen_runtime.apflow.rules.faults import Path
+
+from .contract import Json, JsonObject
+from .patterns import weight
+
+MAX_SCHEMA_BYTES: Final = 64 * 1024
+MAX_DEPTH: Final = 64
+"""Levels of subschemas within each other."""
+MAX_COST: Final = 5_000_000
+"""Evaluations of one check: some 50 ns each, if a schema is made to need all that it may."""
+MAX_MATCHING: Final = 20_000_000
+"""Steps of matching patterns, characters times states: up to half a nanosecond each."""
+_MAX_STEPS: Final = 50_000
+"""Steps of estimating itself, in thousands of which a millisecond goes by."""
+_MAX_LEVELS: Final = 128
+_DIALECTS: Final = tuple(
+    f"{scheme}://json-schema.org/draft-07/schema{end}" for scheme in ("http", "https") for end in ("", "#")
+)
+
+Schema: TypeAlias = JsonObject | bool
+
+
+class BadSchema(Exception):
+    """A schema that is none, or asks for too much. `path` leads to the place in it."""
+
+    def __init__(self, reason: str, path: Path = (), *, expected: Json = "a draft-07 schema") -> None:
+        self.reason = reason
+        self.path = path
+        self.expected = expected
+        super().__init__(f"its input schema{''.join(f'/{part}' for part in path)}: {reason}; expected: {expected}")
+
+
+class Size(msgspec.Struct, frozen=True):
+    """How large a value is: values in it (names of members included), characters of all texts, levels."""
+
+    nodes: int
+    characters: int
+    height: int
+
+
+class Needs(msgspec.Struct):
+    """What evaluating a subschema takes: its evaluations of one value, with all that it applies to the same value; the
+    states of their patterns; and how often which others are applied to one member (`named`), or to any (`each`).
+    """
+
+    evaluations: int = 1
+    states: int = 0
+    named: dict[str, dict[int, int]] = msgspec.field(default_factory=dict[str, dict[int, int]])
+    each: dict[int, int] = msgspec.field(default_factory=dict[int, int])
+
+
+class Cost:
+    """How much work a schema can ask for. Raises BadSchema for what is beyond all bounds, or refers elsewhere."""
+
+    def __init__(self, schema: Json) -> None:
+        if not isinstance(schema, dict | bool):
+            raise BadSchema("Not a draft-07 schema", expected="an object, or true or false")
+        self._root: Schema = schema
+        self._steps = 0
+        self._schemas: dict[int, Schema] = {}
+        self._needs: dict[int, Needs] = {}
+        self._open: set[int] = set()
+        self._check(schema, (), 0)
+        self._reach(schema)
+        # For values without members; each further entry for values of one level more.
+        self._levels = [{key: (needs.evaluations, needs.states) for key, needs in self._needs.items()}]
+        self._fixed = False
+
+    def of(self, value: Json) -> int | None:
+        """An upper bound of the evaluations for a value; None where they, or the matching, are beyond the budget."""
+        size = measure(value)
+        level = self._level(size.height)
+        if level is None:
+            return None
+        evaluations, states = level[id(self._root)]
+        cost = evaluations * size.nodes
+        return cost if cost <= MAX_COST and states * size.characters <= MAX_MATCHING else None
+
+    def _level(self, height: int) -> dict[int, tuple[int, int]] | None:
+        """The needs for values of a height, from the root of the value to one of its leaves."""
+        edges = sum(len(needs.each) + sum(map(len, needs.named.values())) + 1 for needs in self._needs.values())
+        while len(self._levels) <= height and not self._fixed:
+            if len(self._levels) >= min(_MAX_LEVELS, 10 * _MAX_STEPS // edges):
+                return None
+            below = self._levels[-1]
+            level = {key: self._above(needs, below) for key, needs in self._needs.items()}
+            if level == below:
+                self._fixed = True
+            elif level[id(self._root)][0] > MAX_COST:
+                return None
+            else:
+                self._levels.append(level)
+        return self._levels[min(height, len(self._levels) - 1)]
+
+    @staticmethod
+    def _above(needs: Needs, below: dict[int, tuple[int, int]]) -> tuple[int, int]:
+        evaluations, states = _sum(needs.each, below)
+        named = [_sum(applied, below) for applied in needs.named.values()]
+        # No member has two names, so of those applied by name the dearest counts.
+        return (
+            needs.evaluations + evaluations + max((one for one, _ in named), default=0),
+            needs.states + states + max((one for _, one in named), default=0),
+        )
+
+    def _reach(self, root: Schema) -> None:
+        pending = [root]
+        while pending:
+            schema = pending.pop()
+            if id(schema) in self._needs:
+                continue
+            needs = self._needs_of(schema, 0)
+            for applied in (needs.each, *needs.named.values()):
+                pending += [self._schemas[key] for key in applied if key not in self._needs]
+
+    def _needs_of(self, schema: Schema, depth: int) -> Needs:
+        """What a subschema needs, with those that it applies to the same value."""
+        key = id(schema)
+        if key in self._needs:
+            return self._needs[key]
+        if key in self._open:
+            raise BadSchema("A reference leads back to itself")
+        if depth > 4 * MAX_DEPTH:
+            raise BadSchema("Nested too deep", expected=f"at most {MAX_DEPTH} levels")
+        self._open.add(key)
+        self._schemas[key] = schema
+        needs = self._own(schema)
+        for inner in self._same_value(schema):
+            found = self._needs_of(inner, depth + 1)
+            needs.evaluations += found.evaluations
+            needs.states += found.states
+            self._merge(needs.each, found.each)
+            for name, applied in found.named.items():
+                self._merge(needs.named.setdefault(name, {}), applied)
+            if needs.evaluations > MAX_COST:
+                raise BadSchema("Asks for too much work")
+        self._open.discard(key)
+        self._needs[key] = needs
+        return needs
+
+    def _own(self, schema: Schema) -> Needs:
+        needs = Needs()
+        if isinstance(schema, bool) or "$ref" in schema:
+            # Beside a reference other keywords are ignored (draft-07, section 8.3).
+            return needs
+        for name in ("enum", "const"):
+            if name in schema:
+                needs.evaluations += measure(schema[name]).nodes
+        for name in ("required", "properties", "patternProperties", "dependencies", "items"):
+            if isinstance(schema.get(name), list | dict):
+                needs.evaluations += len(schema[name])
+        if isinstance(schema.get("pattern"), str):
+            needs.states += weight(schema["pattern"])
+        for pattern in _members(schema, "patternProperties"):
+            needs.states += weight(pattern)
+        for name, inner in _members(schema, "properties").items():
+            self._apply(needs.named.setdefault(name, {}), inner)
+        for inner in self._any_member(schema):
+            self._apply(needs.each, inner)
+        return needs
+
+    def _apply(self, applied: dict[int, int], schema: Json) -> None:
+        self._spend(1)
+        if isinstance(schema, dict | bool):
+            self._schemas[id(schema)] = schema
+            applied[id(schema)] = applied.get(id(schema), 0) + 1
+
+    def _merge(self, into: dict[int, int], other: dict[int, int]) -> None:
+        self._spend(len(other) + 1)
+        for key, times in other.items():
+            into[key] = into.get(key, 0) + times
+
+    def _spend(self, steps: int) -> None:
+        self._steps += steps
+        if self._steps > _MAX_STEPS:
+            raise BadSchema("Asks for too much work")
+
+    def _same_value(self, schema: Schema) -> Iterator[Schema]:
+        """The subschemas that are applied to the value itself."""
+        if isinstance(schema, bool):
+            return
+        if "$ref" in schema:
+            yield self._resolve(schema["$ref"])
+            return
+        for name in ("allOf", "anyOf", "oneOf"):
+            yield from _schemas(schema.get(name))
+        for name in ("not", "if", "then", "else"):
+            yield from _schemas([schema.get(name)])
+        yield from _schemas(list(_members(schema, "dependencies").values()))
+
+    @staticmethod
+    def _any_member(schema: JsonObject) -> Iterator[Schema]:
+        """The subschemas that are applied to members and items, whatever their name."""
+        yield from _schemas(list(_members(schema, "patternProperties").values()))
+        for name in ("additionalProperties", "propertyNames", "additionalItems", "contains"):
+            yield from _schemas([schema.get(name)])
+        items = schema.get("items")
+        yield from _schemas(items if isinstance(items, list) else [items])
+
+    def _resolve(self, reference: Json) -> Schema:
+        found: Json = self._root
+        for part in str(reference).removeprefix("#").split("/")[1:]:
+            name = unquote(part).replace("~1", "/").replace("~0", "~")
+            if isinstance(found, list) and name.isascii() and name.isdigit() and int(name) < len(found):
+                found = found[int(name)]
+            elif isinstance(found, dict) and name in found:
+                found = found[name]
+            else:
+                raise BadSchema("A reference leads nowhere", expected=f"something at {str(reference)[:200]}")
+        if not isinstance(found, dict | bool):
+            raise BadSchema("A reference leads to no schema", expected=f"a schema at {str(reference)[:200]}")
+        return found
+
+    def _check(self, schema: Json, path: Path, depth: int) -> None:
+        """Go through all that stands where a schema may stand, and refuse what leaves the document."""
+        self._spend(1)
+        if not isinstance(schema, dict):
+            return
+        if depth > MAX_DEPTH:
+            raise BadSchema("Nested too deep", path[:8], expected=f"at most {MAX_DEPTH} levels")
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference != "#" and not reference.startswith("#/"):
+            expected = "a reference within the schema, such as #/definitions/name; nothing is fetched"
+            raise BadSchema("Refers to another document", (*path, "$ref"), expected=expected)
+        if path and "$id" in schema:
+            raise BadSchema("Names a part", (*path, "$id"), expected="$id at the root alone")
+        if schema.get("$schema", _DIALECTS[0]) not in _DIALECTS:
+            raise BadSchema("Another dialect", (*path, "$schema"), expected=_DIALECTS[1])
+        for name in ("definitions", "properties", "patternProperties", "dependencies"):
+            for key, inner in _members(schema, name).items():
+                self._check(inner, (*path, name, key), depth + 1)
+        for name in ("allOf", "anyOf", "oneOf", "items"):
+            if isinstance(schema.get(name), list):
+                for index, inner in enumerate(schema[name]):
+                    self._check(inner, (*path, name, index), depth + 1)
+        for name in _SINGLE:
+            self._check(schema.get(name), (*path, name), depth + 1)
+
+
+_SINGLE: Final = (
+    *("additionalItems", "additionalProperties", "contains", "else", "if"),
+    *("items", "not", "propertyNames", "then"),
+)
+
+
+def measure(value: Json) -> Size:
+    """How large a value is."""
+    nodes = characters = height = 0
+    # Level by level, so that neither depth nor a stack of levels costs anything.
+    level: list[Json] = [value]
+    while level:
+        height += 1
+        nodes += len(level)
+        below: list[Json] = []
+        for item in level:
+            if isinstance(item, str):
+                characters += len(item)
+            elif isinstance(item, dict):
+                nodes += len(item)
+                characters += sum(map(len, item))
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+        level = below
+    return Size(nodes, characters, height)
+
+
+def _members(schema: JsonObject, name: str) -> JsonObject:
+    found = schema.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _schemas(values: Json) -> Iterator[Schema]:
+    return (value for value in values if isinstance(value, dict | bool)) if isinstance(values, list) else iter(())
+
+
+def _sum(applied: dict[int, int], below: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    evaluations = states = 0
+    for key, times in applied.items():
+        evaluations += times * below[key][0]
+        states += times * below[key][1]
+    return evaluations, states

@@ -1,0 +1,96 @@
+"""Outcomes: what an executor returned or raised, as the result or the error of a task."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+
+from .contract import ExecutorFailed, InvalidInputs, Json, JsonObject
+
+MAX_ERROR: Final = 2000
+"""Characters of an error: errors are read by people, and stand in every list of tasks."""
+
+
+def as_result(value: object, *, max_bytes: int | None = None) -> JsonObject:
+    """A copy of what an executor returned, as the JSON object that it must be. Raises ExecutorFailed, naming the place
+    (02-core-concepts.md: an executor returns an object, never a primitive).
+    """
+    if not isinstance(value, dict):
+        raise ExecutorFailed(f"the executor returned {_kind(value)}; it must return an object (dict)")
+    try:
+        text = msgspec.json.encode(value)
+        copy: JsonObject = msgspec.json.decode(text)
+        plain = copy == value
+    except (TypeError, ValueError, RecursionError):
+        plain = False
+    if not plain:
+        # Slower, and able to say where: tuples and keys that are numbers pass as JSON has them, nothing else does.
+        copy = _object(value, "result", 0)
+        text = msgspec.json.encode(copy)
+    if max_bytes is not None and len(text) > max_bytes:
+        raise ExecutorFailed(f"the result has {len(text)} bytes as JSON; at most {max_bytes} are kept")
+    return copy
+
+
+def failure_text(reason: BaseException) -> str:
+    """What a task's `error` says of an exception: its text if it was expected, else its type, too; never a traceback,
+    never empty.
+    """
+    while isinstance(reason, BaseExceptionGroup) and len(reason.exceptions) == 1:
+        reason = reason.exceptions[0]
+    text = str(reason)
+    if isinstance(reason, InvalidInputs):
+        text = f"invalid inputs: {text}"
+    elif isinstance(reason, BaseExceptionGroup):
+        text = "; ".join(failure_text(inner) for inner in reason.exceptions)
+    elif not isinstance(reason, ExecutorFailed):
+        text = f"{type(reason).__name__}: {text}" if text else type(reason).__name__
+    # A lone surrogate, from the name of a file for example, is no text that JSON can hold.
+    text = text.strip().encode("utf-8", "replace").decode()
+    if not text:
+        text = f"the executor failed ({type(reason).__name__})"
+    return text if len(text) <= MAX_ERROR else text[: MAX_ERROR - 1] + "…"
+
+
+_MAX_DEPTH: Final = 500
+"""Levels of a result: what is nested deeper, many readers of JSON refuse."""
+
+
+def _json(value: object, place: str, depth: int) -> Json:
+    match value:
+        case None | bool() | int():
+            return value
+        case str():
+            if any("\ud800" <= char <= "\udfff" for char in value):
+                raise ExecutorFailed(f"{place} is a text with a lone surrogate, which JSON cannot hold")
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise ExecutorFailed(f"{place} is {value}, which JSON cannot hold")
+            return value
+        case dict():
+            return _object(value, place, depth)
+        case list() | tuple():
+            if depth == _MAX_DEPTH:
+                raise ExecutorFailed(f"the result is nested deeper than {_MAX_DEPTH} levels")
+            return [_json(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(value)]
+        case _:
+            raise ExecutorFailed(f"{place} is {_kind(value)}, which JSON cannot hold")
+
+
+def _object(value: dict[Json, Json], place: str, depth: int) -> JsonObject:
+    if depth == _MAX_DEPTH:
+        raise ExecutorFailed(f"the result is nested deeper than {_MAX_DEPTH} levels")
+    found: JsonObject = {}
+    for key, item in value.items():
+        if not isinstance(key, str | int) or isinstance(key, bool):
+            raise ExecutorFailed(f"{place} has a key that is {_kind(key)}; keys are text")
+        found[_json(str(key), f"a key of {place}", depth)] = _json(item, f"{place}.{key}"[:200], depth + 1)
+    return found
+
+
+def _kind(value: object) -> str:
+    name = type(value).__name__
+    return "nothing" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
