@@ -1,0 +1,313 @@
+"""Commits: every change of every task, one after the other, many to a commit.
+
+A *decision* is a function that looks at what is stored and stages changes; it runs in the writer's thread, where
+nobody else changes anything, so what it saw still holds when its changes are made. All decisions that wait are made in
+one transaction, and after its commit their consequences follow in the event loop, in the same order. So two changes of
+one task never cross, neither on the disk nor in memory. Knows no rule of the protocol.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+import outcome
+import trio
+
+from protogen_runtime.store import (
+    Change,
+    Compare,
+    Conflict,
+    Delete,
+    Equal,
+    Get,
+    Insert,
+    OneOf,
+    Record,
+    Select,
+    Store,
+    StoreClosed,
+    Transaction,
+    Update,
+)
+
+from .cache import EntryCache
+from .records import DEPENDENCIES, RUNS, TASKS, Entry, edges_of, entry_of_record, insertion, patch_of
+
+R = TypeVar("R")
+
+MAX_WEIGHT: Final = 512
+"""Tasks changed by one commit, about: a commit of so many takes some 10 ms, which is what the next one waits."""
+MAX_WAITING: Final = 10_000
+"""Decisions that wait before callers must wait for their turn to wait."""
+CHUNK: Final = 500
+"""Records read or written by one statement's worth of parameters."""
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """What a commit did to one task: None before for a new one, None after for a deleted one."""
+
+    before: Entry | None
+    after: Entry | None
+
+
+class View:
+    """What is stored, as a decision sees it, and where it stages changes. Reading comes first: searches do not see what
+    the same decision staged, `get` does.
+    """
+
+    def __init__(self, transaction: Transaction, peek: Callable[[str], Entry | None]) -> None:
+        self._transaction = transaction
+        self._peek = peek
+        self._written: dict[str, Entry | None] = {}
+        """What this transaction has done so far."""
+        self._staged: dict[str, Changed] = {}
+        self._further: list[Change[Any]] = []
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def get(self, key: str) -> Entry | None:
+        """A task."""
+        staged = self._staged.get(key)
+        if staged is not None:
+            return staged.after
+        if key in self._written:
+            return self._written[key]
+        entry = self._peek(key)
+        if entry is None:
+            record = self._transaction.read(Get(TASKS, key))
+            entry = None if record is None else entry_of_record(record)
+        return entry
+
+    def get_all(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """Those of the tasks that exist, by key."""
+        found: dict[str, Entry] = {}
+        missing: list[str] = []
+        for key in keys:
+            if key in self._staged or key in self._written:
+                entry = self.get(key)
+            elif (entry := self._peek(key)) is None:
+                missing.append(key)
+            if entry is not None:
+                found[key] = entry
+        for start in range(0, len(missing), CHUNK):
+            page = self._transaction.read(Select(TASKS, [OneOf("key", missing[start : start + CHUNK])]))
+            found.update((record.key, entry_of_record(record)) for record in page.records)
+        return found
+
+    def children(self, key: str) -> list[Entry]:
+        """The tasks directly below one, in the order of arrival."""
+        page = self._transaction.read(Select(TASKS, [Equal("parent", key)]))
+        return [entry_of_record(record) for record in page.records]
+
+    def flow(self, root: str) -> list[Entry]:
+        """All tasks of a flow, in the order of arrival."""
+        entries: list[Entry] = []
+        last = 0
+        while True:
+            page = self._transaction.read(
+                Select(TASKS, [Equal("root", root), Compare("arrival", ">", last)], order=["arrival"], limit=CHUNK)
+            )
+            entries += map(entry_of_record, page.records)
+            if len(page.records) < CHUNK:
+                return entries
+            last = page.records[-1].arrival
+
+    def dependants(self, key: str) -> list[str]:
+        """The keys of the tasks that depend on one."""
+        page = self._transaction.read(Select(DEPENDENCIES, [Equal("needs", key)], documents=False))
+        return [str(record.fields["task"]) for record in page.records]
+
+    def run_document(self, root: str) -> bytes | None:
+        """What is kept of the run of a flow, None where it has none."""
+        record = self._transaction.read(Get(RUNS, root))
+        return None if record is None else record.document
+
+    # --- staging ----------------------------------------------------------------------------------
+
+    def insert(self, entry: Entry, needs: Iterable[str]) -> None:
+        """Store a new task with what it depends on."""
+        self._staged[entry.key] = Changed(None, entry)
+        if edges := edges_of(entry.key, needs):
+            self._further.append(Insert(DEPENDENCIES, edges, existing="replace"))
+
+    def change(self, before: Entry, after: Entry) -> None:
+        """Give a task that was looked at another state."""
+        staged = self._staged.get(before.key)
+        self._staged[before.key] = Changed(staged.before if staged else before, after)
+
+    def delete(self, entry: Entry) -> None:
+        """Remove a task and what it depended on."""
+        self._staged[entry.key] = Changed(entry, None)
+        self._further.append(Delete(DEPENDENCIES, [Equal("task", entry.key)]))
+
+    def depend(self, key: str, needs: Iterable[str]) -> None:
+        """Change what a task depends on."""
+        self._further.append(Delete(DEPENDENCIES, [Equal("task", key)]))
+        if edges := edges_of(key, needs):
+            self._further.append(Insert(DEPENDENCIES, edges))
+
+    def keep_run(self, root: str, document: bytes, state: str) -> None:
+        """Keep that a flow has something under way."""
+        self._further.append(Insert(RUNS, [Record(root, document, {"state": state})], existing="replace"))
+
+    def end_run(self, root: str) -> None:
+        """Forget the run of a flow."""
+        self._further.append(Delete(RUNS, [Equal("key", root)]))
+
+    # --- for the committer ------------------------------------------------------------------------
+
+    def decide(self, decision: Callable[[View], R]) -> tuple[R, list[Changed]]:
+        """Make one decision and its changes; one that raises changes nothing."""
+        self._staged, self._further = {}, []
+        result = decision(self)
+        changes = list(self._staged.values())
+        new = [it.after for it in changes if it.before is None and it.after is not None]
+        if new:
+            self._transaction.write(insertion(new))
+        patches = [patch_of(it.before, it.after) for it in changes if it.before is not None and it.after is not None]
+        if patches:
+            self._transaction.write(Update(TASKS, patches))
+        for it in changes:
+            if it.after is None and it.before is not None:
+                self._transaction.write(
+                    Delete(TASKS, [Equal("key", it.before.key), Equal("status", it.before.status)], expect=1)
+                )
+        for change in self._further:
+            self._transaction.write(change)
+        for key, it in self._staged.items():
+            self._written[key] = it.after
+        return result, changes
+
+
+class _Job(Generic[R]):
+    """A decision that waits, and what became of it."""
+
+    __slots__ = ("changes", "decision", "error", "result", "then", "waiter", "weight")
+
+    def __init__(self, decision: Callable[[View], R], then: Callable[[R], None] | None, weight: int) -> None:
+        self.decision = decision
+        self.then = then
+        self.weight = weight
+        self.result: Any = None
+        self.changes: list[Changed] = []
+        self.error: BaseException | None = None
+        self.waiter: trio.lowlevel.Task | None = None
+
+
+class Committer:
+    """Makes decisions, in the order in which they came. `run` is its task; `applied` is told of each commit."""
+
+    def __init__(self, store: Store, cache: EntryCache, applied: Callable[[Sequence[Changed]], None]) -> None:
+        self._store = store
+        self._cache = cache
+        self._applied = applied
+        self._waiting: deque[_Job[Any]] = deque()
+        self._room = trio.Semaphore(MAX_WAITING)
+        self._filled = trio.Event()
+        self._closed = False
+
+    async def commit(
+        self, decision: Callable[[View], R], *, then: Callable[[R], None] | None = None, weight: int = 1
+    ) -> R:
+        """Make a decision; returns its result once its changes are durable, or raises what it raised.
+
+        `decision` may run more than once, and must do nothing but look and stage. `then` is called with its result in
+        the event loop, in the order of all decisions, and before any later one is made. `weight`: how many tasks it
+        changes, about. Cancelled while it waits, nothing was changed; later, it is finished.
+        Errors: StoreFull, StoreFailed, StoreClosed; nothing was changed.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._room.acquire_nowait()
+        except trio.WouldBlock:
+            await self._room.acquire()
+        try:
+            if self._closed:
+                raise StoreClosed("the node is ending")
+            job: _Job[R] = _Job(decision, then, weight)
+            job.waiter = trio.lowlevel.current_task()
+            self._waiting.append(job)
+            self._filled.set()
+
+            def abort(_: object) -> trio.lowlevel.Abort:
+                if job not in self._waiting:
+                    return trio.lowlevel.Abort.FAILED
+                self._waiting.remove(job)
+                return trio.lowlevel.Abort.SUCCEEDED
+
+            await trio.lowlevel.wait_task_rescheduled(abort)
+        finally:
+            self._room.release()
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[no-any-return]  # what the decision gave
+
+    async def run(self) -> None:
+        """Make the decisions that come, until `close`; what waits then is still made."""
+        while True:
+            while not self._waiting:
+                if self._closed:
+                    return
+                self._filled = trio.Event()
+                await self._filled.wait()
+            batch = [self._waiting.popleft()]
+            weight = batch[0].weight
+            while self._waiting and weight + self._waiting[0].weight <= MAX_WEIGHT:
+                batch.append(self._waiting.popleft())
+                weight += batch[-1].weight
+            with trio.CancelScope(shield=True):
+                try:
+                    await self._make(batch)
+                finally:
+                    self._follow(batch)
+
+    def close(self) -> None:
+        """Take no more decisions."""
+        self._closed = True
+        self._filled.set()
+
+    async def _make(self, batch: list[_Job[Any]]) -> None:
+        try:
+            await self._store.transact(lambda transaction: self._decide(batch, transaction))
+        except Conflict:
+            # No decision relies on what can change under it, so this is a defect of one of them: the others go on.
+            for job in batch:
+                await self._make_alone(job)
+        except BaseException as error:  # noqa: BLE001 - a store that fails is each caller's to deal with
+            for job in batch:
+                job.error, job.changes = error, []
+
+    async def _make_alone(self, job: _Job[Any]) -> None:
+        try:
+            await self._store.transact(lambda transaction: self._decide([job], transaction))
+        except BaseException as error:  # noqa: BLE001 - as above
+            job.error, job.changes = error, []
+
+    def _decide(self, batch: list[_Job[Any]], transaction: Transaction) -> None:
+        view = View(transaction, self._cache.peek)
+        for job in batch:
+            job.result, job.changes, job.error = None, [], None
+            try:
+                job.result, job.changes = view.decide(job.decision)
+            except Conflict:
+                raise
+            except Exception as error:  # noqa: BLE001 - what a decision raises is for whoever wanted it
+                job.error = error
+
+    def _follow(self, batch: list[_Job[Any]]) -> None:
+        for job in batch:
+            if job.error is None:
+                if job.changes:
+                    for changed in job.changes:
+                        if changed.after is not None:
+                            self._cache.put(changed.after)
+                        elif changed.before is not None:
+                            self._cache.discard(changed.before.key)
+                    self._applied(job.changes)
+                if job.then is not None:
+                    job.then(job.result)
+            if job.waiter is not None:
+                trio.lowlevel.reschedule(job.waiter, outcome.Value(None))

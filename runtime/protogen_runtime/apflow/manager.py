@@ -1,0 +1,488 @@
+"""Manager: has the tasks of runs executed, in the order that the queue gives.
+
+One task, the *pump*, gathers what has ended and what can start and makes both durable in one commit; executors run
+beside it. A task is in progress on the disk before its executor is called, and what waited for a task starts in the
+commit that ends it. Knows neither callers nor rights.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+import trio
+from apflow_protocol import Json, StreamEventName, Task
+
+from protogen_runtime.store import StoreError, StoreFull
+
+from .clock import Clock
+from .commits import View
+from .events import Feed, TaskEvent
+from .execution import Ended, Running, execute
+from .executors.registry import ExecutorRegistry
+from .queue import Member, Need, Node, Phase, ReadyQueue, Run
+from .records import Entry, entry_of, needs_of
+from .repository import Tasks
+from .rules import transitions
+from .rules.transitions import TERMINAL
+
+_logger = logging.getLogger(__name__)
+
+MAX_BATCH: Final = 256
+"""Tasks that one commit ends, and tasks that it starts: beyond that a commit takes longer than it saves."""
+FULL_SECONDS: Final = 1.0
+"""How long the pump waits before it tries again to write to a full disk."""
+PROGRESS_SECONDS: Final = 0.1
+"""How long progress is gathered before it is written: watchers see ten steps a second."""
+INTERRUPTED: Final = "Interrupted by a restart of the node"
+"""`error` of a task that was in progress when the node ended, and that may not be run twice."""
+
+_KINDS: Final[dict[str, StreamEventName]] = {
+    "completed": "task_completed",
+    "failed": "task_failed",
+    "cancelled": "task_cancelled",
+}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator may choose."""
+
+    concurrency: int = 100
+    """Tasks in progress at the same time."""
+
+
+class RunRecord(msgspec.Struct, kw_only=True):
+    """What is kept of a run while it is under way. `id` changes whenever tasks join; `attachments` are the callers'."""
+
+    id: str
+    root_id: str
+    attachments: list[Json] = []
+
+
+class _Start(msgspec.Struct, frozen=True):
+    """A task that the last commit started."""
+
+    node: Node
+    entry: Entry
+    task: Task
+
+
+class _Done(msgspec.Struct, kw_only=True):
+    """What a commit of the pump did."""
+
+    started: list[_Start] = []
+    ended: list[tuple[Ended, Task]] = []
+    refused: list[Ended] = []
+    """What had been changed by somebody else before."""
+    withheld: list[Node] = []
+    """What could not start, since it relied on something refused."""
+    gone: list[Node] = []
+    """What was cancelled or deleted before it started."""
+    advanced: list[tuple[Task, str]] = []
+    over: list[Run] = []
+
+
+class TaskManager:
+    """Executes tasks. Make one with `open_manager`; one per repository."""
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        registry: ExecutorRegistry,
+        *,
+        clock: Clock,
+        settings: Settings,
+        nursery: trio.Nursery,
+    ) -> None:
+        self._tasks = tasks
+        self._registry = registry
+        self._clock = clock
+        self._settings = settings
+        self._nursery = nursery
+        self._queue = ReadyQueue(registry_limits(registry))
+        self._records: dict[str, RunRecord] = {}
+        self._feeds: dict[str, list[Feed]] = {}
+        self._running: dict[str, Running] = {}
+        self._ended: deque[Ended] = deque()
+        self._progress: dict[str, float] = {}
+        self._over: list[Run] = []
+        self._work = trio.Event()
+        self._reported = trio.Event()
+        self._idle = trio.Event()
+
+    # --- for operations: each is called in the event loop, in the `then` of a commit ----------------
+
+    def enter(self, root: str, record: RunRecord, members: Iterable[Member]) -> None:
+        """Let tasks take part in the run of a flow; they were stored as pending with `in_run`."""
+        run = self._queue.join(root, members)
+        self._records[root] = record
+        if not run.open:
+            self._over.append(run)
+        self._wake()
+
+    def withdraw(self, entries: Iterable[Entry]) -> None:
+        """Tasks were cancelled or deleted: they do not run, or do not run any longer."""
+        for entry in entries:
+            running = self._running.pop(entry.key, None)
+            if running is not None:
+                running.cancel()
+            node = self._queue.find(entry.key)
+            if node is not None:
+                run = node.run
+                self._queue.settle(node, completed=False)
+                if run is not None and not run.open:
+                    self._over.append(run)
+            if entry.status == "cancelled":
+                self._publish(entry.root, lambda entry=entry: event_of(entry.task, self.root_id(entry)))
+        self._wake()
+
+    def revise(self, member: Member) -> None:
+        """A task has another priority or other dependencies."""
+        node = self._queue.find(member.key)
+        if node is not None:
+            self._queue.revise(member)
+            self._wake()
+
+    def record_of(self, root: str) -> RunRecord | None:
+        """What is kept of the run of a flow, where it has one."""
+        return self._records.get(root)
+
+    # --- following --------------------------------------------------------------------------------
+
+    def subscribe(self, root: str, **options: Any) -> Feed:
+        """The events of the run of a flow, from now on; ended at once where it has none and `open_ended` is not set.
+
+        Give it back with `unsubscribe`.
+        """
+        feed = Feed(**options)
+        self._feeds.setdefault(root, []).append(feed)
+        return feed
+
+    def unsubscribe(self, root: str, feed: Feed) -> None:
+        """Follow no longer."""
+        feed.end()
+        feeds = self._feeds.get(root, [])
+        if feed in feeds:
+            feeds.remove(feed)
+            if not feeds:
+                del self._feeds[root]
+
+    def is_running(self, root: str) -> bool:
+        """Whether a flow has something under way."""
+        return self._queue.run_of(root) is not None
+
+    def root_id(self, entry: Entry) -> str:
+        """The id of the root of a task's flow."""
+        return entry.root
+
+    async def wait_idle(self) -> None:
+        """Wait until no run is under way."""
+        while self._records or self._running:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    # --- the pump ---------------------------------------------------------------------------------
+
+    async def pump(self) -> None:
+        """Start and end tasks as long as the node runs."""
+        while True:
+            ended, starts = self._gather()
+            progress = self._take_progress()
+            over = self._take_over(ended)
+            if not (ended or starts or progress or over):
+                self._work = trio.Event()
+                await self._work.wait()
+                continue
+            await self._make(ended, starts, progress, over)
+
+    async def report(self) -> None:
+        """Have progress written, not too often."""
+        while True:
+            self._reported = trio.Event()
+            await self._reported.wait()
+            await trio.sleep(PROGRESS_SECONDS)
+            self._wake()
+
+    def _gather(self) -> tuple[list[Ended], list[Node]]:
+        """What has ended, and what can start once it has. The queue takes for granted that both will be."""
+        ended: list[Ended] = []
+        while self._ended and len(ended) < MAX_BATCH:
+            each = self._ended.popleft()
+            # What was withdrawn meanwhile has ended already.
+            if self._running.get(each.running.key) is each.running:
+                ended.append(each)
+        for each in ended:
+            self._queue.settle(each.running.node, completed=each.error is None)
+        starts: list[Node] = []
+        room = self._settings.concurrency - len(self._running) + len(ended)
+        while len(starts) < min(room, MAX_BATCH) and (node := self._queue.take()) is not None:
+            starts.append(node)
+        return ended, starts
+
+    def _take_progress(self) -> dict[str, float]:
+        progress = {key: fraction for key, fraction in self._progress.items() if key in self._running}
+        self._progress = {}
+        return progress
+
+    def _take_over(self, ended: Sequence[Ended]) -> list[Run]:
+        runs = {each.running.node.run for each in ended} | set(self._over)
+        self._over = []
+        return [run for run in runs if run is not None and not run.open and self._queue.is_over(run)]
+
+    async def _make(
+        self, ended: Sequence[Ended], starts: Sequence[Node], progress: Mapping[str, float], over: Sequence[Run]
+    ) -> None:
+        now = self._clock.now()
+        records = {run.root: self._records[run.root].id for run in over if run.root in self._records}
+
+        def decide(view: View) -> _Done:
+            done = _Done()
+            refused = self._end_all(view, ended, done, now)
+            self._advance_all(view, progress, done, now)
+            self._start_all(view, starts, refused, done, now)
+            for run in over:
+                if not refused:
+                    self._end_run(view, run, records.get(run.root), done)
+            return done
+
+        while True:
+            try:
+                await self._tasks.commit(decide, then=self._follow, weight=len(ended) + len(starts) + len(progress) + 1)
+                return
+            except StoreFull:
+                _logger.exception("the store is full: tasks wait until there is space")
+                await trio.sleep(FULL_SECONDS)
+
+    # --- decisions: in the writer's thread --------------------------------------------------------
+
+    def _end_all(self, view: View, ended: Sequence[Ended], done: _Done, now: str) -> set[Node]:
+        refused: set[Node] = set()
+        for each in ended:
+            running = each.running
+            entry = view.get(running.key)
+            if entry is None or entry.status != "in_progress":
+                done.refused.append(each)
+                refused.add(running.node)
+                continue
+            task = running.task if entry is running.entry else entry.task
+            if each.error is None:
+                after = transitions.complete(task, now=now, result=each.result)
+            else:
+                after = transitions.fail(task, now=now, error=each.error)
+            view.change(entry, entry_of(after, root=entry.root, in_run=False))
+            done.ended.append((each, after))
+        return refused
+
+    def _start_all(self, view: View, starts: Sequence[Node], refused: set[Node], done: _Done, now: str) -> None:
+        entries = view.get_all(node.key for node in starts)
+        for node in starts:
+            if refused and not refused.isdisjoint(node.needs):
+                done.withheld.append(node)
+                continue
+            entry = entries.get(node.key)
+            if entry is None or entry.status != "pending":
+                done.gone.append(node)
+                continue
+            after = transitions.start(entry.task, now=now)
+            changed = entry_of(after, root=entry.root, in_run=True)
+            view.change(entry, changed)
+            done.started.append(_Start(node, changed, after))
+
+    def _advance_all(self, view: View, progress: Mapping[str, float], done: _Done, now: str) -> None:
+        for key, fraction in progress.items():
+            entry = view.get(key)
+            if entry is not None and entry.status == "in_progress":
+                after = transitions.advance(entry.task, now=now, progress=fraction)
+                view.change(entry, entry_of(after, root=entry.root, in_run=True))
+                done.advanced.append((after, entry.root))
+
+    def _end_run(self, view: View, run: Run, record_id: str | None, done: _Done) -> None:
+        document = view.run_document(run.root)
+        if document is not None and read_record(document).id != record_id:
+            return  # tasks have joined meanwhile
+        for node in run.nodes:
+            if node.phase is Phase.WAITING:
+                entry = view.get(node.key)
+                if entry is not None and entry.in_run:
+                    view.change(entry, msgspec.structs.replace(entry, in_run=False))
+        view.end_run(run.root)
+        done.over.append(run)
+
+    # --- consequences: in the event loop ----------------------------------------------------------
+
+    def _follow(self, done: _Done) -> None:
+        for each in done.refused:
+            self._queue.correct(each.running.node)
+            self._running.pop(each.running.key, None)
+        for node in done.withheld:
+            self._queue.put_back(node)
+        for each in done.refused:
+            self._queue.correct(each.running.node)
+        for each, task in done.ended:
+            if self._running.get(each.running.key) is each.running:
+                del self._running[each.running.key]
+            self._tell(each.running.entry.root, task)
+        for task, root in done.advanced:
+            self._tell(root, task, kind="task_progress_update")
+        for node in done.gone:
+            run = node.run
+            self._queue.settle(node, completed=False)
+            if run is not None and not run.open:
+                self._over.append(run)
+        for start in done.started:
+            if start.node.phase is Phase.TAKEN:
+                self._launch(start)
+            self._tell(start.entry.root, start.task)
+        for run in done.over:
+            self._finish(run)
+
+    def _launch(self, start: _Start) -> None:
+        running = Running(start.node, start.entry, start.task, ended=self._on_ended, progressed=self._on_progress)
+        self._running[running.key] = running
+        method = start.task.schemas.method if start.task.schemas else None
+        if method is None:
+            # Nothing to execute: the task groups others (A14).
+            self._on_ended(Ended(running, result={}))
+            return
+        self._nursery.start_soon(execute, running, self._registry.find(method), self._tasks)
+
+    def _finish(self, run: Run) -> None:
+        if not self._queue.is_over(run):
+            self._over.append(run)
+            return
+        self._queue.end(run)
+        self._records.pop(run.root, None)
+        for feed in self._feeds.pop(run.root, []):
+            feed.end()
+        # Another run may have waited for this one.
+        self._over += [other for other in self._queue.runs if other.outside and not other.open]
+        if not self._records:
+            self._idle.set()
+
+    def _on_ended(self, ended: Ended) -> None:
+        self._ended.append(ended)
+        self._wake()
+
+    def _on_progress(self, key: str, fraction: float) -> None:
+        self._progress[key] = fraction
+        self._reported.set()
+
+    def _wake(self) -> None:
+        self._work.set()
+
+    def _tell(self, root: str, task: Task, kind: StreamEventName | None = None) -> None:
+        self._publish(root, lambda: event_of(task, root, kind))
+
+    def _publish(self, root: str, make: Callable[[], TaskEvent]) -> None:
+        feeds = self._feeds.get(root)
+        if feeds:
+            event = make()
+            for feed in feeds:
+                feed.publish(event)
+
+    # --- after a restart --------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Go on with the runs that were under way when the node ended."""
+        for root, _, document in await self._tasks.runs():
+            record = read_record(document)
+            entries = await self._tasks.members(root)
+            await self._recover_run(root, record, entries)
+
+    async def _recover_run(self, root: str, record: RunRecord, entries: Sequence[Entry]) -> None:
+        now = self._clock.now()
+
+        def decide(view: View) -> list[Member]:
+            members: list[Member] = []
+            keys = {entry.key for entry in entries if entry.status == "pending"}
+            for entry in entries:
+                if entry.status != "in_progress":
+                    continue
+                after = transitions.fail(entry.task, now=now, error=INTERRUPTED)
+                view.change(entry, entry_of(after, root=root, in_run=False))
+            for entry in entries:
+                if entry.key in keys:
+                    members.append(self.member_of(entry.task, view, keys))
+            return members
+
+        await self._tasks.commit(decide, then=lambda members: self.enter(root, record, members), weight=len(entries))
+
+    def member_of(self, task: Task, view: View, run_keys: Iterable[str] = ()) -> Member:
+        """A pending task as a member of a run that `run_keys` take part in, too."""
+        needs: list[Need] = []
+        for key, required in needs_of(task).items():
+            outcome: bool | None = None
+            if key not in run_keys:
+                entry = view.get(key)
+                if entry is None or entry.status in TERMINAL:
+                    outcome = entry is not None and entry.status == "completed"
+            needs.append(Need(key, required, outcome))
+        group: str | None = None
+        if task.schemas:
+            registered = self._registry.find(task.schemas.method)
+            if registered is not None and registered.concurrency is not None:
+                group = registered.id
+        return Member(task.id, task.priority_or_default, tuple(needs), group)
+
+
+def registry_limits(registry: ExecutorRegistry) -> dict[str, int]:
+    """How many executions of each executor may run at once, where that is bounded."""
+    limits: dict[str, int] = {}
+    for name in registry.known():
+        registered = registry.find(name)
+        if registered is not None and registered.concurrency is not None:
+            limits[registered.id] = registered.concurrency
+    return limits
+
+
+_record_decoder: Final = msgspec.json.Decoder(RunRecord)
+
+
+def read_record(document: bytes) -> RunRecord:
+    """What is kept of a run."""
+    return _record_decoder.decode(document)
+
+
+def write_record(record: RunRecord) -> bytes:
+    """A run as it is kept."""
+    return msgspec.json.encode(record)
+
+
+def event_of(task: Task, root_id: str, kind: StreamEventName | None = None) -> TaskEvent:
+    """The event that tells where a task stands."""
+    return TaskEvent(
+        kind=kind or _KINDS.get(task.status, "task_status_update"),
+        task_id=task.id,
+        root_task_id=root_id,
+        status=task.status,
+        progress=float(task.progress_or_default),
+        result=_plain(task.result or None),
+        error=task.error or None,
+    )
+
+
+def _plain(result: Any) -> dict[str, Json] | None:
+    # A result that was just written is held as the text that it was written as.
+    return msgspec.json.decode(result) if isinstance(result, msgspec.Raw) else result
+
+
+@asynccontextmanager
+async def open_manager(
+    tasks: Tasks,
+    registry: ExecutorRegistry,
+    *,
+    clock: Clock | None = None,
+    settings: Settings | None = None,
+) -> AsyncGenerator[TaskManager, None]:
+    """A manager that executes tasks for as long as the context lasts; what it interrupts goes on after a restart."""
+    async with trio.open_nursery() as nursery:
+        manager = TaskManager(tasks, registry, clock=clock or Clock(), settings=settings or Settings(), nursery=nursery)
+        await manager.recover()
+        nursery.start_soon(manager.pump)
+        nursery.start_soon(manager.report)
+        yield manager
+        nursery.cancel_scope.cancel()

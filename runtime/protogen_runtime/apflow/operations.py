@@ -1,0 +1,486 @@
+"""Operations: what the ten methods do, for whoever speaks the protocol.
+
+Each takes the generated params and the user who asks, None where nobody is asked who they are. Refusals are
+`rules.faults.RuleBroken`. What changes something returns after the commit. Reads give the JSON that was stored as
+`msgspec.Raw`, checked when it was kept; the `_nowait` forms give it at once where it is in memory, else None.
+Knows no transport.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from apflow_protocol import (
+    Json,
+    Task,
+    TasksCancelParams,
+    TasksCancelResult,
+    TasksChildrenParams,
+    TasksCopyParams,
+    TasksCopyResult,
+    TasksCreateParams,
+    TasksCreateResult,
+    TasksDeleteParams,
+    TasksDeleteResult,
+    TasksExecuteParams,
+    TasksExecuteResult,
+    TasksGetParams,
+    TasksListParams,
+    TasksTreeParams,
+    TasksUpdateParams,
+    TasksUpdateResult,
+    TaskStatus,
+)
+from msgspec import UNSET, Raw
+from msgspec.structs import replace
+
+from .clock import Clock
+from .commits import View
+from .events import Feed
+from .executors.registry import ExecutorRegistry
+from .manager import RunRecord, TaskManager, read_record, write_record
+from .queue import Member
+from .records import Entry, entry_of, needs_of, owner_of
+from .repository import EVERYONE, Owner, Tasks
+from .rules import copying, creation, dependencies, provenance, reexecution, transitions, trees, updates
+from .rules.faults import (
+    FieldFault,
+    already_executing,
+    executor_not_found,
+    refusal,
+    task_not_found,
+    unauthorized,
+)
+from .rules.ids import canonical
+
+MAX_PAGE: Final = 1000
+
+
+def new_uuid() -> str:
+    """A new identifier: a UUID of version 4."""
+    return str(uuid.uuid4())
+
+
+def visible(user: str | None, entry: Entry) -> bool:
+    """Whether a user may know of a task: where users are told apart, everyone sees their own."""
+    return user is None or entry.owner == owner_of(user)
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an execution: the answer, and the events from its start where they were asked for."""
+
+    result: TasksExecuteResult
+    root: str
+    feed: Feed | None = None
+
+
+class _Entered(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as it was stored, for the manager to go on with."""
+
+    root: str
+    record: RunRecord
+    members: list[Member]
+
+
+class Operations:
+    """The ten methods over one repository and its manager."""
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        manager: TaskManager,
+        registry: ExecutorRegistry,
+        *,
+        clock: Clock | None = None,
+        new_id: Callable[[], str] = new_uuid,
+    ) -> None:
+        self._tasks = tasks
+        self._manager = manager
+        self._registry = registry
+        self._clock = clock or Clock()
+        self._new_id = new_id
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def get_nowait(self, params: TasksGetParams, user: str | None) -> Raw | None:
+        """The complete task, where it is in memory."""
+        entry = self._tasks.find_nowait(canonical(params.task_id))
+        if entry is None:
+            return None
+        if not visible(user, entry):
+            raise task_not_found(params.task_id)
+        return Raw(entry.document)
+
+    async def get(self, params: TasksGetParams, user: str | None) -> Raw:
+        """The complete task. Errors: TaskNotFound."""
+        return Raw((await self._find(params.task_id, user)).document)
+
+    def list_nowait(self, params: TasksListParams, user: str | None) -> Raw | None:
+        """A page, where it is in memory."""
+        answer = self._tasks.page_nowait(
+            owner=_owner_asked(params, user),
+            status=params.status or None,
+            limit=params.limit_or_default,
+            offset=params.offset_or_default,
+        )
+        return None if answer is None else Raw(answer)
+
+    async def list(self, params: TasksListParams, user: str | None) -> Raw:
+        """A page of the tasks that match, in the order of their creation, with the total. Errors: Unauthorized."""
+        return Raw(
+            await self._tasks.page(
+                owner=_owner_asked(params, user),
+                status=params.status or None,
+                limit=params.limit_or_default,
+                offset=params.offset_or_default,
+            )
+        )
+
+    async def children(self, params: TasksChildrenParams, user: str | None) -> Raw:
+        """The tasks directly below one. Errors: TaskNotFound (A32)."""
+        parent = await self._find(params.parent_id, user)
+        children = await self._tasks.children(parent.key)
+        return Raw(b'{"children":[%s]}' % b",".join(each.document for each in children if visible(user, each)))
+
+    async def tree(self, params: TasksTreeParams, user: str | None) -> Raw:
+        """A task with all below it (A31: of any task its own subtree). Errors: TaskNotFound."""
+        top = await self._find(params.task_id, user)
+        flow = {entry.key: entry for entry in await self._tasks.flow(top.root) if visible(user, entry)}
+        if top.key not in flow:
+            raise task_not_found(params.task_id)
+        children: dict[str, list[str]] = {}
+        for entry in flow.values():
+            if entry.parent is not None:
+                children.setdefault(entry.parent, []).append(entry.key)
+        return Raw(trees.write_tree(top.key, lambda key: children.get(key, ()), lambda key: flow[key].document))
+
+    async def _find(self, task_id: str, user: str | None) -> Entry:
+        entry = await self._tasks.find(canonical(task_id))
+        if entry is None or not visible(user, entry):
+            raise task_not_found(task_id)
+        return entry
+
+    # --- changing one task ------------------------------------------------------------------------
+
+    async def create(self, params: TasksCreateParams, user: str | None) -> TasksCreateResult:
+        """Create a pending task. Errors: InvalidParams, InvalidTaskSchema, Unauthorized, InvalidParentReference,
+        InvalidDependencyReference, CircularDependency.
+        """
+        _check_owner(params.user_id or None, user)
+        task = creation.create(params, id=self._new_id(), now=self._clock.now(), user_id=user)
+
+        def decide(view: View) -> None:
+            find = _finder(view, user)
+            trees.check_parent(task, find)
+            dependencies.check_dependencies(task, find)
+            provenance.check_origin(task, find)
+            parent = view.get(task.parent_id) if task.parent_id else None
+            view.insert(entry_of(task, root=parent.root if parent else task.id, in_run=False), needs_of(task))
+            self._mark_source(view, task)
+
+        await self._tasks.commit(decide)
+        return TasksCreateResult(id=task.id, status="pending")
+
+    async def update(self, params: TasksUpdateParams, user: str | None) -> TasksUpdateResult:
+        """Change a task. Errors: those of `rules.updates.apply_updates`, TaskNotFound, Unauthorized."""
+        new_owner = params.updates.user_id
+        if new_owner is not UNSET:
+            _check_owner(new_owner, user, is_change=True)
+        key = canonical(params.task_id)
+
+        def decide(view: View) -> tuple[Task, Entry, Entry, Member | None]:
+            before = _look(view, key, user, params.task_id)
+            task = before.task
+            after = updates.apply_updates(task, params.updates, now=self._clock.now(), find=_finder(view, user))
+            if after is task:
+                return task, before, before, None
+            root = before.root
+            if after.parent_id != task.parent_id:
+                parent = view.get(after.parent_id) if after.parent_id else None
+                root = parent.root if parent else key
+                self._move(view, before, root)
+            in_run = before.in_run and after.status == "pending" and root == before.root
+            changed = entry_of(after, root=root, in_run=in_run)
+            view.change(before, changed)
+            needs = needs_of(after)
+            if needs != needs_of(task):
+                view.depend(key, needs)
+            if after.original_task_id != task.original_task_id:
+                self._mark_source(view, after)
+            return after, before, changed, self._manager.member_of(after, view) if in_run else None
+
+        def then(done: tuple[Task, Entry, Entry, Member | None]) -> None:
+            task, before, after, member = done
+            if after.status == "cancelled" and before.status != "cancelled":
+                self._manager.withdraw([after])
+            elif before.in_run and member is not None:
+                self._manager.revise(member)
+            elif before.in_run and before is not after:
+                self._manager.withdraw([after])
+
+        task, *_ = await self._tasks.commit(decide, then=then)
+        return TasksUpdateResult(id=task.id, status=task.status)
+
+    async def delete(self, params: TasksDeleteParams, user: str | None) -> TasksDeleteResult:
+        """Delete a pending task that nothing refers to. Errors: TaskNotFound, CannotDeleteTask."""
+        key = canonical(params.task_id)
+
+        def decide(view: View) -> Entry:
+            entry = _look(view, key, user, params.task_id)
+            trees.check_deletion(
+                entry.task,
+                children=[child.key for child in view.children(key)],
+                dependants=view.dependants(key),
+            )
+            view.delete(entry)
+            return entry
+
+        await self._tasks.commit(decide, then=lambda entry: self._manager.withdraw([entry]))
+        return TasksDeleteResult(success=True)
+
+    async def cancel(self, params: TasksCancelParams, user: str | None) -> TasksCancelResult:
+        """Cancel a task that has not ended; `error_message` beside the id is kept (A25).
+
+        Errors: TaskNotFound, InvalidStateTransition for one that has ended (A26).
+        """
+        key = canonical(params.task_id)
+        message = params.extra.get("error_message") if params.extra is not UNSET else None
+        if message is not None and (not isinstance(message, str) or not message):
+            raise refusal(
+                "InvalidParams",
+                [
+                    FieldFault(
+                        field="error_message",
+                        reason="Wrong type",
+                        expected="a text that is not empty",
+                        actual=message,
+                        path=("error_message",),
+                    )
+                ],
+            )
+
+        def decide(view: View) -> Entry:
+            before = _look(view, key, user, params.task_id)
+            after = transitions.cancel(before.task, now=self._clock.now(), error=message)
+            changed = entry_of(after, root=before.root, in_run=False)
+            view.change(before, changed)
+            return changed
+
+        entry = await self._tasks.commit(decide, then=lambda entry: self._manager.withdraw([entry]))
+        return TasksCancelResult(task_id=entry.key, status="cancelled")
+
+    async def copy(self, params: TasksCopyParams, user: str | None) -> TasksCopyResult:
+        """Copy a task, and with `copy_children` its direct children and what they depend on. Errors: TaskNotFound."""
+        key = canonical(params.task_id)
+
+        def decide(view: View) -> str:
+            source = _look(view, key, user, params.task_id)
+            children: list[Task] = []
+            flow: dict[str, Task] = {}
+            if params.copy_children_or_default:
+                flow = {entry.key: entry.task for entry in view.flow(source.root) if visible(user, entry)}
+                children = [task for task in flow.values() if task.parent_id == key]
+            now = self._clock.now()
+            copies = copying.copy(
+                source.task,
+                children,
+                flow,
+                copy_children=params.copy_children_or_default,
+                new_id=self._new_id,
+                now=now,
+            )
+            for each in copies:
+                view.insert(entry_of(each, root=copies[0].id, in_run=False), needs_of(each))
+                self._mark_source(view, each)
+            return copies[0].id
+
+        copied = await self._tasks.commit(decide)
+        return TasksCopyResult(original_task_id=key, copied_task_id=copied, status="pending")
+
+    # --- executing --------------------------------------------------------------------------------
+
+    async def execute(
+        self,
+        params: TasksExecuteParams,
+        user: str | None,
+        *,
+        follow: bool = False,
+        attachment: Json = None,
+    ) -> Started:
+        """Store new tasks, reset those that ran before, and have them executed; returns once that is durable.
+
+        The tasks are a tree, or part of one that is stored. What they depend on and is pending runs too, and what
+        depends on them and ran before; a stored root stands for its whole flow. With `follow` the answer has a feed of
+        the events. `attachment` is kept with the run and survives a restart.
+        Errors: InvalidTaskSchema, TaskTreeValidationFailed, CircularDependency, InvalidParentReference,
+        InvalidDependencyReference, ExecutorNotFound, TaskAlreadyExecuting, DependencyNotSatisfied, Unauthorized.
+        """
+        for given in params.tasks:
+            _check_owner(given.user_id or None, user)
+        now = self._clock.now()
+        tasks = creation.create_all(params.tasks, new_id=self._new_id, now=now, user_id=user)
+        for index, task in enumerate(tasks):
+            self._check_executor(task, index)
+
+        def decide(view: View) -> _Entered:
+            return self._enter(view, tasks, params, user, attachment, now)
+
+        feeds: list[Feed] = []
+
+        def then(entered: _Entered) -> None:
+            if follow:
+                feeds.append(self._manager.subscribe(entered.root))
+            self._manager.enter(entered.root, entered.record, entered.members)
+
+        entered = await self._tasks.commit(decide, then=then, weight=len(tasks))
+        result = TasksExecuteResult(root_task_id=entered.record.root_id, status="started")
+        return Started(result=result, root=entered.root, feed=feeds[0] if feeds else None)
+
+    def _enter(
+        self,
+        view: View,
+        given: Sequence[Task],
+        params: TasksExecuteParams,
+        user: str | None,
+        attachment: Json,
+        now: str,
+    ) -> _Entered:
+        stored = view.get_all(task.id for task in given)
+        for entry in stored.values():
+            if not visible(user, entry):
+                raise task_not_found(entry.key)
+        find = _finder(view, user)
+        tasks = [stored[task.id].task if task.id in stored else task for task in given]
+        top = trees.check_tree(tasks, find if stored else None)
+        above = view.get(top.parent_id) if top.parent_id else None
+        root = stored[top.id].root if top.id in stored else (above.root if above else top.id)
+        chosen = {task.id: task for task in tasks}
+        if stored:
+            self._extend(view, root, top, chosen, user)
+        elif len(tasks) == 1:
+            dependencies.check_outside(tasks, lambda id_: _status(view, id_))
+        members: list[Member] = []
+        ready: list[Task] = []
+        inputs = {task.id: given_input for task, given_input in zip(given, params.tasks, strict=True)}
+        for id_, task in chosen.items():
+            before = stored.get(id_) or view.get(id_)
+            if before is None:
+                provenance.check_origin(task, find)
+                view.insert(entry_of(task, root=root, in_run=True), needs_of(task))
+                self._mark_source(view, task)
+                ready.append(task)
+                continue
+            if task.status == "in_progress":
+                raise already_executing(task.id)
+            if task.status != "pending":
+                provenance.check_changeable(task)
+            after = transitions.reset(task, now=now)
+            if id_ in inputs:
+                after = updates.apply_updates(after, updates.updates_of(inputs[id_]), now=now, find=find, at=("tasks",))
+            provenance.check_origin(after, find)
+            view.change(before, entry_of(after, root=before.root, in_run=True))
+            if (needs := needs_of(after)) != needs_of(before.task):
+                view.depend(id_, needs)
+            ready.append(after)
+        if stored and len(ready) == 1:
+            dependencies.check_outside(ready, lambda id_: _status(view, id_))
+        members = [self._manager.member_of(task, view, chosen) for task in ready]
+        record = self._record(view, root, attachment)
+        view.keep_run(root, write_record(record), "running")
+        return _Entered(root=root, record=record, members=members)
+
+    def _extend(self, view: View, root: str, top: Task, chosen: dict[str, Task], user: str | None) -> None:
+        """Add to the tasks of a run what belongs to it of the stored flow."""
+        flow = {entry.key: entry.task for entry in view.flow(root) if visible(user, entry)}
+        everything = {**flow, **chosen}
+        if not top.parent_id:
+            chosen.update((id_, task) for id_, task in flow.items() if task.status == "pending" and id_ not in chosen)
+        for id_ in reexecution.cascade(chosen, everything.values()):
+            if id_ not in chosen and everything[id_].origin_type != "archive":
+                chosen[id_] = everything[id_]
+        for id_ in dependencies.needed(chosen, everything):
+            if everything[id_].status == "pending":
+                chosen.setdefault(id_, everything[id_])
+        waiting = {id_: task for id_, task in flow.items() if task.status == "pending" and id_ not in chosen}
+        found = True
+        while found:
+            found = False
+            for id_, task in list(waiting.items()):
+                if any(need in chosen for need in needs_of(task)):
+                    chosen[id_] = waiting.pop(id_)
+                    found = True
+
+    def _record(self, view: View, root: str, attachment: Json) -> RunRecord:
+        attachments: list[Json] = [] if attachment is None else [attachment]
+        kept = view.run_document(root)
+        if kept is not None:
+            attachments = [*read_record(kept).attachments, *attachments]
+        return RunRecord(id=self._new_id(), root_id=root, attachments=attachments)
+
+    def _check_executor(self, task: Task, index: int) -> None:
+        if task.schemas and self._registry.find(task.schemas.method) is None:
+            raise executor_not_found(task.schemas.method, path=("tasks", index, "schemas", "method"))
+
+    # --- inside decisions -------------------------------------------------------------------------
+
+    def _mark_source(self, view: View, task: Task) -> None:
+        source = view.get(task.original_task_id) if task.original_task_id else None
+        if source is None or source.owner != owner_of(task.user_id or None):
+            return
+        before = source.task
+        after = provenance.referenced(before, now=self._clock.now())
+        if after is not before:
+            view.change(source, entry_of(after, root=source.root, in_run=source.in_run))
+
+    def _move(self, view: View, top: Entry, root: str) -> None:
+        """What is below a task that moves to another flow moves with it."""
+        if root == top.root:
+            return
+        flow = view.flow(top.root)
+        below: set[str] = {top.key}
+        grown = True
+        while grown:
+            grown = False
+            for entry in flow:
+                if entry.parent in below and entry.key not in below:
+                    below.add(entry.key)
+                    grown = True
+        for entry in flow:
+            if entry.key in below and entry.key != top.key:
+                view.change(entry, replace(entry, root=root))
+
+
+def _finder(view: View, user: str | None) -> Callable[[str], Task | None]:
+    def find(task_id: str) -> Task | None:
+        entry = view.get(canonical(task_id))
+        return entry.task if entry is not None and visible(user, entry) else None
+
+    return find
+
+
+def _look(view: View, key: str, user: str | None, task_id: str) -> Entry:
+    entry = view.get(key)
+    if entry is None or not visible(user, entry):
+        raise task_not_found(task_id)
+    return entry
+
+
+def _status(view: View, task_id: str) -> TaskStatus | None:
+    entry = view.get(task_id)
+    return entry.status if entry is not None else None
+
+
+def _owner_asked(params: TasksListParams, user: str | None) -> Owner:
+    if params.user_id is UNSET:
+        return EVERYONE if user is None else owner_of(user)
+    _check_owner(params.user_id, user)
+    return owner_of(params.user_id)
+
+
+def _check_owner(user_id: str | None, user: str | None, *, is_change: bool = False) -> None:
+    """Nobody acts for somebody else."""
+    if user is not None and user_id != user and (user_id is not None or is_change):
+        raise unauthorized("user_id is another than yours; leave it out, it is set for you")

@@ -1,0 +1,378 @@
+"""Queue: which task runs next, decided in memory for all runs at once.
+
+A *run* is what one flow has under way. Of the tasks that are ready, a smaller priority number goes first; among equals
+the runs take turns, so that a large one does not starve a small one; within a run the earlier arrival goes first.
+Knows nothing of tasks beyond their keys, and neither clock nor store. A step costs the same whatever the size, apart
+from the logarithm of how many tasks of one run are ready.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from heapq import heappop, heappush
+from typing import Final
+
+import msgspec
+
+PRIORITIES: Final = 4
+
+
+class Phase(IntEnum):
+    """Where a task stands for the queue."""
+
+    WAITING = 0
+    """For a dependency; for ever where a required one did not complete."""
+    READY = 1
+    TAKEN = 2
+    """Handed out, and not settled yet."""
+    COMPLETED = 3
+    LOST = 4
+    """Failed or cancelled."""
+
+
+class Need(msgspec.Struct, frozen=True):
+    """A dependency. `outcome` is that of a task which no run has: completed, not completed, or None: not ended."""
+
+    key: str
+    required: bool = True
+    outcome: bool | None = None
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A pending task that takes part in a run; `group` names what bounds how many run at once beside it, if anything
+    does."""
+
+    key: str
+    priority: int = 2
+    needs: tuple[Need, ...] = ()
+    group: str | None = None
+
+
+class Node:
+    """A task in the queue, which alone changes it."""
+
+    __slots__ = (
+        *("group", "key", "needs", "optional_to", "order", "phase"),
+        *("priority", "required", "required_by", "run", "unmet"),
+    )
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.run: Run | None = None
+        """None while the task is known only because tasks of runs depend on it."""
+        self.priority = 2
+        self.group: str | None = None
+        self.order = 0
+        self.phase = Phase.WAITING
+        self.unmet = 0
+        """Dependencies that are not satisfied."""
+        self.needs: tuple[Node, ...] = ()
+        self.required = b""
+        """For each of `needs` 1 where it is required, else 0."""
+        self.required_by: list[Node] | None = None
+        self.optional_to: list[Node] | None = None
+
+    def __lt__(self, other: Node) -> bool:
+        """Heaps compare nodes where the order is the same, which is when both are one."""
+        return False
+
+    def __repr__(self) -> str:
+        return f"<Node {self.key} {self.phase.name} unmet={self.unmet}>"
+
+    def count_unmet(self) -> int:
+        """Dependencies that are not satisfied now, counted anew."""
+        return sum(
+            need.phase is not Phase.COMPLETED and (need.phase is not Phase.LOST or required)
+            for need, required in zip(self.needs, self.required, strict=True)
+        )
+
+
+class Run:
+    """The tasks of one flow that are under way."""
+
+    __slots__ = ("arrived", "heaps", "nodes", "open", "outside", "root")
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.nodes: list[Node] = []
+        self.open = 0
+        """Tasks that are ready or taken: while there are any, something goes on."""
+        self.arrived = 0
+        self.heaps: tuple[list[tuple[int, Node]], ...] = ([], [], [], [])
+        self.outside: list[Node] = []
+        """Tasks of other flows that tasks of this one wait for."""
+
+    def __repr__(self) -> str:
+        return f"<Run {self.root}: {self.open} open of {len(self.nodes)}>"
+
+
+class _Group:
+    """Tasks of which only so many may be taken at once."""
+
+    __slots__ = ("free", "parked")
+
+    def __init__(self, limit: int) -> None:
+        self.free = limit
+        self.parked: deque[Node] = deque()
+        """Ready tasks whose turn came when nothing was free."""
+
+
+class ReadyQueue:
+    """All runs with their tasks; a task is in at most one of them. `limits` bounds the taken tasks of each group."""
+
+    def __init__(self, limits: Mapping[str, int] | None = None) -> None:
+        self._groups = {name: _Group(limit) for name, limit in (limits or {}).items()}
+        self._nodes: dict[str, Node] = {}
+        self._runs: dict[str, Run] = {}
+        self._turns: tuple[deque[Run], ...] = tuple(deque[Run]() for _ in range(PRIORITIES))
+
+    def find(self, key: str) -> Node | None:
+        """The node of a task that takes part in a run."""
+        node = self._nodes.get(key)
+        return node if node is not None and node.run is not None else None
+
+    def run_of(self, root: str) -> Run | None:
+        """The run of a flow, where it has one."""
+        return self._runs.get(root)
+
+    @property
+    def runs(self) -> Iterable[Run]:
+        """All runs, oldest first."""
+        return self._runs.values()
+
+    # --- filling and taking -----------------------------------------------------------------------
+
+    def join(self, root: str, members: Iterable[Member]) -> Run:
+        """Let pending tasks take part in the run of `root`, which begins with the first of them.
+
+        One that was settled in this run begins again; one that waits, is ready or is taken stays where it is.
+        """
+        run = self._runs.get(root)
+        if run is None:
+            run = self._runs[root] = Run(root)
+        entered: list[tuple[Node, Member]] = []
+        reopened: list[Node] = []
+        for member in members:
+            node = self._nodes.get(member.key)
+            if node is None:
+                node = self._nodes[member.key] = Node(member.key)
+            if node.run is not None:
+                if node.phase in (Phase.COMPLETED, Phase.LOST):
+                    reopened.append(node)
+                    self._reopen(node)
+                    node.priority, node.group = member.priority, member.group
+                continue
+            node.run = run
+            node.phase = Phase.WAITING
+            node.priority, node.group = member.priority, member.group
+            node.order = run.arrived
+            run.arrived += 1
+            run.nodes.append(node)
+            entered.append((node, member))
+        for node, member in entered:
+            self._tie(node, member.needs)
+        for node in reopened:
+            node.unmet = node.count_unmet()
+        for node in (*(node for node, _ in entered), *reopened):
+            if not node.unmet:
+                self._make_ready(node)
+        return run
+
+    def take(self) -> Node | None:
+        """The next ready task, which counts as taken; None where there is none."""
+        for priority, turns in enumerate(self._turns):
+            while turns:
+                run = turns.popleft()
+                heap = run.heaps[priority]
+                node = _pop(heap, priority)
+                if heap:
+                    turns.append(run)
+                if node is not None and self._occupy(node):
+                    node.phase = Phase.TAKEN
+                    return node
+        return None
+
+    def put_back(self, node: Node) -> None:
+        """Let a taken task be ready again, at its old place."""
+        if node.phase is Phase.TAKEN and node.run is not None:
+            self._vacate(node)
+            node.phase = Phase.READY
+            self._enqueue(node, node.run)
+
+    # --- changes ----------------------------------------------------------------------------------
+
+    def settle(self, node: Node, *, completed: bool) -> None:
+        """A task has ended, taken or not; what waited for it alone is ready now."""
+        if node.run is None or node.phase in (Phase.COMPLETED, Phase.LOST):
+            return
+        if node.phase is not Phase.WAITING:
+            node.run.open -= 1
+        if node.phase is Phase.TAKEN:
+            self._vacate(node)
+        node.phase = Phase.COMPLETED if completed else Phase.LOST
+        if completed:
+            self._satisfy(node.required_by)
+        self._satisfy(node.optional_to)
+
+    def correct(self, node: Node) -> None:
+        """A task that was settled as completed was lost after all; what it had made ready waits again."""
+        if node.phase is Phase.COMPLETED:
+            node.phase = Phase.LOST
+            self._withhold(node.required_by)
+
+    def revise(self, member: Member) -> None:
+        """A task has another priority or other dependencies now; it matters to one that was not taken yet."""
+        node = self.find(member.key)
+        if node is None:
+            return
+        assert node.run is not None
+        self._untie(node)
+        node.priority = member.priority
+        self._tie(node, member.needs)
+        if node.phase is Phase.READY:
+            node.phase = Phase.WAITING
+            node.run.open -= 1
+        if node.phase is Phase.WAITING and not node.unmet:
+            self._make_ready(node)
+
+    def is_over(self, run: Run) -> bool:
+        """Whether nothing of a run can become ready any more, unless someone intervenes."""
+        seen: set[str] = set()
+        pending = [run]
+        while pending:
+            each = pending.pop()
+            if each.open:
+                return False
+            seen.add(each.root)
+            pending += [node.run for node in each.outside if node.run is not None and node.run.root not in seen]
+        return True
+
+    def end(self, run: Run) -> list[Node]:
+        """Forget a run that is over; returns its tasks that were never taken."""
+        left = [node for node in run.nodes if node.phase is Phase.WAITING]
+        del self._runs[run.root]
+        for node in run.nodes:
+            node.run = None
+        for node in (*run.nodes, *run.outside):
+            if node.run is not None:
+                continue
+            node.required_by = _in_runs(node.required_by)
+            node.optional_to = _in_runs(node.optional_to)
+            if node.phase is not Phase.WAITING or not (node.required_by or node.optional_to):
+                self._nodes.pop(node.key, None)
+        run.nodes = []
+        run.outside = []
+        return left
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _tie(self, node: Node, needs: Iterable[Need]) -> None:
+        assert node.run is not None
+        tied: list[Node] = []
+        required = bytearray()
+        for need in needs:
+            wanted = self._nodes.get(need.key)
+            if wanted is None or wanted.run is None:
+                if need.outcome or (need.outcome is False and not need.required):
+                    continue
+                if wanted is None:
+                    wanted = self._nodes[need.key] = Node(need.key)
+            if wanted.run is not node.run:
+                node.run.outside.append(wanted)
+            if need.required:
+                wanted.required_by = _with(wanted.required_by, node)
+            else:
+                wanted.optional_to = _with(wanted.optional_to, node)
+            tied.append(wanted)
+            required.append(need.required)
+        node.needs = tuple(tied)
+        node.required = bytes(required)
+        node.unmet = node.count_unmet()
+
+    def _occupy(self, node: Node) -> bool:
+        group = self._groups.get(node.group or "")
+        if group is None:
+            return True
+        if group.free:
+            group.free -= 1
+            return True
+        group.parked.append(node)
+        return False
+
+    def _vacate(self, node: Node) -> None:
+        group = self._groups.get(node.group or "")
+        if group is None:
+            return
+        group.free += 1
+        while group.parked:
+            parked = group.parked.popleft()
+            if parked.phase is Phase.READY and parked.run is not None:
+                self._enqueue(parked, parked.run)
+                return
+
+    def _untie(self, node: Node) -> None:
+        for wanted, required in zip(node.needs, node.required, strict=True):
+            dependants = wanted.required_by if required else wanted.optional_to
+            # Where the run of `wanted` has ended, it forgot who waited for it.
+            if dependants and node in dependants:
+                dependants.remove(node)
+        node.needs, node.required = (), b""
+
+    def _satisfy(self, dependants: list[Node] | None) -> None:
+        for dependant in dependants or ():
+            if dependant.phase is Phase.WAITING and dependant.run is not None:
+                dependant.unmet -= 1
+                if not dependant.unmet:
+                    self._make_ready(dependant)
+
+    def _reopen(self, node: Node) -> None:
+        """A task that was settled is pending again: whom it had satisfied waits for it again."""
+        if node.phase is Phase.COMPLETED:
+            self._withhold(node.required_by)
+        self._withhold(node.optional_to)
+        node.phase = Phase.WAITING
+
+    def _withhold(self, dependants: list[Node] | None) -> None:
+        for dependant in dependants or ():
+            if dependant.phase is Phase.READY:
+                dependant.phase = Phase.WAITING
+                assert dependant.run is not None
+                dependant.run.open -= 1
+            if dependant.phase is Phase.WAITING:
+                dependant.unmet += 1
+
+    def _make_ready(self, node: Node) -> None:
+        if node.phase is not Phase.WAITING:
+            return
+        assert node.run is not None
+        node.phase = Phase.READY
+        node.run.open += 1
+        self._enqueue(node, node.run)
+
+    def _enqueue(self, node: Node, run: Run) -> None:
+        heap = run.heaps[node.priority]
+        if not heap:
+            self._turns[node.priority].append(run)
+        heappush(heap, (node.order, node))
+
+
+def _pop(heap: list[tuple[int, Node]], priority: int) -> Node | None:
+    """The first entry that still says what is so: entries of tasks that were withdrawn stay until they come up."""
+    while heap:
+        _, node = heappop(heap)
+        if node.phase is Phase.READY and node.priority == priority:
+            return node
+    return None
+
+
+def _with(nodes: list[Node] | None, node: Node) -> list[Node]:
+    if nodes is None:
+        return [node]
+    nodes.append(node)
+    return nodes
+
+
+def _in_runs(nodes: list[Node] | None) -> list[Node] | None:
+    return [node for node in nodes or () if node.run is not None] or None

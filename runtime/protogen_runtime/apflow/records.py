@@ -1,0 +1,159 @@
+"""Records: a task as the store keeps it, and the collections of a node.
+
+The document of a task is the JSON that callers get; beside it stand the few values that are searched. Pure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from apflow_protocol import CODEC, Task, TaskStatus
+from msgspec import UNSET
+
+from protogen_runtime.store import Collection, Insert, Patch, Record, Schema
+from protogen_runtime.store.catalogue import MAX_TEXT_BYTES
+from protogen_runtime.store.model import Value
+
+TASKS: Final = "tasks"
+DEPENDENCIES: Final = "dependencies"
+RUNS: Final = "runs"
+
+SCHEMA: Final = Schema(
+    application="apflow",
+    version=1,
+    collections=[
+        Collection(
+            TASKS,
+            fields={
+                "owner": "text",
+                "status": "text",
+                "parent": "text",
+                "root": "text",
+                "in_run": "integer",
+                "next_run": "text",
+            },
+            indexes=[("owner",), ("owner", "status"), ("status",), ("parent",), ("root",), ("next_run",)],
+        ),
+        # Who depends on whom: the key is both, so that a task that names another twice is found once.
+        Collection(DEPENDENCIES, fields={"task": "text", "needs": "text"}, indexes=[("task",), ("needs",)]),
+        # Flows with something under way: what a restart goes on with.
+        Collection(RUNS, fields={"state": "text"}),
+    ],
+)
+
+STATUSES: Final[tuple[TaskStatus, ...]] = ("pending", "in_progress", "completed", "failed", "cancelled")
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A stored task: its document and what is known of it without reading that."""
+
+    key: str
+    document: bytes
+    owner: str | None
+    status: TaskStatus
+    parent: str | None
+    root: str
+    in_run: bool
+    """Whether a run is to execute it; a restart goes on with those."""
+    next_run: str | None
+
+    @property
+    def task(self) -> Task:
+        """The task, decoded anew."""
+        decoded: Task = CODEC.decode("Task", self.document)
+        return decoded
+
+    @property
+    def size_bytes(self) -> int:
+        """What keeping it in memory costs, about."""
+        return len(self.document) + 600
+
+
+def key_of(task_id: str) -> str:
+    """The key of a task: identifiers are case-insensitive (A37)."""
+    return task_id.lower()
+
+
+def owner_of(user_id: str | None) -> str | None:
+    """A user as a value that can be searched: one too long or with a NUL is replaced by its digest."""
+    if user_id is None:
+        return None
+    encoded = user_id.encode("utf-8", "surrogatepass")
+    if len(encoded) > MAX_TEXT_BYTES or b"\0" in encoded:
+        return f"sha256:{hashlib.sha256(encoded).hexdigest()}"
+    return user_id
+
+
+def entry_of(task: Task, *, root: str, in_run: bool) -> Entry:
+    """The entry of a task; every field of it is set. `root` is the key of its flow's root."""
+    parent = task.parent_id
+    return Entry(
+        key=task.id.lower(),
+        document=CODEC.encode(task),
+        owner=owner_of(task.user_id or None),
+        status=task.status,
+        parent=parent.lower() if parent else None,
+        root=root,
+        in_run=in_run,
+        next_run=task.next_run_at or None,
+    )
+
+
+def entry_of_record(record: Record) -> Entry:
+    """The entry that a record holds."""
+    fields: Any = record.fields
+    return Entry(
+        key=record.key,
+        document=record.document,
+        owner=fields["owner"],
+        status=fields["status"],
+        parent=fields["parent"],
+        root=fields["root"],
+        in_run=fields["in_run"] == 1,
+        next_run=fields["next_run"],
+    )
+
+
+def fields_of(entry: Entry) -> dict[str, Value]:
+    """The searched values of a record."""
+    return {
+        "owner": entry.owner,
+        "status": entry.status,
+        "parent": entry.parent,
+        "root": entry.root,
+        "in_run": 1 if entry.in_run else None,
+        "next_run": entry.next_run,
+    }
+
+
+def insertion(entries: Iterable[Entry]) -> Insert:
+    """The change that stores new tasks."""
+    return Insert(TASKS, [Record(entry.key, entry.document, fields_of(entry)) for entry in entries])
+
+
+def patch_of(before: Entry, after: Entry) -> Patch:
+    """The change from one entry to the next: refused where the stored status is another than `before` says."""
+    fields: dict[str, Value] = {}
+    old, new = fields_of(before), fields_of(after)
+    for name, value in new.items():
+        if value != old[name]:
+            fields[name] = value
+    document = after.document if after.document is not before.document else None
+    return Patch(key=before.key, when={"status": before.status}, fields=fields, document=document)
+
+
+def needs_of(task: Task) -> dict[str, bool]:
+    """The keys that a task depends on, and whether each is required; one that is named twice is required if either is."""
+    needs: dict[str, bool] = {}
+    for dependency in task.dependencies or ():
+        key = dependency.id.lower()
+        needs[key] = needs.get(key, False) or dependency.required is UNSET or dependency.required
+    return needs
+
+
+def edges_of(key: str, needs: Iterable[str]) -> list[Record]:
+    """The records that say what a task depends on."""
+    return [Record(f"{key}>{need}", b"", {"task": key, "needs": need}) for need in needs]
