@@ -90,8 +90,9 @@ def create_all(
     for index, input_ in enumerate(inputs):
         task = complete(input_, id=input_.id or new_id(), now=now, user_id=user_id)
         tasks.append(task)
-        found = [*faults_of_decoded(input_), *faults_of_definition(task)]
-        faults += [replace(fault, path=("tasks", index, *fault.path)) for fault in found]
+        at = ("tasks", index)
+        faults += faults_of_decoded(input_, at=at)
+        faults += faults_of_definition(task, at=at)
         if len(faults) >= MAX_FAULTS:
             break
     if faults:

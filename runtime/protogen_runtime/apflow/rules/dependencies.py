@@ -5,7 +5,7 @@ Knows no store: states and tasks are looked up through the functions that caller
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from apflow_protocol import Dependency, Task, TaskStatus
@@ -44,13 +44,15 @@ def readiness(task: Task, status_of: Callable[[str], TaskStatus | None]) -> Read
     return found
 
 
-def find_cycle(edges: Mapping[str, Iterable[str]]) -> list[str] | None:
+def find_cycle(edges: Mapping[str, Collection[str]]) -> list[str] | None:
     """One circle of ids, the first repeated at the end; None where there is none. Linear, and not recursive.
 
     `edges` maps each id to those it depends on; an id without an entry depends on nothing.
     """
     done: set[str] = set()
-    for start in edges:
+    for start, first in edges.items():
+        if done.issuperset(first):
+            done.add(start)  # always so where tasks are listed after what they depend on
         if start in done:
             continue
         trail = [start]

@@ -122,6 +122,9 @@ def _moved(task: Task, to: TaskStatus, now: str, given: dict[str, Json]) -> Task
         check_transition(task, to)
         raise AssertionError(f"TABLE allows {task.status} -> {to}, EFFECTS does not say what it does")
     at = later(task.updated_at, now)
+    given.update(effect.sets)
+    given["status"] = to
+    given["updated_at"] = at
     if effect.stamps is not None:
         given[effect.stamps] = at
-    return replace(task, status=to, updated_at=at, **effect.sets, **given)
+    return replace(task, **given)

@@ -62,12 +62,20 @@ def _check_parents(tasks: Sequence[Task], by_id: dict[str, Task], roots: list[Ta
     if len(roots) > 1:
         listed = [task.id for task in roots[:MAX_LISTED]]
         raise _no_tree("several tasks have no parent", roots=listed, count=len(roots))
-    cycle = find_cycle({task.id: (task.parent_id,) if task.parent_id in by_id else () for task in tasks})
-    if cycle is not None:
-        raise _no_tree("the parents of tasks form a circle", cycle=cycle)
-    # Where no task lacks a parent and there is no circle, there are no tasks.
-    if not roots:
-        raise _no_tree("no task without a parent")
+    if not roots and not tasks:
+        raise _no_tree("there is no task")
+    # Up from each task to one that is known to stand below the root; whoever comes back to itself stands in a circle.
+    below = {task.id for task in roots}
+    for task in tasks:
+        trail: dict[str, None] = {}
+        above = task.id
+        while above not in below:
+            if above in trail:
+                ids = list(trail)
+                raise _no_tree("the parents of tasks form a circle", cycle=[*ids[ids.index(above) :], above])
+            trail[above] = None
+            above = by_id[above].parent_id or ""
+        below.update(trail)
 
 
 def _check_dependencies(tasks: Sequence[Task], by_id: dict[str, Task], find: Find | None) -> None:
