@@ -38,6 +38,7 @@ from echo_protocol.types import (
 from protogen_runtime.dispatch import CallContext, Report, Service
 from protogen_runtime.io import stdio
 from protogen_runtime.io.http.server import Settings, run
+from protogen_runtime.observe import ObserveSettings
 
 _logger = logging.getLogger(__name__)
 
@@ -111,9 +112,12 @@ def serve_http(settings: Settings) -> None:
     run(settings, partial(make_service, _report))
 
 
-def serve_stdio() -> None:
-    """Serve one client on stdin and stdout, one message a line, until stdin ends."""
-    trio.run(partial(stdio.serve_stdio, make_service(_report)))
+def serve_stdio(settings: ObserveSettings | None = None) -> None:
+    """Serve one client on stdin and stdout, one message a line, until stdin ends; logs go to stderr.
+
+    Errors: OSError where the log file of the settings cannot be opened.
+    """
+    stdio.run(settings or ObserveSettings(), partial(make_service, _report))
 
 
 def _report(method: str, what: str, error: BaseException) -> None:

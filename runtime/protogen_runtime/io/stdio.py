@@ -10,10 +10,11 @@ import contextlib
 import errno
 import fcntl
 import os
+import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -21,6 +22,7 @@ import trio
 
 from protogen_runtime.dispatch import Service
 from protogen_runtime.jsonrpc import MAX_FRAME_BYTES, Frame, LineFramer
+from protogen_runtime.observe import PUBLISH_SECONDS, Instruments, ObserveSettings, Traffic, observing
 
 from .channel import Bounds, FrameStream, TransportError
 from .peer import Peer, PeerChannel
@@ -37,7 +39,11 @@ REPORT_SECONDS: Final = 1.0
 
 class _Reader(Protocol):
     async def read(self) -> bytes:
-        """The next bytes, none at the end. Errors: OSError."""
+        """The next bytes, none at the end. Errors: OSError, ClosedResourceError once it was stopped."""
+        ...
+
+    def stop(self) -> bool:
+        """Wake whoever reads; False where that cannot be done."""
         ...
 
 
@@ -60,6 +66,10 @@ class _PipeReader:
                 return os.read(self._descriptor, CHUNK_BYTES)
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self._descriptor)
+
+    def stop(self) -> bool:
+        trio.lowlevel.notify_closing(self._descriptor)
+        return True
 
 
 class _PipeWriter:
@@ -87,6 +97,9 @@ class _FileReader:
     async def read(self) -> bytes:
         return await trio.to_thread.run_sync(os.read, self._descriptor, CHUNK_BYTES, abandon_on_cancel=True)
 
+    def stop(self) -> bool:
+        return False
+
 
 class _FileWriter:
     """Writes a descriptor in a thread."""
@@ -107,16 +120,21 @@ def _write_all(descriptor: int, data: bytes) -> None:
 class _Lines:
     """Frames as lines."""
 
-    def __init__(self, reader: _Reader, writer: _Writer, max_frame_bytes: int) -> None:
+    def __init__(
+        self, reader: _Reader, writer: _Writer, max_frame_bytes: int, *, traffic: Traffic | None = None
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        self._traffic = traffic or Traffic()
         self._framer = LineFramer(max_frame_bytes)
         self._ended = False
 
     async def send_frames(self, frames: Sequence[bytes]) -> None:
         """See FrameStream."""
+        data = b"\n".join(frames) + b"\n"
+        self._traffic.sent_bytes += len(data)
         try:
-            await self._writer.write(b"\n".join(frames) + b"\n")
+            await self._writer.write(data)
         except (OSError, trio.ClosedResourceError):
             raise TransportError("nobody reads our output any more") from None
 
@@ -127,14 +145,24 @@ class _Lines:
         try:
             data = await self._reader.read()
         except (OSError, trio.ClosedResourceError) as error:
-            if isinstance(error, OSError) and error.errno == errno.EIO:
-                data = b""  # a terminal whose other end has gone
+            if self._is_over() or (isinstance(error, OSError) and error.errno == errno.EIO):
+                data = b""  # we end it, or it is a terminal whose other end has gone
             else:
                 raise TransportError("our input cannot be read") from None
         if data:
+            self._traffic.received_bytes += len(data)
             return self._framer.feed(data)
         self._ended = True
         return self._framer.finish()
+
+    def _is_over(self) -> bool:
+        """Whether the input was ended, which can happen during any wait."""
+        return self._ended
+
+    def end_input(self) -> bool:
+        """Read no more, as if the other side had said all; False where a thread reads, which nobody can stop."""
+        self._ended = True
+        return self._reader.stop()
 
     async def aclose(self) -> None:
         """The descriptors are their owner's."""
@@ -145,19 +173,70 @@ class _Lines:
 
 
 async def serve_stdio(
-    service: Service, *, bounds: Bounds | None = None, source: int | None = None, sink: int | None = None
+    service: Service,
+    *,
+    bounds: Bounds | None = None,
+    source: int | None = None,
+    sink: int | None = None,
+    traffic: Traffic | None = None,
+    until: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Serve our standard input until it ends, then let what runs finish; returns when the last answer is written.
 
     What is printed meanwhile goes to stderr, to keep the output clean. `source` and `sink` are other descriptors.
+    `traffic` counts bytes. When `until` returns, it is as if the input had ended.
     """
     bounds = bounds or Bounds()
     source, sink = 0 if source is None else source, 1 if sink is None else sink
     with contextlib.redirect_stdout(sys.stderr), _unblocked(source, sink) as can_wait:
         reader: _Reader = _PipeReader(source) if can_wait[0] else _FileReader(source)
         writer: _Writer = _PipeWriter(sink) if can_wait[1] else _FileWriter(sink)
-        lines = _Lines(reader, writer, bounds.max_frame_bytes)
-        await Peer(lines, service, bounds=bounds, finish=True).run()
+        traffic = traffic or Traffic()
+        lines = _Lines(reader, writer, bounds.max_frame_bytes, traffic=traffic)
+        traffic.connections += 1
+        traffic.open_connections += 1
+        try:
+            async with trio.open_nursery() as nursery:
+                if until is not None:
+                    nursery.start_soon(_end_input, lines, until, nursery.cancel_scope)
+                await Peer(lines, service, bounds=bounds, finish=True).run()
+                nursery.cancel_scope.cancel()
+        finally:
+            traffic.open_connections -= 1
+
+
+async def _end_input(lines: _Lines, until: Callable[[], Awaitable[None]], all_of_it: trio.CancelScope) -> None:
+    await until()
+    if not lines.end_input():
+        all_of_it.cancel()
+
+
+def run(settings: ObserveSettings, make_service: Callable[[], Service], *, bounds: Bounds | None = None) -> None:
+    """Serve one client on our standard input and output until it ends, or SIGTERM or SIGINT says so; observed.
+
+    Lines go to stderr, or to the file that the settings name. Errors: OSError where that cannot be opened.
+    """
+    with observing(settings, make_service()) as instruments:
+        trio.run(_run, instruments, bounds)
+
+
+async def _run(instruments: Instruments, bounds: Bounds | None) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_publish, instruments)
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as arrived:
+
+            async def until() -> None:
+                async for _ in arrived:
+                    return
+
+            await serve_stdio(instruments.service, bounds=bounds, traffic=instruments.traffic, until=until)
+        nursery.cancel_scope.cancel()
+
+
+async def _publish(instruments: Instruments) -> None:
+    while True:
+        instruments.publish(trio.current_time())
+        await trio.sleep(PUBLISH_SECONDS)
 
 
 @contextlib.contextmanager

@@ -17,12 +17,13 @@ from .calls import (
 from .log import Level, Log, Record, Sink, configure, get_logger
 from .metrics import Ending, Metrics, Snapshot, Traffic
 from .pages import Answer, Check, Readiness, health, metrics_page
-from .process import Instruments, ObserveSettings, SharedNumbers, observing
+from .process import PUBLISH_SECONDS, Instruments, ObserveSettings, SharedNumbers, observing
 from .serving import Observed
 from .spans import Spans, configured_spans
 from .trace_context import TraceContext
 
 __all__ = [
+    "PUBLISH_SECONDS",
     "SLOW_SECONDS",
     "Answer",
     "CallObserver",

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -26,14 +27,18 @@ from .spans import configured_spans
 PUBLISH_SECONDS: Final = 1.0
 """How far behind the numbers of other workers may be."""
 
+FILE_SECONDS: Final = 15.0
+"""How often the file with the metrics is written: as often as Prometheus asks by default."""
+
 
 class ObserveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator decides about observation.
 
     `calls`: which calls get a line in the log; `slow_seconds`: what counts as slow; `log_file`: where lines are added,
     standard error without one; `metrics`: whether /metrics is there; `tracing`: whether spans go to an SDK of
-    OpenTelemetry where the process has one; `request_ids`: whether answers carry x-request-id; `shared_folder`: where
-    several workers share their numbers, made by the server.
+    OpenTelemetry where the process has one; `request_ids`: whether answers carry x-request-id; `metrics_file`: where
+    the text of /metrics is written now and then and at the end, for servers without a port and collectors of files;
+    `shared_folder`: where several workers share their numbers, made by the server.
     """
 
     calls: Logged = "notable"
@@ -43,6 +48,7 @@ class ObserveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     metrics: bool = True
     tracing: bool = True
     request_ids: bool = True
+    metrics_file: str | None = None
     shared_folder: str | None = None
 
 
@@ -66,6 +72,9 @@ class Instruments:
         folder = settings.shared_folder
         self._shared = None if folder is None else SharedNumbers(Path(folder), str(os.getpid()))
         self._next_publication = 0.0
+        self._file = None if settings.metrics_file is None else Path(settings.metrics_file)
+        self._next_file = -inf
+        self._file_fails = False
 
     @property
     def traffic(self) -> Traffic:
@@ -85,6 +94,28 @@ class Instruments:
         if self._shared is not None and now >= self._next_publication:
             self._next_publication = now + PUBLISH_SECONDS
             self._shared.publish(self.metrics.snapshot())
+        if self._file is not None and now >= self._next_file:
+            is_first = self._next_file == -inf
+            self._next_file = now + FILE_SECONDS
+            if not is_first:
+                self._write_metrics(self._file)
+
+    def close(self) -> None:
+        """Write what is written at the end."""
+        if self._file is not None:
+            self._write_metrics(self._file)
+
+    def _write_metrics(self, file: Path) -> None:
+        new = file.with_name(f"{file.name}.{os.getpid()}")
+        try:
+            # All at once: whoever reads sees the old numbers or the new ones.
+            new.write_bytes(self.metrics.render(self._others())[1])
+            new.replace(file)
+            self._file_fails = False
+        except OSError as error:
+            if not self._file_fails:
+                self.log.tell("the metrics cannot be written", "warning", file=str(file), reason=str(error.strerror))
+            self._file_fails = True
 
     def _others(self) -> list[Snapshot]:
         return [] if self._shared is None else self._shared.others()
@@ -141,10 +172,12 @@ def observing(settings: ObserveSettings, service: Service, *, sink: BinaryIO | N
         # The log's thread and nobody else writes: unbuffered, so that a crash loses nothing that was handed on.
         with log:
             restore = configure(log, context=context)
+            instruments = Instruments(settings, service, log)
             try:
-                yield Instruments(settings, service, log)
+                yield instruments
             finally:
                 restore()
+                instruments.close()
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import trio
 
+from protogen_runtime.observe import Traffic
+
 from .deadlines import Deadlines
 from .limits import SEND_PIECE_BYTES, Limits
 
@@ -77,6 +79,7 @@ class HandedOver:
         *,
         limits: Limits,
         deadlines: Deadlines,
+        traffic: Traffic,
         is_http2: bool,
     ) -> None:
         self._stream = stream
@@ -87,6 +90,7 @@ class HandedOver:
             self._answered.set()
         self._limits = limits
         self._deadlines = deadlines
+        self._traffic = traffic
         self._meter = FrameMeter() if is_http2 else None
         self._heard = deadlines.now
         self._has_ended = False
@@ -116,6 +120,7 @@ class HandedOver:
             raise
         if not data:
             self._end()
+        self._traffic.received_bytes += len(data)
         self._heard = self._deadlines.now
         if self._meter is not None and self._meter.feed(data, self._heard) > self._limits.max_resets:
             self.abort()
@@ -131,6 +136,7 @@ class HandedOver:
             for start in range(0, len(rest), SEND_PIECE_BYTES):
                 self.deadline = self._deadlines.after(seconds)
                 await self._stream.send_all(rest[start : start + SEND_PIECE_BYTES])
+            self._traffic.sent_bytes += len(data)
             self._answered.set()
         finally:
             self._sending -= 1

@@ -124,6 +124,7 @@ class FastServer:
             upgrade.rest if upgrade else b"",
             limits=shell.limits,
             deadlines=shell.deadlines,
+            traffic=shell.traffic,
             is_http2=upgrade is None,
         )
         shell.deadlines.add(stream)

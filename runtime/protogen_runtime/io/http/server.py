@@ -136,11 +136,13 @@ def check(settings: Settings) -> None:
         raise CannotServe(f"limits.{found[0]}")
     if settings.workers < 1:
         raise CannotServe(f"workers: expected 1 or more, got {settings.workers}")
-    if settings.observe.log_file is not None:
+    for name, written in (("log_file", settings.observe.log_file), ("metrics_file", settings.observe.metrics_file)):
+        if written is None:
+            continue
         try:
-            Path(settings.observe.log_file).open("ab").close()
+            Path(written).open("ab").close()
         except OSError as reason:
-            raise CannotServe(f"observe.log_file: cannot write {reason.filename}: {reason.strerror}") from None
+            raise CannotServe(f"observe.{name}: cannot write {reason.filename}: {reason.strerror}") from None
     tls = settings.tls
     if tls is None:
         return

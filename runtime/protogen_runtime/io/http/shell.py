@@ -89,8 +89,9 @@ class Shell:
         self.watch = Watch()
         self.connections: set[Connection] = set()
         self.open_connections = 0
-        if isinstance(app, Timed):
-            self.deadlines.add(app)
+        swept: object = app
+        if isinstance(swept, Timed):
+            self.deadlines.add(swept)
         self.is_terminated: Callable[[], bool] = bool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
