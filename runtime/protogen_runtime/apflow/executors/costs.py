@@ -23,10 +23,14 @@ MAX_DEPTH: Final = 64
 """Levels of subschemas within each other."""
 MAX_COST: Final = 5_000_000
 """Evaluations of one check: some 50 ns each, if a schema is made to need all that it may."""
-MAX_MATCHING: Final = 20_000_000
-"""Steps of matching patterns, characters times states: up to half a nanosecond each."""
-_MAX_STEPS: Final = 50_000
-"""Steps of estimating itself, in thousands of which a millisecond goes by."""
+MAX_STATES: Final = 2000
+"""States of all patterns: compiling one takes some 10 microseconds."""
+MAX_MATCHING: Final = 1_000_000
+"""Steps of matching patterns, characters times states: some 20 ns each, where every character makes a new state."""
+_MAX_VISITS: Final = 50_000
+"""Texts, and what holds them, that may be held to patterns."""
+_MAX_STEPS: Final = 12_000
+"""Steps of estimating itself, some microseconds each."""
 _MAX_LEVELS: Final = 128
 _DIALECTS: Final = tuple(
     f"{scheme}://json-schema.org/draft-07/schema{end}" for scheme in ("http", "https") for end in ("", "#")
@@ -46,10 +50,9 @@ class BadSchema(Exception):
 
 
 class Size(msgspec.Struct, frozen=True):
-    """How large a value is: values in it (names of members included), characters of all texts, levels."""
+    """How large a value is: values in it (names of members included) and levels."""
 
     nodes: int
-    characters: int
     height: int
 
 
@@ -72,13 +75,15 @@ class Cost:
             raise BadSchema("Not a draft-07 schema", expected="an object, or true or false")
         self._root: Schema = schema
         self._steps = 0
+        self._states = 0
         self._schemas: dict[int, Schema] = {}
         self._needs: dict[int, Needs] = {}
         self._open: set[int] = set()
         self._check(schema, (), 0)
         self._reach(schema)
+        self._matching = self._leading_to_patterns()
         # For values without members; each further entry for values of one level more.
-        self._levels = [{key: (needs.evaluations, needs.states) for key, needs in self._needs.items()}]
+        self._levels = [{key: needs.evaluations for key, needs in self._needs.items()}]
         self._fixed = False
 
     def of(self, value: Json) -> int | None:
@@ -87,35 +92,71 @@ class Cost:
         level = self._level(size.height)
         if level is None:
             return None
-        evaluations, states = level[id(self._root)]
-        cost = evaluations * size.nodes
-        return cost if cost <= MAX_COST and states * size.characters <= MAX_MATCHING else None
+        cost = level[id(self._root)] * size.nodes
+        return cost if cost <= MAX_COST and self._can_match(value) else None
 
-    def _level(self, height: int) -> dict[int, tuple[int, int]] | None:
-        """The needs for values of a height, from the root of the value to one of its leaves."""
+    def _level(self, height: int) -> dict[int, int] | None:
+        """The evaluations along the way from the root of a value to one of its leaves, for values of a height."""
         edges = sum(len(needs.each) + sum(map(len, needs.named.values())) + 1 for needs in self._needs.values())
         while len(self._levels) <= height and not self._fixed:
-            if len(self._levels) >= min(_MAX_LEVELS, 10 * _MAX_STEPS // edges):
+            if len(self._levels) >= min(_MAX_LEVELS, 30 * _MAX_STEPS // edges):
                 return None
             below = self._levels[-1]
             level = {key: self._above(needs, below) for key, needs in self._needs.items()}
             if level == below:
                 self._fixed = True
-            elif level[id(self._root)][0] > MAX_COST:
+            elif level[id(self._root)] > MAX_COST:
                 return None
             else:
                 self._levels.append(level)
         return self._levels[min(height, len(self._levels) - 1)]
 
     @staticmethod
-    def _above(needs: Needs, below: dict[int, tuple[int, int]]) -> tuple[int, int]:
-        evaluations, states = _sum(needs.each, below)
-        named = [_sum(applied, below) for applied in needs.named.values()]
+    def _above(needs: Needs, below: dict[int, int]) -> int:
+        def of(applied: dict[int, int]) -> int:
+            return sum(times * below[key] for key, times in applied.items())
+
         # No member has two names, so of those applied by name the dearest counts.
-        return (
-            needs.evaluations + evaluations + max((one for one, _ in named), default=0),
-            needs.states + states + max((one for _, one in named), default=0),
-        )
+        return needs.evaluations + of(needs.each) + max(map(of, needs.named.values()), default=0)
+
+    def _can_match(self, value: Json) -> bool:
+        """Whether the patterns that may be held to the texts of a value are within the budget."""
+        steps = visits = 0
+        pending: list[tuple[int, Json, int]] = [(id(self._root), value, 1)]
+        while pending:
+            key, item, times = pending.pop()
+            if key not in self._matching:
+                continue
+            visits += 1
+            needs = self._needs[key]
+            if isinstance(item, str):
+                steps += times * needs.states * len(item)
+            elif isinstance(item, dict):
+                for name, member in item.items():
+                    steps += times * needs.states * len(name)
+                    for inner, count in (*needs.each.items(), *needs.named.get(name, {}).items()):
+                        # What is applied to each may be for the names themselves.
+                        pending += [(inner, member, times * count), (inner, name, times * count)]
+            elif isinstance(item, list):
+                pending += [(inner, member, times * count) for inner, count in needs.each.items() for member in item]
+            if steps > MAX_MATCHING or visits + len(pending) > _MAX_VISITS:
+                return False
+        return True
+
+    def _leading_to_patterns(self) -> set[int]:
+        above: dict[int, list[int]] = {}
+        for key, needs in self._needs.items():
+            for applied in (needs.each, *needs.named.values()):
+                for inner in applied:
+                    above.setdefault(inner, []).append(key)
+        found: set[int] = set()
+        pending = [key for key, needs in self._needs.items() if needs.states]
+        while pending:
+            key = pending.pop()
+            if key not in found:
+                found.add(key)
+                pending += above.get(key, [])
+        return found
 
     def _reach(self, root: Schema) -> None:
         pending = [root]
@@ -154,19 +195,15 @@ class Cost:
 
     def _own(self, schema: Schema) -> Needs:
         needs = Needs()
-        if isinstance(schema, bool) or "$ref" in schema:
+        if isinstance(schema, bool) or not schema or "$ref" in schema:
             # Beside a reference other keywords are ignored (draft-07, section 8.3).
             return needs
-        for name in ("enum", "const"):
-            if name in schema:
-                needs.evaluations += measure(schema[name]).nodes
-        for name in ("required", "properties", "patternProperties", "dependencies", "items"):
-            if isinstance(schema.get(name), list | dict):
-                needs.evaluations += len(schema[name])
-        if isinstance(schema.get("pattern"), str):
-            needs.states += weight(schema["pattern"])
-        for pattern in _members(schema, "patternProperties"):
-            needs.states += weight(pattern)
+        for name, value in schema.items():
+            if name in ("enum", "const"):
+                needs.evaluations += measure(value).nodes
+            elif name in _COUNTED and isinstance(value, list | dict):
+                needs.evaluations += len(value)
+        needs.states = _states(schema)
         for name, inner in _members(schema, "properties").items():
             self._apply(needs.named.setdefault(name, {}), inner)
         for inner in self._any_member(schema):
@@ -196,20 +233,24 @@ class Cost:
         if "$ref" in schema:
             yield self._resolve(schema["$ref"])
             return
-        for name in ("allOf", "anyOf", "oneOf"):
-            yield from _schemas(schema.get(name))
-        for name in ("not", "if", "then", "else"):
-            yield from _schemas([schema.get(name)])
-        yield from _schemas(list(_members(schema, "dependencies").values()))
+        for name, inner in schema.items():
+            if name in ("allOf", "anyOf", "oneOf"):
+                yield from _schemas(inner)
+            elif name in ("not", "if", "then", "else"):
+                yield from _schemas([inner])
+            elif name == "dependencies":
+                yield from _schemas(inner)
 
     @staticmethod
     def _any_member(schema: JsonObject) -> Iterator[Schema]:
         """The subschemas that are applied to members and items, whatever their name."""
-        yield from _schemas(list(_members(schema, "patternProperties").values()))
-        for name in ("additionalProperties", "propertyNames", "additionalItems", "contains"):
-            yield from _schemas([schema.get(name)])
-        items = schema.get("items")
-        yield from _schemas(items if isinstance(items, list) else [items])
+        for name, inner in schema.items():
+            if name in ("additionalProperties", "propertyNames", "additionalItems", "contains"):
+                yield from _schemas([inner])
+            elif name == "patternProperties":
+                yield from _schemas(inner)
+            elif name == "items":
+                yield from _schemas(inner if isinstance(inner, list) else [inner])
 
     def _resolve(self, reference: Json) -> Schema:
         found: Json = self._root
@@ -227,9 +268,9 @@ class Cost:
 
     def _check(self, schema: Json, path: Path, depth: int) -> None:
         """Go through all that stands where a schema may stand, and refuse what leaves the document."""
-        self._spend(1)
         if not isinstance(schema, dict):
             return
+        self._spend(1)
         if depth > MAX_DEPTH:
             raise BadSchema("Nested too deep", path[:8], expected=f"at most {MAX_DEPTH} levels")
         reference = schema.get("$ref")
@@ -240,26 +281,31 @@ class Cost:
             raise BadSchema("Names a part", (*path, "$id"), expected="$id at the root alone")
         if schema.get("$schema", _DIALECTS[0]) not in _DIALECTS:
             raise BadSchema("Another dialect", (*path, "$schema"), expected=_DIALECTS[1])
-        for name in ("definitions", "properties", "patternProperties", "dependencies"):
-            for key, inner in _members(schema, name).items():
-                self._check(inner, (*path, name, key), depth + 1)
-        for name in ("allOf", "anyOf", "oneOf", "items"):
-            if isinstance(schema.get(name), list):
-                for index, inner in enumerate(schema[name]):
-                    self._check(inner, (*path, name, index), depth + 1)
-        for name in _SINGLE:
-            self._check(schema.get(name), (*path, name), depth + 1)
+        self._states += _states(schema)
+        if self._states > MAX_STATES:
+            raise BadSchema("Patterns too large", expected="patterns that repeat less, or fewer of them")
+        for name, inner in schema.items():
+            if name in _BY_NAME and isinstance(inner, dict):
+                for key, one in inner.items():
+                    self._check(one, (*path, name, key), depth + 1)
+            elif name in _LISTS and isinstance(inner, list):
+                for index, one in enumerate(inner):
+                    self._check(one, (*path, name, index), depth + 1)
+            elif name in _SINGLE:
+                self._check(inner, (*path, name), depth + 1)
 
 
-_SINGLE: Final = (
-    *("additionalItems", "additionalProperties", "contains", "else", "if"),
-    *("items", "not", "propertyNames", "then"),
+_COUNTED: Final = frozenset(("required", "properties", "patternProperties", "dependencies", "items"))
+_BY_NAME: Final = frozenset(("definitions", "properties", "patternProperties", "dependencies"))
+_LISTS: Final = frozenset(("allOf", "anyOf", "oneOf", "items"))
+_SINGLE: Final = frozenset(
+    ("additionalItems", "additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then")
 )
 
 
 def measure(value: Json) -> Size:
     """How large a value is."""
-    nodes = characters = height = 0
+    nodes = height = 0
     # Level by level, so that neither depth nor a stack of levels costs anything.
     level: list[Json] = [value]
     while level:
@@ -267,16 +313,19 @@ def measure(value: Json) -> Size:
         nodes += len(level)
         below: list[Json] = []
         for item in level:
-            if isinstance(item, str):
-                characters += len(item)
-            elif isinstance(item, dict):
+            if isinstance(item, dict):
                 nodes += len(item)
-                characters += sum(map(len, item))
                 below += item.values()
             elif isinstance(item, list):
                 below += item
         level = below
-    return Size(nodes, characters, height)
+    return Size(nodes, height)
+
+
+def _states(schema: JsonObject) -> int:
+    own = schema.get("pattern")
+    named = schema.get("patternProperties")
+    return (weight(own) if isinstance(own, str) else 0) + (sum(map(weight, named)) if isinstance(named, dict) else 0)
 
 
 def _members(schema: JsonObject, name: str) -> JsonObject:
@@ -285,12 +334,11 @@ def _members(schema: JsonObject, name: str) -> JsonObject:
 
 
 def _schemas(values: Json) -> Iterator[Schema]:
-    return (value for value in values if isinstance(value, dict | bool)) if isinstance(values, list) else iter(())
-
-
-def _sum(applied: dict[int, int], below: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    evaluations = states = 0
-    for key, times in applied.items():
-        evaluations += times * below[key][0]
-        states += times * below[key][1]
-    return evaluations, states
+    """The schemas in a list, or among the members of an object."""
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, list):
+        return
+    for value in values:
+        if isinstance(value, dict | bool):
+            yield value

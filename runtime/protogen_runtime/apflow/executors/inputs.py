@@ -19,7 +19,7 @@ from protogen_runtime.apflow.rules.faults import FieldFault, Path, shortened
 from .contract import Json
 from .costs import MAX_SCHEMA_BYTES, BadSchema, Cost
 
-MAX_PATTERN_BYTES: Final = 512 * 1024
+MAX_PATTERN_BYTES: Final = 320 * 1024
 """Size of one compiled pattern: `^.{1,255}$` has half of that, and compiling takes time in proportion."""
 MAX_LISTED_COST: Final = 20_000
 """Evaluations up to which all faults are listed: making one takes a thousand times as long as finding none."""

@@ -10,6 +10,9 @@ from typing import Final
 
 _REPEAT: Final = re.compile(r"\{(\d{1,9})(?:,(\d{0,9}))?\}")
 _ESCAPE: Final = re.compile(r"\\(?:[pP]\{[^}]*\}|x\{[^}]*\}|u\{[^}]*\}|.)", re.DOTALL)
+_PROPERTY: Final = re.compile(r"\\[pP]")
+_UNICODE_CLASS: Final = 40
+"""States of a class such as \\p{L}, whose characters have many ranges of bytes in UTF-8."""
 _MAX: Final = 10**9
 
 
@@ -33,11 +36,13 @@ def weight(pattern: str) -> int:
             total, last = min(total + last * (times - 1), _MAX), min(last * times, _MAX)
             at = found.end()
         elif char == "[":
-            at = _end_of_class(pattern, at)
-            total, last = total + 1, 1
+            start, at = at, _end_of_class(pattern, at)
+            last = 1 + (_UNICODE_CLASS - 1) * len(_PROPERTY.findall(pattern, start, at))
+            total += last
         elif char == "\\" and (escaped := _ESCAPE.match(pattern, at - 1)):
             at = escaped.end()
-            total, last = total + 1, 1
+            last = _UNICODE_CLASS if escaped[0][1] in "pP" else 1
+            total += last
         elif char not in "*+?|^$":
             total, last = total + 1, 1
     return total + sum(outer for outer, _ in open_groups)
