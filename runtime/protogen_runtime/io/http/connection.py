@@ -22,6 +22,7 @@ from .handling import Handling
 from .heads import Heads
 from .limits import SEND_PIECE_BYTES, Limits
 from .messages import JSON_TYPE, Headers, Reply, Request, encode_head, encode_reply, refusal
+from .pace import Pace
 from .watch import Watch
 from .wire import GONE, READ_BYTES, Wire
 
@@ -87,6 +88,7 @@ class Connection:
         "_lingers",
         "_mark",
         "_out",
+        "_pace",
         "_parser",
         "_parting",
         "_resets",
@@ -115,6 +117,7 @@ class Connection:
         self._client = client
         self._scope = trio.CancelScope()
         self._out: list[bytes] = []
+        self._pace = Pace(shell.limits)
         self._unsent: bytes | memoryview = b""
         self._has_ended = False
         self._sleeper: trio.lowlevel.Task | None = None
@@ -371,13 +374,15 @@ class Connection:
 
     async def _send_rest(self, data: bytes | memoryview) -> None:
         """Wait for a peer that reads slowly, for as long as it may take."""
-        before, deadlines, seconds = self.deadline, self._endpoint.deadlines, self._limits.send_piece_seconds
+        before, deadlines, pace = self.deadline, self._endpoint.deadlines, self._pace
         self._is_sending = True
         self._unsent = b""
         rest = memoryview(data)
         for start in range(0, len(rest), SEND_PIECE_BYTES):
-            self.deadline = deadlines.after(seconds)
-            await self._wire.send(rest[start : start + SEND_PIECE_BYTES])
+            piece = rest[start : start + SEND_PIECE_BYTES]
+            self.deadline = deadlines.after(pace.begin(len(piece), deadlines.now))
+            await self._wire.send(piece)
+            pace.end(len(piece), deadlines.now)
         self._is_sending = False
         self.deadline = before
 
