@@ -6,12 +6,15 @@ and looking at a thousand of them ten times a second costs a thousandth of a cor
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from email.utils import formatdate
 from math import inf
 from typing import Final, Protocol, runtime_checkable
 
 import trio
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 TICK_SECONDS: Final = 0.05
 """Deadlines fire at most this late (and never early), which keeps a cancelled call within 100 ms."""
@@ -73,5 +76,14 @@ class Deadlines:
         self.now = now
         if wall_clock // 1 != self._date_second:
             self._date_second = wall_clock // 1
-            self.date = b"date: " + formatdate(wall_clock, usegmt=True).encode() + b"\r\n"
+            self.date = b"date: " + http_date(wall_clock) + b"\r\n"
             self.json_head = b"HTTP/1.1 200 OK\r\n" + self.date + b"content-type: application/json\r\ncontent-length: "
+
+
+def http_date(wall_clock: float) -> bytes:
+    """A time in seconds since the epoch as HTTP writes it (RFC 9110, section 5.6.7), in English whatever the locale."""
+    at = time.gmtime(wall_clock)
+    day, month = _DAYS[at.tm_wday], _MONTHS[at.tm_mon - 1]
+    return (
+        f"{day}, {at.tm_mday:02} {month} {at.tm_year:04} {at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} GMT"
+    ).encode()

@@ -13,17 +13,15 @@ from importlib.metadata import version
 from typing import Any, Final
 
 import hypercorn.trio.run
-import trio
+from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.trio.tcp_server import TCPServer as StockServer
 from hypercorn.trio.worker_context import WorkerContext
 
-from .connection import Connection
 from .framing import Upgrade
 from .handoff import HandedOver
-from .messages import encode_reply, refusal
 from .shell import Shell, shell_of
-from .wire import GONE, PlainWire, TlsWire, Wire
+from .worker import Stream, visit
 
 FITS: Final = "0.18"
 """The minor version of hypercorn whose insides this was written for."""
@@ -31,8 +29,6 @@ FITS: Final = "0.18"
 _PARAMETERS: Final = ("self", "app", "config", "context", "state", "stream")
 
 _logger = logging.getLogger(__name__)
-
-Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 def misfit() -> str | None:
@@ -74,50 +70,12 @@ class FastServer:
             await StockServer(*self._arguments, self._stream)  # type: ignore[arg-type]  # as hypercorn itself calls it
             return
         shell.is_terminated = self._context.terminated.is_set
-        if shell.open_connections >= shell.limits.max_connections:
-            self._turn_away(shell)
-            return
-        shell.open_connections += 1
-        shell.traffic.connections += 1
-        try:
-            await self._serve(shell)
-        finally:
-            shell.open_connections -= 1
+        await visit(shell, self._stream, self.hand_over)
 
-    async def _serve(self, shell: Shell) -> None:
-        stream = self._stream
-        if isinstance(stream, trio.SSLStream):
-            try:
-                with trio.fail_after(shell.limits.handshake_seconds):
-                    await stream.do_handshake()
-            except (*GONE, trio.TooSlowError):
-                await trio.aclose_forcefully(stream)
-                return
-            if stream.selected_alpn_protocol() == "h2":
-                await self._hand_over(shell, None)
-                return
-        wire: Wire
-        if isinstance(stream, trio.SSLStream):
-            sock, wire = stream.transport_stream.socket, TlsWire(stream)
-        else:
-            sock, wire = stream.socket, PlainWire(stream)
-        try:
-            client = sock.getpeername()[:2]
-        except OSError:
-            wire.close(reset=True)
-            return
-        connection = Connection(shell, wire, client=client, is_secure=isinstance(wire, TlsWire))
-        shell.add(connection)
-        try:
-            upgrade = await connection.run()
-        finally:
-            shell.discard(connection)
-        if upgrade is not None:
-            wire.release()
-            await self._hand_over(shell, upgrade)
-
-    async def _hand_over(self, shell: Shell, upgrade: Upgrade | None) -> None:
+    async def hand_over(self, upgrade: Upgrade | None) -> None:
         """Leave the connection to hypercorn, which reads the handshake of a WebSocket first; without it, HTTP/2."""
+        shell = self._shell
+        assert shell is not None
         stream = HandedOver(
             self._stream,
             upgrade.head(with_upgrade=True) if upgrade else b"",
@@ -138,18 +96,19 @@ class FastServer:
             shell.deadlines.discard(stream)
             stream.abort()
 
-    def _turn_away(self, shell: Shell) -> None:
-        shell.count_refused(503, "connections")
-        stream = self._stream
-        if isinstance(stream, trio.SSLStream):
-            TlsWire(stream).close(reset=True)
-            return
-        wire = PlainWire(stream)
-        retry = (b"retry-after", b"%d" % shell.limits.retry_after_seconds)
-        reply = refusal(503, "too many connections", retry, close=True)
-        try:
-            wire.send_now(encode_reply(reply, shell.deadlines.date, close=True))
-        except OSError:
-            pass
-        finally:
-            wire.close(reset=False)
+
+class Stock:
+    """What serves WebSockets for a server in the clear: hypercorn's own connections, outside of hypercorn's worker."""
+
+    def __init__(self, shell: Shell, config: Config) -> None:
+        self._config = config
+        self._app = ASGIWrapper(shell)  # type: ignore[arg-type]  # its own types are narrower than ASGI
+        self._context = WorkerContext(None)
+
+    async def hand_over(self, stream: Stream, upgrade: Upgrade | None) -> None:
+        """See Others."""
+        await FastServer(self._app, self._config, self._context, {}, stream).hand_over(upgrade)
+
+    async def end(self) -> None:
+        """See Others."""
+        await self._context.terminated.set()

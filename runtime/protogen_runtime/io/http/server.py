@@ -10,30 +10,29 @@ import logging
 import resource
 import signal
 import socket
-import ssl
 import threading
-import tomllib
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import hypercorn.trio.run
 import msgspec
 import trio
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.config import Config, Sockets
 
 from protogen_runtime.dispatch import Service
 from protogen_runtime.observe import ObserveSettings, observing
 
-from . import hook
 from .access import Access
+from .framing import Upgrade
 from .limits import KIB, Limits, faults
 from .shell import Shell
-from .workers import supervise
+from .worker import Stream, serve_plain
+
+if TYPE_CHECKING:
+    from hypercorn.config import Config
+
+    from .hook import Stock
 
 _logger = logging.getLogger(__name__)
 
@@ -75,6 +74,8 @@ def read_settings(file: Path | None) -> Settings:
     """The settings of a TOML file, the defaults without one. Errors: CannotServe, naming the key."""
     if file is None:
         return Settings()
+    import tomllib
+
     try:
         tree = tomllib.loads(file.read_text("utf-8"))
         return msgspec.convert(tree, Settings, strict=False)
@@ -153,6 +154,8 @@ def check(settings: Settings) -> None:
             Path(file).read_bytes()
         except OSError as reason:
             raise CannotServe(f"tls.{name}: cannot read {file}: {reason.strerror}") from None
+    import ssl
+
     try:
         hypercorn_config(settings).create_ssl_context()
     except ssl.SSLError as reason:
@@ -163,6 +166,10 @@ def check(settings: Settings) -> None:
 
 def hypercorn_config(settings: Settings) -> Config:
     """Our bounds in hypercorn's words, for the connections that stay its own."""
+    import ssl
+
+    from hypercorn.config import Config
+
     limits = settings.limits
     config = Config()
     config.accesslog = None
@@ -197,6 +204,10 @@ def run(settings: Settings, make_service: Callable[[], Service]) -> None:
     if settings.workers == 1:
         serve_socket(settings, sock, make_service)
         return
+    from tempfile import TemporaryDirectory
+
+    from .workers import supervise
+
     with TemporaryDirectory(prefix="protogen-workers-") as folder:
         observe = msgspec.structs.replace(settings.observe, shared_folder=folder)
         settings = msgspec.structs.replace(settings, observe=observe)
@@ -208,9 +219,6 @@ def run(settings: Settings, make_service: Callable[[], Service]) -> None:
 def serve_socket(settings: Settings, sock: socket.socket, make_service: Callable[[], Service]) -> None:
     """Serve in this process on a socket that listens already."""
     with observing(settings.observe, make_service()) as instruments:
-        reason = hook.install()
-        if reason is not None:
-            _logger.warning("serving without the fast path: %s", reason)
         shell = Shell(instruments.service, limits=settings.limits, access=settings.access, instruments=instruments)
         trio.run(partial(serve, shell, settings, sock))
 
@@ -224,16 +232,56 @@ async def serve(
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve a shell on a socket until `until` returns; without it, until the process is told to end."""
-    is_secure = settings.tls is not None
-    sockets = Sockets([sock] if is_secure else [], [] if is_secure else [sock], [])
     with _signals() as wait_for_signal:
+        if settings.tls is None:
+            others = _WebSockets(shell, settings)
+            await serve_plain(shell, sock, others, until=until or wait_for_signal, task_status=task_status)
+            return
+        import hypercorn.trio.run
+        from hypercorn.app_wrappers import ASGIWrapper
+        from hypercorn.config import Sockets
+
+        from . import hook
+
+        reason = hook.install()
+        if reason is not None:
+            _logger.warning("serving without the fast path: %s", reason)
         await hypercorn.trio.run.worker_serve(
             ASGIWrapper(shell),  # type: ignore[arg-type]  # its own types are narrower than ASGI
             hypercorn_config(settings),
-            sockets=sockets,
+            sockets=Sockets([sock], [], []),
             shutdown_trigger=until or wait_for_signal,
             task_status=task_status,
         )
+
+
+class _WebSockets:
+    """Hands WebSockets over to hypercorn, which is imported for the first of them. See Others."""
+
+    def __init__(self, shell: Shell, settings: Settings) -> None:
+        self._shell = shell
+        self._settings = settings
+        self._stocks: list[Stock] = []
+
+    async def hand_over(self, stream: Stream, upgrade: Upgrade | None) -> None:
+        """See Others."""
+        if not self._stocks:
+            # In a thread: it takes 0.1 s, and other connections are served meanwhile. Several may come in that time.
+            self._stocks.append(await trio.to_thread.run_sync(self._make_stock))
+        await self._stocks[0].hand_over(stream, upgrade)
+
+    async def end(self) -> None:
+        """See Others."""
+        for stock in self._stocks:
+            await stock.end()
+
+    def _make_stock(self) -> Stock:
+        from . import hook
+
+        reason = hook.misfit()
+        if reason is not None:
+            _logger.warning("WebSockets may fail: %s", reason)
+        return hook.Stock(self._shell, hypercorn_config(self._settings))
 
 
 @contextmanager

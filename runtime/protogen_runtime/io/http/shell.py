@@ -7,7 +7,7 @@ hypercorn's. Both end at the same endpoint, under the same bounds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -49,10 +49,11 @@ _REFUSED: Final = {
 
 
 class Shell:
-    """Serves a service; `pages` answer GET at their paths, `app` gets whatever else is asked for.
+    """Serves a service, at `aliases` of its path, too; `pages` answer GET at their paths, `app` gets whatever else is
+    asked for.
 
-    `instruments`, whose service this must be, add their pages, ids for requests, and the numbers of the transport.
     An `app` that is `Timed`, such as a SessionApp, is swept with the connections.
+    `instruments`, whose service this must be, add their pages, ids for requests, and the numbers of the transport.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Shell:
         pages: Mapping[str, Page] | None = None,
         app: AsgiApp | None = None,
         instruments: Instruments | None = None,
+        aliases: Iterable[str] = (),
     ) -> None:
         self._instruments = instruments
         self.traffic = Traffic() if instruments is None else instruments.traffic
@@ -75,7 +77,13 @@ class Shell:
         self.deadlines.tick(0.0, time.time())
         guard = Guard(access or Access(), self.limits, self.deadlines)
         self.endpoint = Endpoint(
-            service, limits=self.limits, guard=guard, deadlines=self.deadlines, pages=pages, app=app
+            service,
+            limits=self.limits,
+            guard=guard,
+            deadlines=self.deadlines,
+            pages=pages,
+            app=app,
+            aliases=aliases,
         )
         self.endpoint.tags_requests = instruments is not None and instruments.tags_requests
         # A rate is spent by each request, whatever its head says.
@@ -109,12 +117,17 @@ class Shell:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.deadlines.sweep, self._at_tick, time.time)
-            nursery.start_soon(self.watch.run)
+            nursery.start_soon(self.tend)
             await send({"type": "lifespan.startup.complete"})
             await receive()
             nursery.cancel_scope.cancel()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def tend(self) -> None:
+        """Keep the clock and wait for connections until cancelled; nothing is served before."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.deadlines.sweep, self._at_tick, time.time)
+            nursery.start_soon(self.watch.run)
 
     def _at_tick(self) -> None:
         self.traffic.open_connections = self.open_connections
