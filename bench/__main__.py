@@ -21,10 +21,12 @@ from report import Report, table
 from rpc import suite as rpc
 from stdio import suite as stdio
 from store import suite as store
+from store import tasks
 
 SUITES: dict[str, tuple[str, Callable[[int], Report]]] = {
     "build": ("protogen build beside quicktype and datamodel-code-generator", build.run),
     "store": ("durable writes beside a thread call for each of them", store.run),
+    "tasks": ("the life of 100,000 tasks in the store", tasks.run),
     "stdio": ("calls over pipes beside blocking ones", stdio.run),
     "observe": ("what observing costs a call", observe.run),
     "rpc": ("protogen serve beside other HTTP servers, by wrk", rpc.run),

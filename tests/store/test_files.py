@@ -28,6 +28,19 @@ async def main():
 trio.run(main)
 """
 
+OPENER = """
+import sys, trio
+from protogen_runtime.store import CannotOpen, open_store
+from protogen_runtime.store.contract import SCHEMA
+async def main():
+    try:
+        async with open_store(sys.argv[1], SCHEMA):
+            print("open")
+    except CannotOpen as refused:
+        print(refused)
+trio.run(main)
+"""
+
 
 async def fill(path: Path, *, rows: int = 1) -> None:
     async with open_store(f"sqlite:///{path}", SCHEMA) as store:
@@ -150,6 +163,44 @@ def test_places_where_no_file_can_be(tmp_path: Path) -> None:
     for name, words in expected.items():
         message = trio.run(refusal, f"sqlite:///{tmp_path}/{name}")
         assert message == f"{words}; choose another file or give this user the right to write there"
+
+
+READ_ONLY = [
+    pytest.param(0o555, None, "store.db.lock: cannot be written (Permission denied)", id="folder, new file"),
+    pytest.param(0o555, 0o644, "store.db.lock: cannot be written (Permission denied)", id="folder"),
+    pytest.param(0o755, 0o444, "store.db: cannot be written", id="file"),
+    pytest.param(0o755, 0o000, "store.db: cannot be written", id="file that nobody may read"),
+]
+
+
+@pytest.mark.parametrize(("folder_mode", "file_mode", "words"), READ_ONLY)
+def test_place_that_is_read_only(folder_mode: int, file_mode: int | None, words: str, folder: Path) -> None:
+    path = folder / "store.db"
+    if file_mode is not None:
+        trio.run(fill, path)
+        (folder / "store.db.lock").unlink()
+        path.chmod(file_mode)
+    folder.chmod(folder_mode)
+    try:
+        message = refusal_without_privileges(f"sqlite:///{path}")
+    finally:
+        folder.chmod(0o755)
+    assert message == f"{folder}/{words}; choose another file or give this user the right to write there"
+
+
+def refusal_without_privileges(address: str) -> str:
+    """What a process is told that may do only what the modes of files say."""
+    # The administrator may write everywhere; without capabilities only what the owner may.
+    unprivileged = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*unprivileged, sys.executable, "-c", OPENER, address],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.removesuffix("\n")
 
 
 def test_second_process_is_refused_until_the_first_has_ended(folder: Path) -> None:

@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from protogen_runtime.store import BlobMissing, Entries, Select, open_store, read_blob
+from protogen_runtime.store import BlobMissing, Entries, Equal, Select, open_store, read_blob
 from protogen_runtime.store.contract import SCHEMA
 
 KILLS = 20
 PARTS_IN_SOAK, KILLS_OF_A_PART = 4, 250
+COUNTED = [Equal("parent", None), Equal("status", "done")]
+"""What the schema keeps counted: all that is whole."""
 MOST_ACKNOWLEDGED = 150
 """How much one life may acknowledge before it is killed."""
 
@@ -71,6 +73,8 @@ async def missing(path: Path, said: set[str]) -> tuple[list[str], list[str]]:
         keys = {record.key for record in page.records}
         whole = {record.key for record in page.records if record.fields["status"] == "done"}
         logged = {entry.data.decode() for entry in await store.read(Entries("log"))}
+        counted = await store.read(Select("tasks", COUNTED, limit=0, total=True))
+        assert counted.total == len(whole)
         lost = [line for line in said if line.startswith("key ") and line[4:] not in keys]
         for line in said:
             if line.startswith("blob "):

@@ -121,7 +121,7 @@ class MemoryTables:
     def _select(self, query: Select) -> Page:
         records = self._collections[query.collection]
         end = None if query.limit is None else query.offset + query.limit
-        page = records.find(query.where, query.order, end)[query.offset :]
+        page = records.find(query.where, query.order, end, query.offset)
         return Page(
             tuple(_copy(record, documents=query.documents) for record in page),
             records.count(query.where) if query.total else None,
@@ -324,37 +324,44 @@ class _Records:
             count for values, count in self._counts[group].items() if all(test(values[at]) for at, test in tests)
         )
 
-    def find(self, where: Sequence[Condition], order: Sequence[str] = (), limit: int | None = None) -> list[Record]:
-        """The first records that meet all conditions, in order."""
-        if limit == 0:
+    def find(
+        self, where: Sequence[Condition], order: Sequence[str] = (), end: int | None = None, begin: int = 0
+    ) -> list[Record]:
+        """The records that meet all conditions, in order, from the place `begin` up to `end`."""
+        if end is not None and end <= begin:
             return []
-        tests = [(condition.field, _test(condition)) for condition in where]
-        candidates, ordered = self._candidates(where, order)
+        arrivals, rest, ordered = self._candidates(where, order)
+        tests = [(condition.field, _test(condition)) for condition in rest]
+        if ordered and not tests:
+            return [self._records[arrival] for arrival in islice(arrivals, begin, end)]
         found = (
             record
-            for record in (self._records[arrival] for arrival in candidates)
+            for record in map(self._records.__getitem__, arrivals)
             if all(test(_value(record, field)) for field, test in tests)
         )
-        if ordered:
-            return list(islice(found, limit))
-        return sorted(found, key=partial(_place, order))[:limit]
+        return list(islice(found if ordered else sorted(found, key=partial(_place, order)), begin, end))
 
-    def _candidates(self, where: Sequence[Condition], order: Sequence[str]) -> tuple[Iterable[int], bool]:
-        """Arrivals of all records that may meet the conditions, and whether they stand in order already."""
+    def _candidates(
+        self, where: Sequence[Condition], order: Sequence[str]
+    ) -> tuple[Iterable[int], Sequence[Condition], bool]:
+        """Arrivals that hold those of all records that meet the conditions; what of the conditions is still to be
+        tested; and whether they stand in order already."""
         fixed = _fixed(where)
         if "key" in fixed:
-            return [self._arrivals[key] for key in fixed["key"] if key in self._arrivals], False
+            return [self._arrivals[key] for key in fixed["key"] if key in self._arrivals], where, False
         index = max(self._indexes, key=partial(_worth, fixed, order))
         searched = _searched(fixed, index)
         way = _way(index.index[len(searched) :], order)
+        fields = [condition.field for condition in where]
+        rest = [it for it in where if it.field not in searched or fields.count(it.field) > 1]
         starts = [index.start(values) for values in product(*(fixed[name] for name in searched))]
         if way == "backward" and len(starts) == 1:
-            return index.begin_with_backwards(starts[0]), True
+            return index.begin_with_backwards(starts[0]), rest, True
         after = max((_floor(condition) for condition in where), default=0)
         found = [index.begin_with(start, after) for start in starts]
         if way == "forward" and len(found) <= MAX_MERGED:
-            return (found[0] if len(found) == 1 else merge(*found, key=partial(self._place_of, order))), True
-        return chain.from_iterable(found), False
+            return (found[0] if len(found) == 1 else merge(*found, key=partial(self._place_of, order))), rest, True
+        return chain.from_iterable(found), rest, False
 
     def _place_of(self, order: Sequence[str], arrival: int) -> Place:
         return _place(order, self._records[arrival])

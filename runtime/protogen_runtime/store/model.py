@@ -78,7 +78,8 @@ class Collection(msgspec.Struct, frozen=True):
                 raise Misuse(f"{self.name}: {numbers[0]!r} is a number; records are counted by text and integers")
 
 
-class Record(msgspec.Struct, frozen=True):
+# gc=False: they hold nothing that could lead back to them, and there may be hundreds of thousands to look at otherwise.
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record. `arrival` is given by the store; on insertion it is ignored."""
 
     key: str
@@ -88,14 +89,14 @@ class Record(msgspec.Struct, frozen=True):
     arrival: int = 0
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One entry of a journal: its place, from 1, and its bytes."""
 
     sequence: int
     data: bytes
 
 
-class Blob(msgspec.Struct, frozen=True):
+class Blob(msgspec.Struct, frozen=True, gc=False):
     """What is known of a blob besides its bytes."""
 
     digest: str
@@ -208,7 +209,7 @@ class Insert(Change[tuple[str, ...]], frozen=True):
     existing: Literal["refuse", "keep", "replace"] = "refuse"
 
 
-class Patch(msgspec.Struct, frozen=True, kw_only=True):
+class Patch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What becomes of one record, and what must be so for it."""
 
     key: str

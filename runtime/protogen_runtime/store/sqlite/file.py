@@ -115,6 +115,9 @@ def open_writer(
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         wanted = ".".join(map(str, OLDEST_SQLITE))
         raise CannotOpen(f"SQLite is {sqlite3.sqlite_version}; {wanted} or later is needed: update it or use memory:")
+    # SQLite would open it for reading, and the first write would be the first to hear of it.
+    if path.exists() and not os.access(path, os.W_OK):
+        raise CannotOpen(f"{path}: cannot be written; {_WAY_OUT}")
     try:
         connection = connect(str(path))
     except sqlite3.Error as reason:
