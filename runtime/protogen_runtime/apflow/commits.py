@@ -9,7 +9,7 @@ one task never cross, neither on the disk nor in memory. Knows no rule of the pr
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -54,25 +54,30 @@ class Changed(msgspec.Struct, frozen=True):
 
 
 class View:
-    """What is stored, as a decision sees it, and where it stages changes. Reading comes first: searches do not see what
-    the same decision staged, `get` does.
+    """What is stored, as decisions see it one after the other, and where they stage changes.
+
+    Searches do not see what the same decision staged; `get` and `get_all` do.
     """
 
     def __init__(self, transaction: Transaction, peek: Callable[[str], Entry | None]) -> None:
         self._transaction = transaction
         self._peek = peek
+        self._staged = _Changes()
+        """By the decision at hand."""
+        self._pending = _Changes()
+        """By decisions before it, and not written yet: together they need fewer statements."""
         self._written: dict[str, Entry | None] = {}
-        """What this transaction has done so far."""
-        self._staged: dict[str, Changed] = {}
-        self._further: list[Change[Any]] = []
+        """What became of the tasks that this transaction has changed."""
+        self.runs_kept: set[str] = set()
+        """Roots of the runs that this transaction has begun or added to."""
 
     # --- looking ----------------------------------------------------------------------------------
 
     def get(self, key: str) -> Entry | None:
         """A task."""
-        staged = self._staged.get(key)
-        if staged is not None:
-            return staged.after
+        changed = self._staged.tasks.get(key)
+        if changed is not None:
+            return changed.after
         if key in self._written:
             return self._written[key]
         entry = self._peek(key)
@@ -86,7 +91,7 @@ class View:
         found: dict[str, Entry] = {}
         missing: list[str] = []
         for key in keys:
-            if key in self._staged or key in self._written:
+            if key in self._staged.tasks or key in self._written:
                 entry = self.get(key)
             elif (entry := self._peek(key)) is None:
                 missing.append(key)
@@ -99,87 +104,121 @@ class View:
 
     def children(self, key: str) -> list[Entry]:
         """The tasks directly below one, in the order of arrival."""
-        page = self._transaction.read(Select(TASKS, [Equal("parent", key)]))
-        return [entry_of_record(record) for record in page.records]
+        return [entry_of_record(record) for record in self._search(Select(TASKS, [Equal("parent", key)]))]
 
     def flow(self, root: str) -> list[Entry]:
         """All tasks of a flow, in the order of arrival."""
         entries: list[Entry] = []
         last = 0
         while True:
-            page = self._transaction.read(
-                Select(TASKS, [Equal("root", root), Compare("arrival", ">", last)], order=["arrival"], limit=CHUNK)
-            )
-            entries += map(entry_of_record, page.records)
-            if len(page.records) < CHUNK:
+            where = [Equal("root", root), Compare("arrival", ">", last)]
+            records = self._search(Select(TASKS, where, order=["arrival"], limit=CHUNK))
+            entries += map(entry_of_record, records)
+            if len(records) < CHUNK:
                 return entries
-            last = page.records[-1].arrival
+            last = records[-1].arrival
 
     def dependants(self, key: str) -> list[str]:
         """The keys of the tasks that depend on one."""
-        page = self._transaction.read(Select(DEPENDENCIES, [Equal("needs", key)], documents=False))
-        return [str(record.fields["task"]) for record in page.records]
+        found = self._search(Select(DEPENDENCIES, [Equal("needs", key)], documents=False))
+        return [str(record.fields["task"]) for record in found]
 
     def run_document(self, root: str) -> bytes | None:
         """What is kept of the run of a flow, None where it has none."""
+        self.flush()
         record = self._transaction.read(Get(RUNS, root))
         return None if record is None else record.document
+
+    def _search(self, query: Select) -> Sequence[Record]:
+        self.flush()
+        return self._transaction.read(query).records
 
     # --- staging ----------------------------------------------------------------------------------
 
     def insert(self, entry: Entry, needs: Iterable[str]) -> None:
         """Store a new task with what it depends on."""
-        self._staged[entry.key] = Changed(None, entry)
-        if edges := edges_of(entry.key, needs):
-            self._further.append(Insert(DEPENDENCIES, edges, existing="replace"))
+        self._staged.tasks[entry.key] = Changed(None, entry)
+        self._staged.edges += edges_of(entry.key, needs)
 
     def change(self, before: Entry, after: Entry) -> None:
         """Give a task that was looked at another state."""
-        staged = self._staged.get(before.key)
-        self._staged[before.key] = Changed(staged.before if staged else before, after)
+        staged = self._staged.tasks.get(before.key)
+        self._staged.tasks[before.key] = Changed(staged.before if staged else before, after)
 
     def delete(self, entry: Entry) -> None:
         """Remove a task and what it depended on."""
-        self._staged[entry.key] = Changed(entry, None)
-        self._further.append(Delete(DEPENDENCIES, [Equal("task", entry.key)]))
+        self._staged.tasks[entry.key] = Changed(entry, None)
+        self._staged.further.append(Delete(DEPENDENCIES, [Equal("task", entry.key)]))
 
     def depend(self, key: str, needs: Iterable[str]) -> None:
         """Change what a task depends on."""
-        self._further.append(Delete(DEPENDENCIES, [Equal("task", key)]))
-        if edges := edges_of(key, needs):
-            self._further.append(Insert(DEPENDENCIES, edges))
+        self._staged.further.append(Delete(DEPENDENCIES, [Equal("task", key)]))
+        self._staged.further.append(Insert(DEPENDENCIES, edges_of(key, needs)))
 
     def keep_run(self, root: str, document: bytes, state: str) -> None:
         """Keep that a flow has something under way."""
-        self._further.append(Insert(RUNS, [Record(root, document, {"state": state})], existing="replace"))
+        self._staged.runs[root] = Record(root, document, {"state": state})
 
     def end_run(self, root: str) -> None:
         """Forget the run of a flow."""
-        self._further.append(Delete(RUNS, [Equal("key", root)]))
+        self._staged.runs[root] = None
 
     # --- for the committer ------------------------------------------------------------------------
 
     def decide(self, decision: Callable[[View], R]) -> tuple[R, list[Changed]]:
-        """Make one decision and its changes; one that raises changes nothing."""
-        self._staged, self._further = {}, []
+        """Make one decision; one that raises changes nothing."""
+        self._staged = _Changes()
         result = decision(self)
-        changes = list(self._staged.values())
-        new = [it.after for it in changes if it.before is None and it.after is not None]
-        if new:
-            self._transaction.write(insertion(new))
-        patches = [patch_of(it.before, it.after) for it in changes if it.before is not None and it.after is not None]
-        if patches:
-            self._transaction.write(Update(TASKS, patches))
-        for it in changes:
-            if it.after is None and it.before is not None:
-                self._transaction.write(
-                    Delete(TASKS, [Equal("key", it.before.key), Equal("status", it.before.status)], expect=1)
-                )
-        for change in self._further:
+        staged, self._staged = self._staged, _Changes()
+        for key, changed in staged.tasks.items():
+            self._pending.merge(key, changed)
+            self._written[key] = changed.after
+        self._pending.edges += staged.edges
+        self._pending.runs.update(staged.runs)
+        self.runs_kept.update(root for root, record in staged.runs.items() if record is not None)
+        if staged.further:
+            self._pending.further = staged.further
+            self.flush()
+        return result, list(staged.tasks.values())
+
+    def flush(self) -> None:
+        """Write what decisions have staged so far."""
+        pending, self._pending = self._pending, _Changes()
+        for change in pending.changes():
             self._transaction.write(change)
-        for key, it in self._staged.items():
-            self._written[key] = it.after
-        return result, changes
+
+
+class _Changes:
+    """Changes that were staged and not written yet."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, Changed] = {}
+        self.edges: list[Record] = []
+        self.runs: dict[str, Record | None] = {}
+        self.further: list[Change[Any]] = []
+
+    def merge(self, key: str, changed: Changed) -> None:
+        """Add a change of a task that may have been changed before."""
+        before = self.tasks.get(key)
+        self.tasks[key] = changed if before is None else Changed(before.before, changed.after)
+
+    def changes(self) -> Iterator[Change[Any]]:
+        """What the store is to do."""
+        tasks = self.tasks.values()
+        for it in tasks:
+            if it.before is not None and it.after is None:
+                yield Delete(TASKS, [Equal("key", it.before.key), Equal("status", it.before.status)], expect=1)
+        if new := [it.after for it in tasks if it.before is None and it.after is not None]:
+            yield insertion(new)
+        if patches := [patch_of(it.before, it.after) for it in tasks if it.before is not None and it.after is not None]:
+            yield Update(TASKS, patches)
+        yield from self.further
+        if self.edges:
+            yield Insert(DEPENDENCIES, self.edges)
+        if kept := [record for record in self.runs.values() if record is not None]:
+            yield Insert(RUNS, kept, existing="replace")
+        if ended := [root for root, record in self.runs.items() if record is None]:
+            yield Delete(RUNS, [OneOf("key", ended)])
 
 
 class _Job(Generic[R]):
@@ -296,6 +335,7 @@ class Committer:
                 raise
             except Exception as error:  # noqa: BLE001 - what a decision raises is for whoever wanted it
                 job.error = error
+        view.flush()
 
     def _follow(self, batch: list[_Job[Any]]) -> None:
         for job in batch:

@@ -17,7 +17,7 @@ import msgspec
 import trio
 from apflow_protocol import Json, StreamEventName, Task
 
-from protogen_runtime.store import StoreError, StoreFull
+from protogen_runtime.store import StoreFull
 
 from .clock import Clock
 from .commits import View
@@ -137,7 +137,7 @@ class TaskManager:
                 if run is not None and not run.open:
                     self._over.append(run)
             if entry.status == "cancelled":
-                self._publish(entry.root, lambda entry=entry: event_of(entry.task, self.root_id(entry)))
+                self._tell(entry.root, entry.task)
         self._wake()
 
     def revise(self, member: Member) -> None:
@@ -237,7 +237,7 @@ class TaskManager:
         self, ended: Sequence[Ended], starts: Sequence[Node], progress: Mapping[str, float], over: Sequence[Run]
     ) -> None:
         now = self._clock.now()
-        records = {run.root: self._records[run.root].id for run in over if run.root in self._records}
+        records = {run.root: self._records.get(run.root) for run in over}
 
         def decide(view: View) -> _Done:
             done = _Done()
@@ -300,9 +300,8 @@ class TaskManager:
                 view.change(entry, entry_of(after, root=entry.root, in_run=True))
                 done.advanced.append((after, entry.root))
 
-    def _end_run(self, view: View, run: Run, record_id: str | None, done: _Done) -> None:
-        document = view.run_document(run.root)
-        if document is not None and read_record(document).id != record_id:
+    def _end_run(self, view: View, run: Run, record: RunRecord | None, done: _Done) -> None:
+        if run.root in view.runs_kept or self._records.get(run.root) is not record:
             return  # tasks have joined meanwhile
         for node in run.nodes:
             if node.phase is Phase.WAITING:
@@ -397,17 +396,13 @@ class TaskManager:
         now = self._clock.now()
 
         def decide(view: View) -> list[Member]:
-            members: list[Member] = []
             keys = {entry.key for entry in entries if entry.status == "pending"}
             for entry in entries:
                 if entry.status != "in_progress":
                     continue
                 after = transitions.fail(entry.task, now=now, error=INTERRUPTED)
                 view.change(entry, entry_of(after, root=root, in_run=False))
-            for entry in entries:
-                if entry.key in keys:
-                    members.append(self.member_of(entry.task, view, keys))
-            return members
+            return [self.member_of(entry.task, view, keys) for entry in entries if entry.key in keys]
 
         await self._tasks.commit(decide, then=lambda members: self.enter(root, record, members), weight=len(entries))
 

@@ -29,10 +29,10 @@ from apflow_protocol import (
     TasksExecuteResult,
     TasksGetParams,
     TasksListParams,
+    TaskStatus,
     TasksTreeParams,
     TasksUpdateParams,
     TasksUpdateResult,
-    TaskStatus,
 )
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
@@ -213,7 +213,7 @@ class Operations:
             return after, before, changed, self._manager.member_of(after, view) if in_run else None
 
         def then(done: tuple[Task, Entry, Entry, Member | None]) -> None:
-            task, before, after, member = done
+            _, before, after, member = done
             if after.status == "cancelled" and before.status != "cancelled":
                 self._manager.withdraw([after])
             elif before.in_run and member is not None:
@@ -348,7 +348,10 @@ class Operations:
         attachment: Json,
         now: str,
     ) -> _Entered:
-        stored = view.get_all(task.id for task in given)
+        # An id that was made here is new.
+        stored = view.get_all(
+            task.id for task, input_ in zip(given, params.tasks, strict=True) if input_.id is not UNSET
+        )
         for entry in stored.values():
             if not visible(user, entry):
                 raise task_not_found(entry.key)
@@ -366,7 +369,7 @@ class Operations:
         ready: list[Task] = []
         inputs = {task.id: given_input for task, given_input in zip(given, params.tasks, strict=True)}
         for id_, task in chosen.items():
-            before = stored.get(id_) or view.get(id_)
+            before = stored.get(id_) or (view.get(id_) if stored else None)
             if before is None:
                 provenance.check_origin(task, find)
                 view.insert(entry_of(task, root=root, in_run=True), needs_of(task))
@@ -388,7 +391,7 @@ class Operations:
         if stored and len(ready) == 1:
             dependencies.check_outside(ready, lambda id_: _status(view, id_))
         members = [self._manager.member_of(task, view, chosen) for task in ready]
-        record = self._record(view, root, attachment)
+        record = self._record(view, root, attachment, is_new=not stored and root == top.id)
         view.keep_run(root, write_record(record), "running")
         return _Entered(root=root, record=record, members=members)
 
@@ -413,9 +416,9 @@ class Operations:
                     chosen[id_] = waiting.pop(id_)
                     found = True
 
-    def _record(self, view: View, root: str, attachment: Json) -> RunRecord:
+    def _record(self, view: View, root: str, attachment: Json, *, is_new: bool) -> RunRecord:
         attachments: list[Json] = [] if attachment is None else [attachment]
-        kept = view.run_document(root)
+        kept = None if is_new else view.run_document(root)
         if kept is not None:
             attachments = [*read_record(kept).attachments, *attachments]
         return RunRecord(id=self._new_id(), root_id=root, attachments=attachments)

@@ -117,16 +117,15 @@ def entry_of_record(record: Record) -> Entry:
     )
 
 
+_FIELDS: Final = ("owner", "status", "parent", "root", "next_run")
+
+
 def fields_of(entry: Entry) -> dict[str, Value]:
-    """The searched values of a record."""
-    return {
-        "owner": entry.owner,
-        "status": entry.status,
-        "parent": entry.parent,
-        "root": entry.root,
-        "in_run": 1 if entry.in_run else None,
-        "next_run": entry.next_run,
-    }
+    """The searched values of a new record: those that it has."""
+    fields: dict[str, Value] = {name: value for name in _FIELDS if (value := getattr(entry, name)) is not None}
+    if entry.in_run:
+        fields["in_run"] = 1
+    return fields
 
 
 def insertion(entries: Iterable[Entry]) -> Insert:
@@ -136,17 +135,17 @@ def insertion(entries: Iterable[Entry]) -> Insert:
 
 def patch_of(before: Entry, after: Entry) -> Patch:
     """The change from one entry to the next: refused where the stored status is another than `before` says."""
-    fields: dict[str, Value] = {}
-    old, new = fields_of(before), fields_of(after)
-    for name, value in new.items():
-        if value != old[name]:
-            fields[name] = value
+    fields: dict[str, Value] = {
+        name: value for name in _FIELDS if (value := getattr(after, name)) != getattr(before, name)
+    }
+    if after.in_run is not before.in_run:
+        fields["in_run"] = 1 if after.in_run else None
     document = after.document if after.document is not before.document else None
     return Patch(key=before.key, when={"status": before.status}, fields=fields, document=document)
 
 
 def needs_of(task: Task) -> dict[str, bool]:
-    """The keys that a task depends on, and whether each is required; one that is named twice is required if either is."""
+    """The keys that a task depends on, and whether each is required: if it is so once, where it is named twice."""
     needs: dict[str, bool] = {}
     for dependency in task.dependencies or ():
         key = dependency.id.lower()
