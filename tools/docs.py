@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from protogen.catalogue import CATALOGUE
-from protogen.cli import cli
+from protogen.cli import COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN = "<!-- begin: written by tools/docs.py -->"
@@ -103,7 +103,7 @@ def _escaped(paragraph: str) -> str:
 def commands_section() -> str:
     """The help of the group and of each command, as a session that can be repeated."""
     parts = [_session([])]
-    for name in cli.commands:
+    for name in COMMANDS:
         parts += [f"### protogen {name}", "", _session([name])]
     return "\n".join(parts)
 
@@ -112,7 +112,9 @@ def _session(words: list[str]) -> str:
     context = click.Context(cli, info_name="protogen", terminal_width=WIDTH, **cli.context_settings)
     command: click.Command = cli
     for word in words:
-        command = cli.commands[word]
+        found = cli.get_command(context, word)
+        assert found is not None
+        command = found
         context = click.Context(
             command, info_name=word, parent=context, terminal_width=WIDTH, **command.context_settings
         )

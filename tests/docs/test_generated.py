@@ -47,7 +47,7 @@ def test_every_code_that_is_reported_is_explained_and_the_other_way_round(root: 
 def test_every_command_is_in_the_reference(docs: ModuleType, root: Path) -> None:
     reference = (root / "docs" / "reference" / "cli.md").read_text("utf-8")
     assert [line for line in reference.splitlines() if line.startswith("### ")] == [
-        f"### protogen {name}" for name in docs.cli.commands
+        f"### protogen {name}" for name in docs.COMMANDS
     ]
 
 

@@ -1,0 +1,295 @@
+"""`protogen build`: what it prints, and when it fails."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from protogen.config import Config, Refusal
+
+from .options import (
+    FINDINGS,
+    complete_protocol,
+    config_option,
+    format_option,
+    options,
+    project,
+    target_option,
+)
+
+if TYPE_CHECKING:
+    from protogen.build import Outcome
+    from protogen.problems import Problem
+    from protogen.write import Change
+
+
+@click.command(
+    short_help="Write the SDKs and documents of protocols.",
+    epilog="""\b
+Examples:
+  protogen build                          everything that protogen.toml names
+  protogen build stepflow --target go     one protocol, one target
+  protogen build --check                  exit 1 if the committed output is stale
+  protogen build schema.json --out sdk    a bare JSON Schema, without protogen.toml
+""",
+)
+@click.argument("protocols", nargs=-1, metavar="[PROTOCOL|FILE]...", shell_complete=complete_protocol)
+@options(
+    target_option,
+    click.option(
+        "--check", is_flag=True, help="Write nothing; exit 1 and show the differences if the output is stale."
+    ),
+    click.option("--dry-run", is_flag=True, help="Write nothing; say what would be written."),
+    click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write (default: generated/)."),
+    click.option("--force", is_flag=True, help="Replace files that protogen did not write."),
+    click.option("--strict", is_flag=True, help="Exit 1 on warnings too."),
+    config_option,
+    format_option,
+)
+def build(
+    protocols: tuple[str, ...],
+    targets: tuple[str, ...],
+    check: bool,
+    dry_run: bool,
+    out: Path | None,
+    force: bool,
+    strict: bool,
+    config_file: Path | None,
+    style: str,
+) -> None:
+    """Write the SDKs and documents of protocols (all that protogen.toml names, or those given)."""
+    if check and dry_run:
+        raise click.UsageError("--check and --dry-run exclude each other: choose one.")
+    started = time.perf_counter()
+    config, chosen = project(protocols, config_file, out)
+    tool, key = "", ""
+    if not (check or dry_run):
+        from protogen import fresh
+        from protogen.resources import data_root
+
+        tool = fresh.fingerprint(data_root(), _core_root())
+        key = json.dumps([str(config.file), str(config.out), sorted(chosen), sorted(targets), force])
+        standing = fresh.is_fresh(config.root, key, tool) if not strict and _all_ours(config, targets) else None
+        if standing is not None:
+            _say_unchanged(*standing, time.perf_counter() - started, style)
+            return
+    _build(
+        config,
+        chosen,
+        targets,
+        check=check,
+        dry_run=dry_run,
+        force=force,
+        strict=strict,
+        style=style,
+        started=started,
+        tool=tool,
+        key=key,
+    )
+
+
+def _all_ours(config: Config, targets: tuple[str, ...]) -> bool:
+    """Whether only targets of ours are asked for: nobody knows which files decide what those of others write."""
+    from protogen.registry import BUILTIN
+
+    asked = set(targets) or {name for entry in config.protocols for name in entry.targets}
+    return asked <= set(BUILTIN)
+
+
+def _core_root() -> Path:
+    package = Path(__file__).resolve().parents[1]
+    installed = package.parent / "protogen_runtime" / "jsonrpc"
+    return installed if installed.is_dir() else package.parent.parent / "runtime" / "protogen_runtime" / "jsonrpc"
+
+
+def _build(
+    config: Config,
+    chosen: list[str],
+    targets: tuple[str, ...],
+    *,
+    check: bool,
+    dry_run: bool,
+    force: bool,
+    strict: bool,
+    style: str,
+    started: float,
+    tool: str,
+    key: str,
+) -> None:
+    from protogen import build as pipeline
+    from protogen.problems import has_errors
+    from protogen.write import Refused, compare, write
+
+    outcome = pipeline.build(config, protocols=chosen, targets=targets, progress=_progress(style))
+    _clear_progress(style)
+    failed = has_errors(outcome.problems)
+    files = [file for product in outcome.products for file in product.files]
+    folders = [f"{product.target}/{product.protocol}" for product in outcome.products]
+    whole = not chosen and not targets and not failed
+    changes: list[Change] = []
+    if not failed:
+        try:
+            changes = compare(config.out, files, folders, whole=whole, diffs=check or style == "json")
+            if not (check or dry_run):
+                write(config.out, files, changes, whole=whole, force=force)
+        except Refused as refused:
+            raise Refusal(
+                refused.problem.code, refused.problem.what, fix=refused.problem.fix, path=_place(refused.problem)
+            ) from None
+    stale = [change for change in changes if check or change.kind != "untracked"]
+    _report(outcome, config, changes, style=style, check=check, dry_run=dry_run, seconds=time.perf_counter() - started)
+    if failed or (check and stale) or (strict and outcome.problems):
+        raise click.exceptions.Exit(FINDINGS)
+    if tool and not outcome.problems:
+        _remember(config, outcome, key, tool)
+
+
+def _remember(config: Config, outcome: Outcome, key: str, tool: str) -> None:
+    from protogen import fresh
+    from protogen.write import MANIFEST
+
+    inputs = [source.path for source in outcome.inputs]
+    if config.file is not None:
+        inputs.append(config.file.name)
+    written = [str(config.out / file.path) for product in outcome.products for file in product.files]
+    fresh.remember(config.root, key, tool, inputs=inputs, outputs=[*written, str(config.out / MANIFEST)])
+
+
+def _progress(style: str) -> Callable[[str], None]:
+    if style == "json" or not sys.stderr.isatty():
+        return lambda step: None
+    return lambda step: click.echo(f"\r\x1b[2K{step}", nl=False, err=True)
+
+
+def _clear_progress(style: str) -> None:
+    if style == "text" and sys.stderr.isatty():
+        click.echo("\r\x1b[2K", nl=False, err=True)
+
+
+def _place(problem: Problem) -> str:
+    return problem.place.path if problem.place is not None else ""
+
+
+def _say_unchanged(files: int, lines: int, seconds: float, style: str) -> None:
+    if style == "json":
+        click.echo(
+            json.dumps({"changed": 0, "files": files, "lines": lines, "problems": [], "seconds": round(seconds, 3)})
+        )
+        return
+    click.echo(f"nothing changed: {files} files, {lines:,} lines, {seconds:.2f} s")
+
+
+def _report(
+    outcome: Outcome, config: Config, changes: list[Change], *, style: str, check: bool, dry_run: bool, seconds: float
+) -> None:
+    if style == "json":
+        _report_json(outcome, changes, seconds)
+        return
+    for problem in outcome.problems:
+        click.echo(_coloured(problem), err=True)
+    kinds = {change.path: change.kind for change in changes}
+    _report_products(outcome, kinds, dry_run=dry_run, check=check)
+    if check or dry_run:
+        for change in changes:
+            click.echo(f"{change.kind:<10}{_shown(config.out / change.path)}")
+            if check and change.diff:
+                click.echo(_shortened(change.diff), nl=False)
+    errors = sum(problem.level == "error" for problem in outcome.problems)
+    warnings = len(outcome.problems) - errors
+    if errors:
+        click.echo(
+            f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}: nothing was written",
+            err=True,
+        )
+        return
+    if check and changes:
+        click.echo(f"{len(changes)} difference{'s' * (len(changes) != 1)}; to bring the output up to date run:")
+        click.echo(_command())
+        return
+    files = sum(len(product.files) for product in outcome.products)
+    lines = sum(file.text.count("\n") for product in outcome.products for file in product.files)
+    verb = "up to date" if check else "would change" if dry_run else "written"
+    changed = sum(kind != "untracked" for kind in kinds.values())
+    tail = "" if check else f"{changed} {verb}, "
+    click.echo(f"{'up to date: ' if check else ''}{files} files, {lines:,} lines, {tail}{seconds:.2f} s")
+
+
+def _report_products(outcome: Outcome, kinds: dict[str, str], *, dry_run: bool, check: bool) -> None:
+    if check or not outcome.products:
+        return
+    width = max(len(product.protocol) for product in outcome.products)
+    for product in outcome.products:
+        lines = sum(file.text.count("\n") for file in product.files)
+        changed = sum(file.path in kinds for file in product.files)
+        state = f"{changed} {'would change' if dry_run else 'changed'}" if changed else "unchanged"
+        click.echo(
+            f"{product.protocol:<{width}}  {product.target:<11}{len(product.files):>4} files {lines:>7,} lines "
+            f"{product.seconds * 1000:>6.0f} ms  {state}"
+        )
+
+
+def _report_json(outcome: Outcome, changes: list[Change], seconds: float) -> None:
+    products = [
+        {
+            "protocol": product.protocol,
+            "target": product.target,
+            "files": len(product.files),
+            "lines": sum(file.text.count("\n") for file in product.files),
+            "seconds": round(product.seconds, 4),
+        }
+        for product in outcome.products
+    ]
+    click.echo(
+        json.dumps(
+            {
+                "products": products,
+                "changes": [{"path": change.path, "kind": change.kind, "diff": change.diff} for change in changes],
+                "problems": [_problem_json(problem) for problem in outcome.problems],
+                "seconds": round(seconds, 3),
+            },
+            indent=2,
+        )
+    )
+
+
+def _problem_json(problem: Problem) -> dict[str, Any]:
+    place = problem.place
+    return {
+        "code": problem.code,
+        "level": problem.level,
+        "what": problem.what,
+        "fix": problem.fix,
+        "path": place.path if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+        "pointer": place.pointer if place else None,
+    }
+
+
+def _coloured(problem: Problem) -> str:
+    from protogen.problems import locate
+
+    level = click.style(problem.level, fg="red" if problem.level == "error" else "yellow", bold=True)
+    return f"{locate(problem.place)}{level} {problem.code}: {problem.what}; {problem.fix}"
+
+
+def _shortened(diff: str, *, most: int = 40) -> str:
+    lines = diff.splitlines(keepends=True)
+    if len(lines) <= most:
+        return diff
+    return "".join(lines[:most]) + f"... {len(lines) - most} more lines of this difference\n"
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _command() -> str:
+    """What the user typed, without --check."""
+    return " ".join(["protogen", *(word for word in sys.argv[1:] if word != "--check")])
