@@ -6,6 +6,7 @@ Knows transports by the scheme of a target alone. Those of others are found by t
 
 from __future__ import annotations
 
+import os
 import shlex
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ import msgspec
 from protogen_runtime.dispatch import Service
 
 from .channel import Bounds, Channel, adopt
+from .tls import trusting
 
 GROUP: Final = "protogen.transports"
 
@@ -55,6 +57,7 @@ def connect(
     bounds: Bounds | None = None,
     headers: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
+    trust: str | os.PathLike[str] | None = None,
     timeout: float | None = 30.0,
     retries: int = 2,
     backoff: float = 0.1,
@@ -68,10 +71,14 @@ def connect(
     - `<scheme>:…`: what an installed distribution registers for that scheme;
     - a channel, such as one end of a `memory_pair`.
 
-    `timeout`, `retries` and `backoff` are the client's (seconds; retries are for idempotent methods). Answers and
-    errors are of the SDK's classes. Errors: UnknownTarget; ValueError for an address that its transport cannot read.
+    `trust` is a file of certificates (PEM): the authorities to trust instead of the system's. `tls` is a context of
+    your own, for client certificates and the like. `timeout`, `retries` and `backoff` are the client's (seconds;
+    retries are for idempotent methods). Answers and errors are of the SDK's classes.
+
+    Errors: UnknownTarget; ValueError for an address that its transport cannot read, and for a file of `trust` that
+    holds no certificates.
     """
-    channel = channel_to(target, callbacks=callbacks, bounds=bounds, headers=headers, tls=tls)
+    channel = channel_to(target, callbacks=callbacks, bounds=bounds, headers=headers, tls=tls, trust=trust)
     if isinstance(make_client, type):
         channel = adopt(channel, make_client)
     return make_client(channel, timeout=timeout, retries=retries, backoff=backoff)
@@ -84,8 +91,13 @@ def channel_to(
     bounds: Bounds | None = None,
     headers: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
+    trust: str | os.PathLike[str] | None = None,
 ) -> Channel:
     """The channel of a target, not open yet, with the runtime's own classes; see `connect`."""
+    if trust is not None:
+        if tls is not None:
+            raise ValueError("give trust= or tls=, not both: a context of your own knows whom it trusts")
+        tls = trusting(trust)
     if not isinstance(target, str | Sequence):
         if callbacks is not None:
             raise UnknownTarget("a channel that exists already serves what it was made with; leave callbacks= out")

@@ -10,8 +10,8 @@ import itertools
 import logging
 import math
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -42,6 +42,7 @@ from protogen_runtime.jsonrpc import (
 from .channel import Bounds, Channel, OnEvent, TransportError, adopt
 from .outgoing import request_headers
 from .sse import CONNECT_SECONDS, EVENT_STREAM, chunks, events_of, media_type
+from .tls import why_refused
 
 Result = TypeVar("Result")
 
@@ -78,6 +79,45 @@ def make_http(url: str, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
         is_secure = url.lower().startswith("https:")
         tls = httpx.create_ssl_context() if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx.AsyncClient(timeout=timeout, limits=limits, verify=tls)
+
+
+@asynccontextmanager
+async def posting(
+    http: httpx.AsyncClient, url: str, frame: bytes, headers: Mapping[str, str]
+) -> AsyncGenerator[httpx.Response]:
+    """POST a message; the response has its head when it is given, and is closed at the end. Errors: FAULTS."""
+    request = http.build_request("POST", url, content=frame, headers=headers)
+    request.stream = _Whole(frame)
+    response = await http.send(request, stream=True)
+    try:
+        yield response
+    finally:
+        await response.aclose()
+
+
+class _Whole(httpx.AsyncByteStream):
+    """A body in one piece. httpx's own is a generator, which nobody closes where the server goes while it is sent."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Pieces([self._data])
+
+
+class _Pieces:
+    """Iterates over what is there already."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def __aiter__(self) -> _Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            raise StopAsyncIteration
+        return self._pieces.pop()
 
 
 class CallbackLink:
@@ -210,7 +250,7 @@ class HttpChannel:
     async def _ask(self, method: str, frame: bytes, request_id: int, on_event: OnEvent | None) -> Answer:
         headers = request_headers(self._headers)
         try:
-            async with self._http.stream("POST", self.url, content=frame, headers=headers) as response:
+            async with posting(self._http, self.url, frame, headers) as response:
                 if media_type(response) == EVENT_STREAM:
                     instance = response.headers.get(self._instance_header)
                     reply_headers = headers if not instance else {**headers, self._instance_header: instance}
@@ -218,23 +258,28 @@ class HttpChannel:
                 body = await read_body(response, self.bounds.max_frame_bytes)
                 return answer_of(decode(body), request_id, response.status_code)
         except FAULTS as error:
-            raise TransportError(f"{method}: {str(error) or type(error).__name__}") from error
+            raise fault_of(method, error) from error
 
     async def post(self, frame: bytes, headers: Mapping[str, str], what: str) -> None:
         """Send a message that is not answered; the body of the response is dropped. Errors: TransportError."""
         try:
-            async with self._http.stream("POST", self.url, content=frame, headers=headers) as response:
+            async with posting(self._http, self.url, frame, headers) as response:
                 # Read, so that the connection can be used again.
                 await read_body(response, self.bounds.max_frame_bytes)
                 if not response.is_success:
                     status = response.status_code
                     raise TransportError(f"{what}: the server answered with HTTP status {status}", status=status)
         except FAULTS as error:
-            raise TransportError(f"{what}: {str(error) or type(error).__name__}") from error
+            raise fault_of(what, error) from error
 
     async def reply(self, frame: bytes, headers: Mapping[str, str]) -> None:
         """Send the answer to a call of the server's. Errors: TransportError."""
         await self.post(frame, headers, "the answer to a callback")
+
+
+def fault_of(what: str, error: Exception) -> TransportError:
+    """One of FAULTS as it is told to callers."""
+    return TransportError(f"{what}: {why_refused(error) or str(error) or type(error).__name__}")
 
 
 async def read_body(response: httpx.Response, limit: int) -> bytes:

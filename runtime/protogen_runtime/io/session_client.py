@@ -34,7 +34,7 @@ from protogen_runtime.jsonrpc import (
 )
 
 from .channel import Bounds, OnEvent, TransportError
-from .client_http import FAULTS, Callbacks, answer_of, make_http, read_body
+from .client_http import FAULTS, Callbacks, answer_of, fault_of, make_http, posting, read_body
 from .outgoing import request_headers
 from .peer import Ticket
 from .sse import EventSource
@@ -167,14 +167,14 @@ class SessionChannel:
     async def _post(self, frame: bytes, what: str) -> tuple[int, bytes]:
         headers = request_headers(self._headers)
         try:
-            async with self._http.stream("POST", self._endpoint, content=frame, headers=headers) as response:
+            async with posting(self._http, self._endpoint, frame, headers) as response:
                 body = await read_body(response, self._bounds.max_frame_bytes)
                 if not body.strip() and not response.is_success:
                     status = response.status_code
                     raise TransportError(f"{what}: the server answered with HTTP status {status}", status=status)
                 return response.status_code, body
         except FAULTS as error:
-            raise TransportError(f"{what}: {str(error) or type(error).__name__}") from error
+            raise fault_of(what, error) from error
 
     # --- the stream -------------------------------------------------------------------------------
 

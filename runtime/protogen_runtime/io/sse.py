@@ -17,6 +17,7 @@ from protogen_runtime.jsonrpc import FrameTooLong, ServerSentEvent, SseParser
 
 from .channel import TransportError
 from .outgoing import request_headers
+from .tls import why_refused
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -144,7 +145,8 @@ class EventSource:
                             self._pause = min(parser.retry_ms / 1000, MAX_RETRY_SECONDS)
                         yield event
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-            raise TransportError(f"{self._url}: {str(error) or type(error).__name__}") from error
+            reason = why_refused(error) or str(error) or type(error).__name__
+            raise TransportError(f"{self._url}: {reason}") from error
 
 
 class _Finished(Exception):

@@ -32,6 +32,7 @@ from protogen_runtime.jsonrpc import Frame, FrameTooLong
 from .channel import Bounds, TransportError
 from .outgoing import request_headers
 from .peer import PeerChannel
+from .tls import why_refused
 
 CHUNK_BYTES: Final = 65_536
 
@@ -212,6 +213,10 @@ class WebSocketChannel(PeerChannel):
         secure = trio.SSLStream(stream, context, server_hostname=self._host, https_compatible=True)
         try:
             await secure.do_handshake()
-        except (trio.BrokenResourceError, ssl.SSLError) as error:
-            raise TransportError(f"{self._authority}: TLS failed: {error.__cause__ or error}") from error
+        except BaseException as error:
+            await trio.aclose_forcefully(stream)
+            if not isinstance(error, trio.BrokenResourceError | ssl.SSLError):
+                raise
+            reason = why_refused(error) or "the server ended the handshake of TLS"
+            raise TransportError(f"{self._authority}: {reason}") from error
         return secure
