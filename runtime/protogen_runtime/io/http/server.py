@@ -6,6 +6,7 @@ Knows no protocol: it is given what makes a service.
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import resource
 import signal
@@ -218,6 +219,8 @@ def run(settings: Settings, make_service: Callable[[], Service]) -> None:
 
 def serve_socket(settings: Settings, sock: socket.socket, make_service: Callable[[], Service]) -> None:
     """Serve in this process on a socket that listens already."""
+    # What has been imported is there until the end: the collector need not look at it again.
+    gc.freeze()
     with observing(settings.observe, make_service()) as instruments:
         shell = Shell(instruments.service, limits=settings.limits, access=settings.access, instruments=instruments)
         trio.run(partial(serve, shell, settings, sock))
