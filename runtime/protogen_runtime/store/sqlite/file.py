@@ -347,20 +347,21 @@ def _add_count(connection: Connection, collection: Collection, group: Sequence[s
     """Make a table of how many records have the same values in a group of fields, and triggers that keep it right."""
     name, table = collection.name, count_table(collection.name, group)
     fields = ", ".join(f'"{field}"' for field in group)
+    # Neither a constraint that could abort ("#" is not NOT NULL) nor a step that would be undone by itself: see tables.py.
     columns = columns_of({field: collection.fields[field] for field in group})[2:].replace(",", " NOT NULL,")
     connection.execute(
-        f'CREATE TABLE "{table}" ({columns} NOT NULL, "#" INTEGER NOT NULL, PRIMARY KEY ({fields})) WITHOUT ROWID'
+        f'CREATE TABLE "{table}" ({columns} NOT NULL, "#" INTEGER, PRIMARY KEY ({fields})) WITHOUT ROWID'
     )
     connection.execute(
         f'INSERT INTO "{table}" SELECT {_counted(group)}, count(*) FROM "{name}" GROUP BY {fields}',
     )
     more = (
-        f'INSERT INTO "{table}" VALUES ({_counted(group, "NEW.")}, 1)'
+        f'INSERT OR FAIL INTO "{table}" VALUES ({_counted(group, "NEW.")}, 1)'
         f' ON CONFLICT ({fields}) DO UPDATE SET "#" = "#" + 1;'
     )
     those = " AND ".join(f'"{field}" = {_counted([field], "OLD.")}' for field in group)
     # What nothing is counted for goes: the values of fields may be as many as the records that there ever were.
-    less = f'UPDATE "{table}" SET "#" = "#" - 1 WHERE {those}; DELETE FROM "{table}" WHERE {those} AND "#" = 0;'
+    less = f'UPDATE OR FAIL "{table}" SET "#" = "#" - 1 WHERE {those}; DELETE FROM "{table}" WHERE {those} AND "#" = 0;'
     changed = " OR ".join(f'OLD."{field}" IS NOT NEW."{field}"' for field in group)
     for sign, event, steps in (
         ("+", f'INSERT ON "{name}"', more),
