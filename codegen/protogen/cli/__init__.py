@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "build": "build",
     "verify": "verify",
     "serve": "serve",
+    "call": "call",
     "targets": "about",
     "explain": "about",
     "completion": "about",
