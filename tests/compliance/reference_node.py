@@ -315,8 +315,7 @@ class ReferenceNode:
             pass
 
         Handler.node = node
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), Handler)
 
     def __enter__(self) -> ReferenceNode:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -471,6 +470,11 @@ class ReferenceNode:
     def check_references(self, task: Task, among: dict[str, Task]) -> None:
         if task["parent_id"] is not None and task["parent_id"] not in among and not self.broken("AF-TREE-002"):
             raise Fault(-32010, _wrong("parent_id", "No such task", "an existing task", task["parent_id"], ()))
+        above = task["parent_id"]
+        while above in among and not self.broken("AF-TREE-005"):
+            if above == task["id"]:
+                raise Fault(-32012, _wrong("parent_id", "Parents in a circle", None, above, ()))
+            above = among[above]["parent_id"]
         for dependency in task["dependencies"]:
             if dependency["id"] == task["id"] and not self.broken("AF-DEP-002"):
                 raise Fault(-32002, {"cycle": [task["id"], task["id"]]})
@@ -1056,6 +1060,11 @@ EXECUTORS: dict[str, Callable[[Task, threading.Event], Any]] = {
     "sleep": _sleep,
     "fail": _fail,
 }
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # with the usual 5 a crowd of clients waits a second for its connections
 
 
 class _Handler(BaseHTTPRequestHandler):

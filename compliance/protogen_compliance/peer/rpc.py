@@ -84,7 +84,7 @@ class Reply:
 
 
 class RpcPeer:
-    """A peer of one endpoint: one kept connection for each thread."""
+    """A peer of one endpoint, for any number of threads; connections are kept and used again."""
 
     def __init__(self, url: Url, *, headers: Mapping[str, str] | None = None, patience: float = 10.0) -> None:
         self.url = url
@@ -93,9 +93,10 @@ class RpcPeer:
             "host": url.authority,
             "content-type": "application/json",
             "accept": "application/json, text/event-stream",
-            **(headers or {}),
+            **{name.lower(): value for name, value in (headers or {}).items()},
         }
-        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
         self._ids = itertools.count(1)
 
     def next_id(self) -> int:
@@ -113,7 +114,8 @@ class RpcPeer:
     ) -> Reply:
         """Sends any bytes as one HTTP request. A header of None is left out. Never raises PeerFault: see `fault`."""
         path = path or self.url.path
-        chosen = {key: value for key, value in {**self.headers, **(headers or {})}.items() if value is not None}
+        given = {name.lower(): value for name, value in (headers or {}).items()}
+        chosen = {name: value for name, value in {**self.headers, **given}.items() if value is not None}
         data = request_bytes(method, path, chosen, body)
         deadline = Deadline(patience or self.patience)
         shown = tuple((k, v) for k, v in chosen.items() if k != "host")
@@ -128,12 +130,17 @@ class RpcPeer:
             connection, incoming = self._ask(data, deadline, method)
             start = _last_sent(connection)
             got = incoming.body(deadline)
-            if not incoming.reusable:
-                self._drop()
-            return Reply(exchange(connection, start, incoming.head, got))
         except PeerFault as fault:
-            self._drop()
+            if connection is not None:
+                connection.wire.close()
             return Reply(exchange(connection, start, None, b""), fault)
+        reply = Reply(exchange(connection, start, incoming.head, got))
+        if incoming.reusable:
+            with self._lock:
+                self._idle.append(connection)
+        else:
+            connection.wire.close()
+        return reply
 
     def stream(
         self, body: bytes, *, until: Callable[[list[Event]], bool] | None = None, patience: float | None = None
@@ -185,25 +192,30 @@ class RpcPeer:
         return Reply(exchange, fault), seen, ended
 
     def _ask(self, data: bytes, deadline: Deadline, method: str) -> tuple[Connection, Incoming]:
-        """Asks on this thread's connection; on a new one where the kept one was closed meanwhile."""
-        kept: Connection | None = getattr(self._local, "connection", None)
+        """Asks on a kept connection; on a new one where there is none, or it was closed meanwhile."""
+        with self._lock:
+            kept = self._idle.pop() if self._idle else None
         if kept is not None:
             before = len(kept.wire.log)
             try:
                 return kept, kept.ask(data, deadline, method=method)
             except Garbled:
-                self._drop()
+                kept.wire.close()
                 if any(moment.data for moment in kept.wire.log[before:] if not moment.sent):
                     raise  # it had begun to answer: this is no connection that idled out
         connection = Connection(self.url.address, deadline)
-        self._local.connection = connection
-        return connection, connection.ask(data, deadline, method=method)
+        try:
+            return connection, connection.ask(data, deadline, method=method)
+        except PeerFault:
+            connection.wire.close()
+            raise
 
-    def _drop(self) -> None:
-        kept: Connection | None = getattr(self._local, "connection", None)
-        if kept is not None:
-            kept.wire.close()
-            self._local.connection = None
+    def close(self) -> None:
+        """Closes the connections that are kept."""
+        with self._lock:
+            kept, self._idle = self._idle, []
+        for connection in kept:
+            connection.wire.close()
 
 
 def _last_sent(connection: Connection) -> int:

@@ -23,12 +23,13 @@ def observed() -> Observed:
 
 
 @pytest.fixture(scope="session")
-def make_node(settings: Settings, observed: Observed) -> Callable[[], Node]:
+def make_node(settings: Settings, observed: Observed) -> Iterator[Callable[[], Node]]:
     """Makes a Node with a log of its own."""
     peer = RpcPeer(parse_url(settings.url), headers=settings.headers)
     executors = {**DEFAULT_EXECUTORS, **settings.executors}
     user = f"kit-{new_id()[:8]}"
-    return lambda: Node(peer, observed, executors, user=user)
+    yield lambda: Node(peer, observed, executors, user=user)
+    peer.close()
 
 
 @pytest.fixture(scope="session")

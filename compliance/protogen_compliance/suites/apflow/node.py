@@ -6,10 +6,10 @@ A method used as a setup raises Unmet, which blames the clauses of that method; 
 from __future__ import annotations
 
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from threading import Event as Flag
 
 from protogen_compliance.peer.http import Exchange
 from protogen_compliance.peer.rpc import MISSING, Json, Reply, RpcPeer
@@ -111,6 +111,11 @@ class Node:
             raise Lacking(f"the node has no executor for {role!r} tasks; name one with --executor {role}=NAME")
         return {"schemas": {"method": name}, "inputs": dict(inputs or {})}
 
+    @property
+    def uses_echo(self) -> bool:
+        """Whether `ok` tasks are run by an executor that returns its inputs."""
+        return self._executors.get("ok") == "echo"
+
     def ok(self, **inputs: Json) -> dict[str, Json]:
         """Members of a task that completes at once."""
         return self.does("ok", inputs)
@@ -172,6 +177,24 @@ class Node:
         """Executes one tree as a setup."""
         self.ask("tasks.execute", {"tasks": self.flow(*tasks)}, blame=blame)
 
+    def at_once(self, *calls: Callable[[], object]) -> None:
+        """Makes calls in threads of their own and waits for all; raises what one of them raised."""
+        raised: list[BaseException] = []
+
+        def run(call: Callable[[], object]) -> None:
+            try:
+                call()
+            except (Unmet, Lacking, AssertionError) as reason:
+                raised.append(reason)
+
+        threads = [threading.Thread(target=run, args=(call,), daemon=True) for call in calls]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=30)
+        if raised:
+            raise raised[0]
+
     # --- waiting ----------------------------------------------------------------------------------
 
     def until(
@@ -179,7 +202,7 @@ class Node:
     ) -> Task:
         """Reads a task again and again until it is as expected; raises Unmet with its last state."""
         end = time.monotonic() + within
-        pause = Flag()
+        pause = threading.Event()
         while True:
             task = self.get(task_id)
             if reached(task):
@@ -206,7 +229,7 @@ class Node:
 
     def still(self, tasks: Iterable[Task], *, seconds: float = 0.25) -> list[Task]:
         """The tasks after some time, in which nothing may happen to them."""
-        Flag().wait(seconds)
+        threading.Event().wait(seconds)
         return [self.get(task["id"]) for task in tasks]
 
 

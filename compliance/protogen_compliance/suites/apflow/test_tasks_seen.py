@@ -211,7 +211,7 @@ REACHABLE = {
     "pending": set(STATUSES),
     "in_progress": {"in_progress", *TERMINAL},
     "completed": {"completed"},
-    "failed": {"failed"},
+    "failed": set(STATUSES),
     "cancelled": {"cancelled"},
 }
 """What a task may be seen as later; a failed one may be anything after a reset."""

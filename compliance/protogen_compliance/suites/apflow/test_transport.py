@@ -33,6 +33,7 @@ def test_connection_of_http_1_1_may_be_kept(node: Node) -> None:
         assert reply.fault is None, f"request {number + 1} of one connection was not answered: {reply.fault}"
         assert reply.head.version == "1.1", f"the answer is of HTTP/{reply.head.version}; expected HTTP/1.1"
         assert reply.member("id") == number, f"request {number + 1} got the answer {reply.summary()}"
+    peer.close()
 
 
 @clause("AF-TRANS-003")
