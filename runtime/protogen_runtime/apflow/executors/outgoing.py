@@ -45,7 +45,7 @@ class Outgoing:
     """Sends requests. `max_response_bytes` bounds a body as it is sent and as it is decoded."""
 
     def __init__(self, guard: Guard, *, max_response_bytes: int, max_seconds: float, max_redirects: int) -> None:
-        self._guard = guard
+        self.guard = guard
         self._max_bytes = max_response_bytes
         self._max_seconds = max_seconds
         self._max_redirects = max_redirects
@@ -67,7 +67,7 @@ class Outgoing:
         `seconds` can only shorten what the settings allow, and counts everything from resolving the name to the last
         byte of the last answer.
         """
-        self._guard.check_url(url)
+        self.guard.check_url(url)
         limit = min(self._max_seconds, seconds or self._max_seconds)
         redirects = self._max_redirects if max_redirects is None else max_redirects
         try:
@@ -89,7 +89,7 @@ class Outgoing:
 
     def _client(self, verify: bool, max_bytes: int | None) -> httpx.AsyncClient:
         context = self._verified if verify else self._unverified
-        transport = GuardedTransport(GuardedNetwork(self._guard, max_bytes), context)
+        transport = GuardedTransport(GuardedNetwork(self.guard, max_bytes), context)
         # The environment could name a proxy, which would dial for us and past the guard.
         return httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)  # noqa: S113  # the callers' deadlines cover more than httpx's do
 
@@ -107,7 +107,7 @@ class Outgoing:
             if not redirects:
                 raise RequestFailed("too many redirects")
             redirects -= 1
-            self._guard.check_url(str(target.url))
+            self.guard.check_url(str(target.url))
             if _origin(target.url) != _origin(request.url):
                 for name in {*target.headers} - {*_KEPT_ACROSS_ORIGINS, "host"}:
                     del target.headers[name]
@@ -289,5 +289,13 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def _sentence(reason: Exception) -> str:
-    return str(reason) or type(reason).__name__
+def _sentence(reason: BaseException) -> str:
+    """What to tell of a failure: httpcore often says nothing itself, and its cause does."""
+    link: BaseException | None = reason
+    while link is not None:
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return f"the certificate is not accepted: {link.verify_message}"
+        if isinstance(link, ssl.SSLError):
+            return f"TLS failed: {(link.reason or 'no reason given').lower().replace('_', ' ')}"
+        link = link.__cause__ or link.__context__
+    return str(reason) or "the connection broke off"

@@ -13,6 +13,7 @@ from .aggregate import AggregateResults
 from .basic import Echo, Fail, Sleep
 from .command import Command
 from .http import HttpRequest
+from .remote import Remote
 from .system_info import SystemInfo
 
 ALIASES: Final = {
@@ -24,10 +25,12 @@ ALIASES: Final = {
 """Identifiers of the protocol's reference implementation, so that flows written for it run here."""
 
 
-def register_builtin(registry: ExecutorRegistry, *, outgoing: Outgoing | None = None) -> None:
-    """Register the executors that every node has, and the aliases. Raises CannotRegister where a name is taken."""
+def register_builtin(registry: ExecutorRegistry) -> None:
+    """Register the executors that every node has, and the aliases. Raises CannotRegister where a name is taken,
+    ValueError where `allowed_networks` of the settings has one that is none.
+    """
     settings = registry.settings
-    outgoing = outgoing or outgoing_of(settings)
+    outgoing = outgoing_of(settings)
     registry.register("echo", Echo(), idempotent=True)
     registry.register("sleep", Sleep(), idempotent=True)
     registry.register("fail", Fail(), idempotent=True)
@@ -35,6 +38,7 @@ def register_builtin(registry: ExecutorRegistry, *, outgoing: Outgoing | None = 
     registry.register("system_info", SystemInfo(), idempotent=True)
     registry.register("http", HttpRequest(outgoing, settings))
     registry.register("command", Command(settings))
+    registry.register("remote", Remote(outgoing, settings))
     for alias, name in ALIASES.items():
         registry.alias(alias, name)
 
