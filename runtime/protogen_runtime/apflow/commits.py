@@ -19,6 +19,7 @@ import trio
 from protogen_runtime.store import (
     Change,
     Compare,
+    Condition,
     Conflict,
     Delete,
     Equal,
@@ -34,7 +35,18 @@ from protogen_runtime.store import (
 )
 
 from .cache import EntryCache
-from .records import DEPENDENCIES, RUNS, TASKS, Entry, edges_of, entry_of_record, insertion, patch_of
+from .records import (
+    DEPENDENCIES,
+    RUNS,
+    TASKS,
+    Entry,
+    dependant_in,
+    dependants_range,
+    edges_of,
+    entry_of_record,
+    insertion,
+    patch_of,
+)
 
 R = TypeVar("R")
 
@@ -111,7 +123,7 @@ class View:
         entries: list[Entry] = []
         last = 0
         while True:
-            where = [Equal("root", root), Compare("arrival", ">", last)]
+            where: list[Condition] = [Equal("root", root), Compare("arrival", ">", last)]
             records = self._search(Select(TASKS, where, order=["arrival"], limit=CHUNK))
             entries += map(entry_of_record, records)
             if len(records) < CHUNK:
@@ -120,8 +132,8 @@ class View:
 
     def dependants(self, key: str) -> list[str]:
         """The keys of the tasks that depend on one."""
-        found = self._search(Select(DEPENDENCIES, [Equal("needs", key)], documents=False))
-        return [str(record.fields["task"]) for record in found]
+        found = self._search(Select(DEPENDENCIES, dependants_range(key), documents=False))
+        return [dependant_in(record.key) for record in found]
 
     def run_document(self, root: str) -> bytes | None:
         """What is kept of the run of a flow, None where it has none."""
@@ -145,15 +157,19 @@ class View:
         staged = self._staged.tasks.get(before.key)
         self._staged.tasks[before.key] = Changed(staged.before if staged else before, after)
 
-    def delete(self, entry: Entry) -> None:
-        """Remove a task and what it depended on."""
+    def delete(self, entry: Entry, needs: Iterable[str]) -> None:
+        """Remove a task, which depended on these."""
         self._staged.tasks[entry.key] = Changed(entry, None)
-        self._staged.further.append(Delete(DEPENDENCIES, [Equal("task", entry.key)]))
+        self._forget(edges_of(entry.key, needs))
 
-    def depend(self, key: str, needs: Iterable[str]) -> None:
+    def depend(self, key: str, before: Iterable[str], after: Iterable[str]) -> None:
         """Change what a task depends on."""
-        self._staged.further.append(Delete(DEPENDENCIES, [Equal("task", key)]))
-        self._staged.further.append(Insert(DEPENDENCIES, edges_of(key, needs)))
+        self._forget(edges_of(key, before))
+        self._staged.edges += edges_of(key, after)
+
+    def _forget(self, edges: list[str]) -> None:
+        if edges:
+            self._staged.further.append(Delete(DEPENDENCIES, [OneOf("key", edges)]))
 
     def keep_run(self, root: str, document: bytes, state: str) -> None:
         """Keep that a flow has something under way."""
@@ -193,7 +209,7 @@ class _Changes:
 
     def __init__(self) -> None:
         self.tasks: dict[str, Changed] = {}
-        self.edges: list[Record] = []
+        self.edges: list[str] = []
         self.runs: dict[str, Record | None] = {}
         self.further: list[Change[Any]] = []
 
@@ -214,7 +230,7 @@ class _Changes:
             yield Update(TASKS, patches)
         yield from self.further
         if self.edges:
-            yield Insert(DEPENDENCIES, self.edges)
+            yield Insert(DEPENDENCIES, [Record(edge, b"") for edge in self.edges])
         if kept := [record for record in self.runs.values() if record is not None]:
             yield Insert(RUNS, kept, existing="replace")
         if ended := [root for root, record in self.runs.items() if record is None]:

@@ -1,13 +1,12 @@
-"""Execution: one task in the hands of its executor.
+"""Execution: one task in the hands of its executor, as often as it is tried.
 
 Knows no queue: what comes of it is handed to whoever had it executed.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import trio
@@ -15,25 +14,22 @@ from apflow_protocol import Json, Task, TaskStatus
 from apflow_protocol.rpc.boundary import to_json
 from msgspec import Raw
 
-from .executors.contract import Execution, ExecutorFailed, InvalidInputs
+from .executors.contract import Execution, InvalidInputs
+from .executors.outcomes import failure_text
 from .executors.registry import Registered
+from .executors.running import run
+from .executors.settings import ExecutorSettings
 from .queue import Node
 from .records import Entry, needs_of
 from .repository import Tasks
-
-_logger = logging.getLogger(__name__)
-
-CANCEL_SECONDS: Final = 10.0
-"""How long an executor's `cancel` may take."""
-MAX_ERROR: Final = 4000
-"""Characters of a failure's text that are kept."""
+from .retries import NEVER, BadRetry, Retry, retry_of
 
 
 class Ended(msgspec.Struct, frozen=True):
     """What came of an execution: a result, or an error where it failed."""
 
     running: Running
-    result: Json = None
+    result: dict[str, Json] | None = None
     error: str | None = None
 
 
@@ -77,39 +73,50 @@ class _Outcome(msgspec.Struct):
 _read_outcome: Final = msgspec.json.Decoder(_Outcome).decode
 
 
-async def execute(running: Running, registered: Registered | None, tasks: Tasks) -> None:
+async def execute(
+    running: Running,
+    registered: Registered | None,
+    tasks: Tasks,
+    *,
+    retry: Retry = NEVER,
+    settings: ExecutorSettings | None = None,
+) -> None:
     """Execute a task to its end, unless it is cancelled."""
-    method = running.task.schemas.method if running.task.schemas else ""
-    if registered is None:
-        running.ended(Ended(running, error=f"No executor is registered as {method!r}"))
+    if running.is_cancelled:
         return
-    result: Json = None
+    task = running.task
+    if registered is None:
+        method = task.schemas.method if task.schemas else ""
+        running.ended(Ended(running, error=f"no executor is registered as {method!r}"))
+        return
+    result: dict[str, Json] | None = None
     error: str | None = None
-    execution: Execution | None = None
     with running.scope:
         try:
-            results = await _results_of(running.task, tasks)
-            execution = _execution_of(running, results)
-            result = await _attempt(running, registered, execution)
+            retry = retry_of(task, retry)
+            results = await _results_of(task, tasks)
+            result, error = await _attempts(running, registered, results, retry, settings or ExecutorSettings())
+        except BadRetry as reason:
+            error = str(reason)
+    if not running.is_cancelled:
+        running.ended(Ended(running, result=result, error=error))
+
+
+async def _attempts(
+    running: Running, registered: Registered, results: Mapping[str, Raw], retry: Retry, settings: ExecutorSettings
+) -> tuple[dict[str, Json] | None, str | None]:
+    attempt = 1
+    while True:
+        execution = _execution_of(running, results, attempt)
+        try:
+            return await run(registered, running.task.inputs or {}, execution, settings=settings), None
         except Exception as failure:  # noqa: BLE001 - whatever an executor raises fails its task, and no other
-            error = text_of(failure)
-    if running.is_cancelled:
-        if execution is not None:
-            await _tell_cancelled(registered, execution)
-        return
-    running.ended(Ended(running, result=result, error=error))
-
-
-async def _attempt(running: Running, registered: Registered, execution: Execution) -> Json:
-    executor: Any = registered.executor
-    inputs = running.task.inputs or {}
-    check = getattr(executor, "validate_inputs", None)
-    if check is not None:
-        check(inputs)
-    result = await executor.execute(inputs, execution)
-    if not isinstance(result, dict):
-        raise ExecutorFailed(f"The executor returned {type(result).__name__}, not an object")
-    return Raw(msgspec.json.encode(result))
+            pause = None if isinstance(failure, InvalidInputs) else retry.pause_after(attempt)
+            if pause is None:
+                text = failure_text(failure)
+                return None, text if attempt == 1 else f"{text} (attempt {attempt} of {retry.max_attempts})"
+        await trio.sleep(pause)
+        attempt += 1
 
 
 async def _results_of(task: Task, tasks: Tasks) -> dict[str, Raw]:
@@ -121,7 +128,7 @@ async def _results_of(task: Task, tasks: Tasks) -> dict[str, Raw]:
     return {it.id: it.result for it in outcomes if it.status == "completed"}
 
 
-def _execution_of(running: Running, results: Mapping[str, Raw]) -> Execution:
+def _execution_of(running: Running, results: Mapping[str, Raw], attempt: int) -> Execution:
     task = running.task
     return Execution(
         task_id=task.id,
@@ -130,31 +137,7 @@ def _execution_of(running: Running, results: Mapping[str, Raw]) -> Execution:
         name=task.name,
         schemas=to_json(task.schemas) if task.schemas else {},
         params=task.params or {},
+        attempt=attempt,
         report=lambda fraction: running.progressed(running.key, fraction),
         dependency_results=lambda: {key: msgspec.json.decode(result) for key, result in results.items()},
     )
-
-
-async def _tell_cancelled(registered: Registered, execution: Execution) -> None:
-    cancel = getattr(registered.executor, "cancel", None)
-    if cancel is None:
-        return
-    with trio.move_on_after(CANCEL_SECONDS):
-        try:
-            await cancel(execution)
-        except Exception:
-            _logger.exception("task %s: the executor's cancel failed", execution.task_id)
-
-
-def text_of(failure: BaseException) -> str:
-    """What a task says of its failure: never a traceback."""
-    while isinstance(failure, BaseExceptionGroup) and failure.exceptions:
-        failure = failure.exceptions[0]
-    if isinstance(failure, ExecutorFailed):
-        text = str(failure)
-    elif isinstance(failure, InvalidInputs):
-        text = f"Invalid inputs: {failure}"
-    else:
-        text = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
-    text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 1]}…"

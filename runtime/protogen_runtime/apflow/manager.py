@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from functools import partial
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 import trio
@@ -27,6 +28,7 @@ from .executors.registry import ExecutorRegistry
 from .queue import Member, Need, Node, Phase, ReadyQueue, Run
 from .records import Entry, entry_of, needs_of
 from .repository import Tasks
+from .retries import NEVER, BadRetry, Retry, retry_of
 from .rules import transitions
 from .rules.transitions import TERMINAL
 
@@ -51,16 +53,25 @@ _KINDS: Final[dict[str, StreamEventName]] = {
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator may choose."""
 
-    concurrency: int = 100
+    concurrency: Annotated[int, msgspec.Meta(ge=1)] = 100
     """Tasks in progress at the same time."""
+    retry: Retry = NEVER
+    """How failed executions are tried again, where a task does not say it itself."""
 
 
 class RunRecord(msgspec.Struct, kw_only=True):
     """What is kept of a run while it is under way. `id` changes whenever tasks join; `attachments` are the callers'."""
 
     id: str
-    root_id: str
     attachments: list[Json] = []
+
+
+OnEnter: TypeAlias = Callable[[str, RunRecord], None]
+"""Told the root of a flow and what is kept of its run."""
+
+ARRIVING: Final = "arriving"
+RUNNING: Final = "running"
+"""States of a kept run: whether all of its tasks are stored."""
 
 
 class _Start(msgspec.Struct, frozen=True):
@@ -97,12 +108,17 @@ class TaskManager:
         clock: Clock,
         settings: Settings,
         nursery: trio.Nursery,
+        on_enter: OnEnter | None = None,
     ) -> None:
         self._tasks = tasks
         self._registry = registry
         self._clock = clock
         self._settings = settings
         self._nursery = nursery
+        self._on_enter = on_enter
+        self._resumed: set[str] = set()
+        """Tasks that were in progress when the node ended, and go on."""
+        self._is_draining = False
         self._queue = ReadyQueue(registry_limits(registry))
         self._records: dict[str, RunRecord] = {}
         self._feeds: dict[str, list[Feed]] = {}
@@ -120,6 +136,8 @@ class TaskManager:
         """Let tasks take part in the run of a flow; they were stored as pending with `in_run`."""
         run = self._queue.join(root, members)
         self._records[root] = record
+        if self._on_enter is not None:
+            self._on_enter(root, record)
         if not run.open:
             self._over.append(run)
         self._wake()
@@ -147,10 +165,6 @@ class TaskManager:
             self._queue.revise(member)
             self._wake()
 
-    def record_of(self, root: str) -> RunRecord | None:
-        """What is kept of the run of a flow, where it has one."""
-        return self._records.get(root)
-
     # --- following --------------------------------------------------------------------------------
 
     def subscribe(self, root: str, **options: Any) -> Feed:
@@ -175,13 +189,16 @@ class TaskManager:
         """Whether a flow has something under way."""
         return self._queue.run_of(root) is not None
 
-    def root_id(self, entry: Entry) -> str:
-        """The id of the root of a task's flow."""
-        return entry.root
-
     async def wait_idle(self) -> None:
         """Wait until no run is under way."""
         while self._records or self._running:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    async def drain(self) -> None:
+        """Start nothing more, and wait until nothing is in progress; what is pending goes on after a restart."""
+        self._is_draining = True
+        while self._running:
             self._idle = trio.Event()
             await self._idle.wait()
 
@@ -218,7 +235,7 @@ class TaskManager:
         for each in ended:
             self._queue.settle(each.running.node, completed=each.error is None)
         starts: list[Node] = []
-        room = self._settings.concurrency - len(self._running) + len(ended)
+        room = 0 if self._is_draining else self._settings.concurrency - len(self._running) + len(ended)
         while len(starts) < min(room, MAX_BATCH) and (node := self._queue.take()) is not None:
             starts.append(node)
         return ended, starts
@@ -270,7 +287,7 @@ class TaskManager:
                 continue
             task = running.task if entry is running.entry else entry.task
             if each.error is None:
-                after = transitions.complete(task, now=now, result=each.result)
+                after = transitions.complete(task, now=now, result=each.result or {})
             else:
                 after = transitions.fail(task, now=now, error=each.error)
             view.change(entry, entry_of(after, root=entry.root, in_run=False))
@@ -284,6 +301,9 @@ class TaskManager:
                 done.withheld.append(node)
                 continue
             entry = entries.get(node.key)
+            if entry is not None and entry.status == "in_progress" and node.key in self._resumed:
+                done.started.append(_Start(node, entry, entry.task))
+                continue
             if entry is None or entry.status != "pending":
                 done.gone.append(node)
                 continue
@@ -335,9 +355,12 @@ class TaskManager:
         for start in done.started:
             if start.node.phase is Phase.TAKEN:
                 self._launch(start)
+            self._resumed.discard(start.entry.key)
             self._tell(start.entry.root, start.task)
         for run in done.over:
             self._finish(run)
+        if not self._running or not self._records:
+            self._idle.set()
 
     def _launch(self, start: _Start) -> None:
         running = Running(start.node, start.entry, start.task, ended=self._on_ended, progressed=self._on_progress)
@@ -347,7 +370,12 @@ class TaskManager:
             # Nothing to execute: the task groups others (A14).
             self._on_ended(Ended(running, result={}))
             return
-        self._nursery.start_soon(execute, running, self._registry.find(method), self._tasks)
+        self._nursery.start_soon(
+            partial(execute, retry=self._settings.retry, settings=self._registry.settings),
+            running,
+            self._registry.find(method),
+            self._tasks,
+        )
 
     def _finish(self, run: Run) -> None:
         if not self._queue.is_over(run):
@@ -359,8 +387,6 @@ class TaskManager:
             feed.end()
         # Another run may have waited for this one.
         self._over += [other for other in self._queue.runs if other.outside and not other.open]
-        if not self._records:
-            self._idle.set()
 
     def _on_ended(self, ended: Ended) -> None:
         self._ended.append(ended)
@@ -386,33 +412,57 @@ class TaskManager:
     # --- after a restart --------------------------------------------------------------------------
 
     async def recover(self) -> None:
-        """Go on with the runs that were under way when the node ended."""
-        for root, _, document in await self._tasks.runs():
-            record = read_record(document)
-            entries = await self._tasks.members(root)
-            await self._recover_run(root, record, entries)
+        """Go on with the runs that were under way when the node ended; before anything else.
 
-    async def _recover_run(self, root: str, record: RunRecord, entries: Sequence[Entry]) -> None:
+        A task that was in progress goes on where its executor is idempotent or the task asks for retries: it is
+        executed once more. Any other has failed, since nobody knows how far it came. Flows that were still arriving
+        were not acknowledged, and are removed.
+        """
+        for root, state, document in await self._tasks.runs():
+            if state == ARRIVING:
+                await self._tasks.remove_flow(root)
+            else:
+                await self._recover_run(root, read_record(document))
+
+    async def _recover_run(self, root: str, record: RunRecord) -> None:
+        interrupted = [entry async for entry in self._tasks.members(root, status="in_progress")]
+        resumed = {entry.key for entry in interrupted if self._can_resume(entry.task)}
         now = self._clock.now()
+        for start in range(0, len(interrupted), MAX_BATCH):
+            lost = [entry for entry in interrupted[start : start + MAX_BATCH] if entry.key not in resumed]
 
-        def decide(view: View) -> list[Member]:
-            keys = {entry.key for entry in entries if entry.status == "pending"}
-            for entry in entries:
-                if entry.status != "in_progress":
-                    continue
-                after = transitions.fail(entry.task, now=now, error=INTERRUPTED)
-                view.change(entry, entry_of(after, root=root, in_run=False))
-            return [self.member_of(entry.task, view, keys) for entry in entries if entry.key in keys]
+            def decide(view: View, lost: Sequence[Entry] = lost) -> None:
+                for entry in lost:
+                    after = transitions.fail(entry.task, now=now, error=INTERRUPTED)
+                    view.change(entry, entry_of(after, root=root, in_run=False))
 
-        await self._tasks.commit(decide, then=lambda members: self.enter(root, record, members), weight=len(entries))
+            await self._tasks.commit(decide, weight=len(lost))
+        keys = resumed | {key async for key in self._tasks.member_keys(root)}
+        members = [Member(entry.key, entry.task.priority_or_default) for entry in interrupted if entry.key in resumed]
+        outside: dict[str, Entry] = {}
+        async for entry in self._tasks.members(root, status="pending"):
+            wanted = [key for key in needs_of(entry.task) if key not in keys and key not in outside]
+            outside.update(await self._tasks.find_all(wanted))
+            members.append(self.member_of(entry.task, outside.get, keys))
+        self._resumed |= resumed
+        self.enter(root, record, members)
 
-    def member_of(self, task: Task, view: View, run_keys: Iterable[str] = ()) -> Member:
-        """A pending task as a member of a run that `run_keys` take part in, too."""
+    def _can_resume(self, task: Task) -> bool:
+        registered = self._registry.find(task.schemas.method) if task.schemas else None
+        if task.schemas is None or (registered is not None and registered.idempotent):
+            return True
+        try:
+            return retry_of(task, self._settings.retry).max_attempts > 1
+        except BadRetry:
+            return False
+
+    def member_of(self, task: Task, find: Callable[[str], Entry | None], run_keys: Container[str] = ()) -> Member:
+        """A pending task as a member of a run that `run_keys` take part in, too; `find` gives other tasks."""
         needs: list[Need] = []
         for key, required in needs_of(task).items():
             outcome: bool | None = None
             if key not in run_keys:
-                entry = view.get(key)
+                entry = find(key)
                 if entry is None or entry.status in TERMINAL:
                     outcome = entry is not None and entry.status == "completed"
             needs.append(Need(key, required, outcome))
@@ -455,14 +505,9 @@ def event_of(task: Task, root_id: str, kind: StreamEventName | None = None) -> T
         root_task_id=root_id,
         status=task.status,
         progress=float(task.progress_or_default),
-        result=_plain(task.result or None),
+        result=task.result if isinstance(task.result, dict) else None,
         error=task.error or None,
     )
-
-
-def _plain(result: Any) -> dict[str, Json] | None:
-    # A result that was just written is held as the text that it was written as.
-    return msgspec.json.decode(result) if isinstance(result, msgspec.Raw) else result
 
 
 @asynccontextmanager

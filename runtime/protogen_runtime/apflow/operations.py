@@ -9,10 +9,11 @@ Knows no transport.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
+import trio
 from apflow_protocol import (
     Json,
     Task,
@@ -40,14 +41,16 @@ from msgspec.structs import replace
 from .clock import Clock
 from .commits import View
 from .events import Feed
+from .executors.inputs import InputSchemas
 from .executors.registry import ExecutorRegistry
-from .manager import RunRecord, TaskManager, read_record, write_record
+from .manager import ARRIVING, RUNNING, RunRecord, TaskManager, read_record, write_record
 from .queue import Member
 from .records import Entry, entry_of, needs_of, owner_of
 from .repository import EVERYONE, Owner, Tasks
 from .rules import copying, creation, dependencies, provenance, reexecution, transitions, trees, updates
 from .rules.faults import (
     FieldFault,
+    Path,
     already_executing,
     executor_not_found,
     refusal,
@@ -56,7 +59,10 @@ from .rules.faults import (
 )
 from .rules.ids import canonical
 
-MAX_PAGE: Final = 1000
+LARGE: Final = 1000
+"""Tasks beyond which a flow is checked in a thread and stored in pieces."""
+PIECE: Final = 250
+"""Tasks of a large flow that are stored by one commit, beside what others want: some 10 ms."""
 
 
 def new_uuid() -> str:
@@ -67,6 +73,18 @@ def new_uuid() -> str:
 def visible(user: str | None, entry: Entry) -> bool:
     """Whether a user may know of a task: where users are told apart, everyone sees their own."""
     return user is None or entry.owner == owner_of(user)
+
+
+def _nothing(_: str) -> None:
+    return None
+
+
+def _check_inputs(task: Task, schemas: InputSchemas, *, at: Path = ()) -> None:
+    """Hold the inputs to the schema that the task brings along. Errors: InvalidTaskSchema (A9)."""
+    if task.schemas and task.schemas.input_schema is not UNSET:
+        faults = schemas.faults(task.schemas.input_schema, task.inputs or {}, at=at)
+        if faults:
+            raise refusal("InvalidTaskSchema", faults)
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +100,7 @@ class _Entered(msgspec.Struct, frozen=True, kw_only=True):
 
     root: str
     record: RunRecord
-    members: list[Member]
+    members: Iterable[Member]
 
 
 class Operations:
@@ -102,6 +120,11 @@ class Operations:
         self._registry = registry
         self._clock = clock or Clock()
         self._new_id = new_id
+        self._schemas = InputSchemas()
+        self._schemas_in_decisions = InputSchemas()
+        """Decisions run in another thread, one at a time."""
+        self._arriving: set[str] = set()
+        """Roots of flows that are not wholly stored; they can only be read."""
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -128,7 +151,7 @@ class Operations:
         )
         return None if answer is None else Raw(answer)
 
-    async def list(self, params: TasksListParams, user: str | None) -> Raw:
+    async def list_(self, params: TasksListParams, user: str | None) -> Raw:
         """A page of the tasks that match, in the order of their creation, with the total. Errors: Unauthorized."""
         return Raw(
             await self._tasks.page(
@@ -171,6 +194,7 @@ class Operations:
         """
         _check_owner(params.user_id or None, user)
         task = creation.create(params, id=self._new_id(), now=self._clock.now(), user_id=user)
+        _check_inputs(task, self._schemas)
 
         def decide(view: View) -> None:
             find = _finder(view, user)
@@ -178,6 +202,8 @@ class Operations:
             dependencies.check_dependencies(task, find)
             provenance.check_origin(task, find)
             parent = view.get(task.parent_id) if task.parent_id else None
+            if parent is not None and parent.root in self._arriving:
+                raise already_executing(parent.key)
             view.insert(entry_of(task, root=parent.root if parent else task.id, in_run=False), needs_of(task))
             self._mark_source(view, task)
 
@@ -197,6 +223,8 @@ class Operations:
             after = updates.apply_updates(task, params.updates, now=self._clock.now(), find=_finder(view, user))
             if after is task:
                 return task, before, before, None
+            if after.inputs is not task.inputs or after.schemas is not task.schemas:
+                _check_inputs(after, self._schemas_in_decisions, at=("updates",))
             root = before.root
             if after.parent_id != task.parent_id:
                 parent = view.get(after.parent_id) if after.parent_id else None
@@ -205,12 +233,11 @@ class Operations:
             in_run = before.in_run and after.status == "pending" and root == before.root
             changed = entry_of(after, root=root, in_run=in_run)
             view.change(before, changed)
-            needs = needs_of(after)
-            if needs != needs_of(task):
-                view.depend(key, needs)
+            if (needs := needs_of(after)) != (needs_before := needs_of(task)):
+                view.depend(key, needs_before, needs)
             if after.original_task_id != task.original_task_id:
                 self._mark_source(view, after)
-            return after, before, changed, self._manager.member_of(after, view) if in_run else None
+            return after, before, changed, self._manager.member_of(after, view.get) if in_run else None
 
         def then(done: tuple[Task, Entry, Entry, Member | None]) -> None:
             _, before, after, member = done
@@ -235,7 +262,7 @@ class Operations:
                 children=[child.key for child in view.children(key)],
                 dependants=view.dependants(key),
             )
-            view.delete(entry)
+            view.delete(entry, needs_of(entry.task))
             return entry
 
         await self._tasks.commit(decide, then=lambda entry: self._manager.withdraw([entry]))
@@ -321,13 +348,11 @@ class Operations:
         for given in params.tasks:
             _check_owner(given.user_id or None, user)
         now = self._clock.now()
-        tasks = creation.create_all(params.tasks, new_id=self._new_id, now=now, user_id=user)
-        for index, task in enumerate(tasks):
-            self._check_executor(task, index)
-
-        def decide(view: View) -> _Entered:
-            return self._enter(view, tasks, params, user, attachment, now)
-
+        if len(params.tasks) <= LARGE:
+            tasks = self._checked(params, user, now, self._schemas)
+        else:
+            # Seconds of work, in which others shall not wait; with schemas of its own, since it is another thread.
+            tasks = await trio.to_thread.run_sync(self._checked, params, user, now, InputSchemas())
         feeds: list[Feed] = []
 
         def then(entered: _Entered) -> None:
@@ -335,9 +360,74 @@ class Operations:
                 feeds.append(self._manager.subscribe(entered.root))
             self._manager.enter(entered.root, entered.record, entered.members)
 
-        entered = await self._tasks.commit(decide, then=then, weight=len(tasks))
-        result = TasksExecuteResult(root_task_id=entered.record.root_id, status="started")
+        entered: _Entered | None = None
+        if len(tasks) > LARGE and not await self._tasks.any_known([task.id for task in tasks]):
+            entered = await self._store_large(tasks, user, attachment, then)
+        if entered is None:
+
+            def decide(view: View) -> _Entered:
+                return self._enter(view, tasks, params, user, attachment, now)
+
+            entered = await self._tasks.commit(decide, then=then, weight=len(tasks))
+        result = TasksExecuteResult(root_task_id=entered.root, status="started")
         return Started(result=result, root=entered.root, feed=feeds[0] if feeds else None)
+
+    def _checked(self, params: TasksExecuteParams, user: str | None, now: str, schemas: InputSchemas) -> list[Task]:
+        tasks = creation.create_all(params.tasks, new_id=self._new_id, now=now, user_id=user)
+        for index, task in enumerate(tasks):
+            self._check_executor(task, at=("tasks", index))
+            _check_inputs(task, schemas, at=("tasks", index))
+        return tasks
+
+    async def _store_large(
+        self, tasks: Sequence[Task], user: str | None, attachment: Json, then: Callable[[_Entered], None]
+    ) -> _Entered | None:
+        """Store a large new flow piece by piece, so that nobody waits behind all of it; it counts once it is whole.
+
+        Nothing is left of one that fails, or that a crash cuts short. None where an id turns out to be taken.
+        """
+        top = await trio.to_thread.run_sync(trees.check_tree, tasks)
+        # The root comes first, so that it is ours before anything else is stored under its name.
+        ordered = [top, *(task for task in tasks if task is not top)]
+        record = RunRecord(id=self._new_id(), attachments=[] if attachment is None else [attachment])
+        document = write_record(record)
+        keys = {task.id for task in tasks}
+        if top.id in self._arriving:
+            raise already_executing(top.id)
+        self._arriving.add(top.id)
+        is_ours = is_whole = False
+        try:
+            for start in range(0, len(ordered), PIECE):
+                piece = ordered[start : start + PIECE]
+                is_last = start + PIECE >= len(ordered)
+
+                def decide(view: View, piece: Sequence[Task] = piece, is_last: bool = is_last) -> bool:
+                    if view.get_all(task.id for task in piece):
+                        return False
+                    find = _finder(view, user)
+                    for task in piece:
+                        provenance.check_origin(task, find)
+                        view.insert(entry_of(task, root=top.id, in_run=True), needs_of(task))
+                        self._mark_source(view, task)
+                    view.keep_run(top.id, document, RUNNING if is_last else ARRIVING)
+                    return True
+
+                def entered(is_stored: bool, is_last: bool = is_last) -> None:
+                    nonlocal is_ours, is_whole
+                    is_ours = is_ours or is_stored
+                    is_whole = is_stored and is_last
+                    if is_whole:
+                        members = (self._manager.member_of(task, _nothing, keys) for task in tasks)
+                        then(_Entered(root=top.id, record=record, members=members))
+
+                if not await self._tasks.commit(decide, then=entered, weight=len(piece)):
+                    return None
+            return _Entered(root=top.id, record=record, members=())
+        finally:
+            if is_ours and not is_whole:
+                with trio.CancelScope(shield=True):
+                    await self._tasks.remove_flow(top.id)
+            self._arriving.discard(top.id)
 
     def _enter(
         self,
@@ -355,6 +445,8 @@ class Operations:
         for entry in stored.values():
             if not visible(user, entry):
                 raise task_not_found(entry.key)
+            if entry.root in self._arriving:
+                raise already_executing(entry.key)
         find = _finder(view, user)
         tasks = [stored[task.id].task if task.id in stored else task for task in given]
         top = trees.check_tree(tasks, find if stored else None)
@@ -384,16 +476,24 @@ class Operations:
             if id_ in inputs:
                 after = updates.apply_updates(after, updates.updates_of(inputs[id_]), now=now, find=find, at=("tasks",))
             provenance.check_origin(after, find)
+            if id_ in inputs:
+                self._check_again(before.task, after)
             view.change(before, entry_of(after, root=before.root, in_run=True))
-            if (needs := needs_of(after)) != needs_of(before.task):
-                view.depend(id_, needs)
+            if (needs := needs_of(after)) != (needs_before := needs_of(before.task)):
+                view.depend(id_, needs_before, needs)
             ready.append(after)
         if stored and len(ready) == 1:
             dependencies.check_outside(ready, lambda id_: _status(view, id_))
-        members = [self._manager.member_of(task, view, chosen) for task in ready]
+        members = [self._manager.member_of(task, view.get, chosen) for task in ready]
         record = self._record(view, root, attachment, is_new=not stored and root == top.id)
-        view.keep_run(root, write_record(record), "running")
+        view.keep_run(root, write_record(record), RUNNING)
         return _Entered(root=root, record=record, members=members)
+
+    def _check_again(self, before: Task, after: Task) -> None:
+        if after.schemas is not before.schemas and after.schemas:
+            self._check_executor(after, at=("tasks",))
+        if after.inputs is not before.inputs or after.schemas is not before.schemas:
+            _check_inputs(after, self._schemas_in_decisions, at=("tasks",))
 
     def _extend(self, view: View, root: str, top: Task, chosen: dict[str, Task], user: str | None) -> None:
         """Add to the tasks of a run what belongs to it of the stored flow."""
@@ -421,11 +521,11 @@ class Operations:
         kept = None if is_new else view.run_document(root)
         if kept is not None:
             attachments = [*read_record(kept).attachments, *attachments]
-        return RunRecord(id=self._new_id(), root_id=root, attachments=attachments)
+        return RunRecord(id=self._new_id(), attachments=attachments)
 
-    def _check_executor(self, task: Task, index: int) -> None:
+    def _check_executor(self, task: Task, *, at: Path) -> None:
         if task.schemas and self._registry.find(task.schemas.method) is None:
-            raise executor_not_found(task.schemas.method, path=("tasks", index, "schemas", "method"))
+            raise executor_not_found(task.schemas.method, path=(*at, "schemas", "method"))
 
     # --- inside decisions -------------------------------------------------------------------------
 

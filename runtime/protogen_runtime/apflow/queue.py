@@ -152,30 +152,31 @@ class ReadyQueue:
         run = self._runs.get(root)
         if run is None:
             run = self._runs[root] = Run(root)
-        entered: list[tuple[Node, Member]] = []
-        reopened: list[Node] = []
+        entered: list[Node] = []
+        needing: list[tuple[Node, tuple[Need, ...]]] = []
         for member in members:
             node = self._nodes.get(member.key)
             if node is None:
                 node = self._nodes[member.key] = Node(member.key)
-            if node.run is not None:
-                if node.phase in (Phase.COMPLETED, Phase.LOST):
-                    reopened.append(node)
-                    self._reopen(node)
-                    node.priority, node.group = member.priority, member.group
+            if node.run is None:
+                node.run = run
+                node.phase = Phase.WAITING
+                node.order = run.arrived
+                run.arrived += 1
+                run.nodes.append(node)
+                if member.needs:
+                    needing.append((node, member.needs))
+            elif node.phase in (Phase.COMPLETED, Phase.LOST):
+                self._reopen(node)
+            else:
                 continue
-            node.run = run
-            node.phase = Phase.WAITING
             node.priority, node.group = member.priority, member.group
-            node.order = run.arrived
-            run.arrived += 1
-            run.nodes.append(node)
-            entered.append((node, member))
-        for node, member in entered:
-            self._tie(node, member.needs)
-        for node in reopened:
+            entered.append(node)
+        for node, needs in needing:
+            self._tie(node, needs)
+        for node in entered:
+            # Counted anew for those that begin again: what they need may have begun again, too.
             node.unmet = node.count_unmet()
-        for node in (*(node for node, _ in entered), *reopened):
             if not node.unmet:
                 self._make_ready(node)
         return run

@@ -13,7 +13,7 @@ import msgspec
 from apflow_protocol import CODEC, Task, TaskStatus
 from msgspec import UNSET
 
-from protogen_runtime.store import Collection, Insert, Patch, Record, Schema
+from protogen_runtime.store import Collection, Compare, Condition, Insert, Patch, Record, Schema
 from protogen_runtime.store.catalogue import MAX_TEXT_BYTES
 from protogen_runtime.store.model import Value
 
@@ -37,8 +37,8 @@ SCHEMA: Final = Schema(
             },
             indexes=[("owner",), ("owner", "status"), ("status",), ("parent",), ("root",), ("next_run",)],
         ),
-        # Who depends on whom: the key is both, so that a task that names another twice is found once.
-        Collection(DEPENDENCIES, fields={"task": "text", "needs": "text"}, indexes=[("task",), ("needs",)]),
+        # Who depends on whom, in the key alone: `wanted>dependant`. So the dependants of a task are a range of keys.
+        Collection(DEPENDENCIES),
         # Flows with something under way: what a restart goes on with.
         Collection(RUNS, fields={"state": "text"}),
     ],
@@ -153,6 +153,16 @@ def needs_of(task: Task) -> dict[str, bool]:
     return needs
 
 
-def edges_of(key: str, needs: Iterable[str]) -> list[Record]:
-    """The records that say what a task depends on."""
-    return [Record(f"{key}>{need}", b"", {"task": key, "needs": need}) for need in needs]
+def edges_of(key: str, needs: Iterable[str]) -> list[str]:
+    """The keys of the records that say what a task depends on."""
+    return [f"{need}>{key}" for need in needs]
+
+
+def dependants_range(key: str) -> list[Condition]:
+    """Where the records stand that say who depends on a task."""
+    return [Compare("key", ">", f"{key}>"), Compare("key", "<", f"{key}?")]
+
+
+def dependant_in(edge: str) -> str:
+    """The dependant that such a record names."""
+    return edge.partition(">")[2]

@@ -14,11 +14,11 @@ from typing import Final, TypeVar
 import trio
 from apflow_protocol import TaskStatus
 
-from protogen_runtime.store import Compare, Condition, Equal, Get, OneOf, Select, Snapshot, Store
+from protogen_runtime.store import Compare, Condition, Equal, Get, OneOf, Record, Select, Snapshot, Store
 
 from .cache import EntryCache
 from .commits import CHUNK, Changed, Committer, View
-from .records import RUNS, STATUSES, TASKS, Entry, entry_of_record
+from .records import RUNS, STATUSES, TASKS, Entry, entry_of_record, needs_of
 
 R = TypeVar("R")
 
@@ -94,6 +94,14 @@ class Tasks:
             found.update((entry.key, entry) for entry in fetched)
         return found
 
+    async def any_known(self, keys: Sequence[str]) -> bool:
+        """Whether any of these tasks exists."""
+        for start in range(0, len(keys), CHUNK):
+            where = [OneOf("key", keys[start : start + CHUNK])]
+            if (await self._store.read(Select(TASKS, where, limit=1, documents=False))).records:
+                return True
+        return False
+
     async def children(self, key: str) -> list[Entry]:
         """The tasks directly below one, in the order of arrival."""
         page = await self._store.read(Select(TASKS, [Equal("parent", key)]))
@@ -149,14 +157,26 @@ class Tasks:
         page = await self._store.read(Select(RUNS, order=["arrival"]))
         return [(record.key, str(record.fields["state"]), record.document) for record in page.records]
 
-    async def members(self, root: str) -> list[Entry]:
-        """The tasks of a flow that its run is to execute."""
+    async def members(self, root: str, *, status: TaskStatus) -> AsyncGenerator[Entry, None]:
+        """The tasks of a flow that its run is to execute, in the order of arrival."""
+        async for record in self._walk([Equal("root", root), Equal("in_run", 1), Equal("status", status)]):
+            yield entry_of_record(record)
 
-        def look(snapshot: Snapshot) -> list[Entry]:
-            page = snapshot.read(Select(TASKS, [Equal("root", root), Equal("in_run", 1)], order=["arrival"]))
-            return [entry_of_record(record) for record in page.records]
+    async def member_keys(self, root: str) -> AsyncGenerator[str, None]:
+        """The keys of the tasks of a flow that its run is to execute."""
+        async for record in self._walk([Equal("root", root), Equal("in_run", 1)], documents=False):
+            yield record.key
 
-        return await self._store.snapshot(look)
+    async def _walk(self, where: Sequence[Condition], *, documents: bool = True) -> AsyncGenerator[Record, None]:
+        last = 0
+        while True:
+            here = [*where, Compare("arrival", ">", last)]
+            page = await self._store.read(Select(TASKS, here, order=["arrival"], limit=CHUNK, documents=documents))
+            for record in page.records:
+                yield record
+            if len(page.records) < CHUNK:
+                return
+            last = page.records[-1].arrival
 
     async def due(self, now: str, *, limit: int) -> list[Entry]:
         """Tasks whose `next_run_at` has come, the longest overdue first."""
@@ -177,6 +197,23 @@ class Tasks:
     ) -> R:
         """Make a decision and its changes; see `Committer.commit`."""
         return await self._committer.commit(decision, then=then, weight=weight)
+
+    async def remove_flow(self, root: str) -> None:
+        """Delete all tasks of a flow and what is kept of its run."""
+        while True:
+            page = await self._store.read(Select(TASKS, [Equal("root", root)], limit=CHUNK))
+            entries = [entry_of_record(record) for record in page.records]
+
+            def decide(view: View, entries: Sequence[Entry] = entries) -> None:
+                for entry in entries:
+                    if (stored := view.get(entry.key)) is not None:
+                        view.delete(stored, needs_of(stored.task))
+                if not entries:
+                    view.end_run(root)
+
+            await self.commit(decide, weight=len(entries))
+            if not entries:
+                return
 
     # --- inside -----------------------------------------------------------------------------------
 

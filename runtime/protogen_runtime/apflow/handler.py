@@ -1,0 +1,184 @@
+"""Handler: the ten methods as the dispatcher calls them, and their streams.
+
+Knows operations and no transport: refusals become the protocol's errors here, and the caller's identity becomes the
+user of every operation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import msgspec
+from apflow_protocol import (
+    CODEC,
+    PROTOCOL,
+    RequestConfiguration,
+    RequestMetadata,
+    StreamEvent,
+    StreamEventData,
+    TasksCancelParams,
+    TasksCancelResult,
+    TasksChildrenParams,
+    TasksCopyParams,
+    TasksCopyResult,
+    TasksCreateParams,
+    TasksCreateResult,
+    TasksDeleteParams,
+    TasksDeleteResult,
+    TasksExecuteParams,
+    TasksExecuteResult,
+    TasksGetParams,
+    TasksListParams,
+    TasksTreeParams,
+    TasksUpdateParams,
+    TasksUpdateResult,
+)
+from apflow_protocol.rpc.boundary import ValidationError
+from msgspec import Raw
+
+from protogen_runtime.dispatch import CallContext, Report, Service
+
+from .events import TaskEvent
+from .operations import Operations, Started
+from .rules.faults import FieldFault, RuleBroken, refusal, typed
+from .rules.fields import explain_params
+
+Answer = TypeVar("Answer")
+
+
+class NodeHandler:
+    """Serves the role `node`. Reads of what is in memory are done at once, everything else waits for the store."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def tasks_get(self, params: TasksGetParams, context: CallContext) -> Raw | Coroutine[Any, Any, Raw]:
+        """See apflow 06, tasks.get."""
+        user = context.identity
+        try:
+            found = self._operations.get_nowait(params, user)
+        except RuleBroken as broken:
+            raise typed(broken) from broken
+        return found if found is not None else _typed(self._operations.get(params, user))
+
+    def tasks_list(self, params: TasksListParams, context: CallContext) -> Raw | Coroutine[Any, Any, Raw]:
+        """See apflow 06, tasks.list."""
+        user = context.identity
+        try:
+            found = self._operations.list_nowait(params, user)
+        except RuleBroken as broken:
+            raise typed(broken) from broken
+        return found if found is not None else _typed(self._operations.list(params, user))
+
+    async def tasks_tree(self, params: TasksTreeParams, context: CallContext) -> Raw:
+        """See apflow 06, tasks.tree."""
+        return await _typed(self._operations.tree(params, context.identity))
+
+    async def tasks_children(self, params: TasksChildrenParams, context: CallContext) -> Raw:
+        """See apflow 06, tasks.children."""
+        return await _typed(self._operations.children(params, context.identity))
+
+    # --- changing ---------------------------------------------------------------------------------
+
+    async def tasks_create(self, params: TasksCreateParams, context: CallContext) -> TasksCreateResult:
+        """See apflow 06, tasks.create."""
+        return await _typed(self._operations.create(params, context.identity))
+
+    async def tasks_update(self, params: TasksUpdateParams, context: CallContext) -> TasksUpdateResult:
+        """See apflow 06, tasks.update."""
+        return await _typed(self._operations.update(params, context.identity))
+
+    async def tasks_delete(self, params: TasksDeleteParams, context: CallContext) -> TasksDeleteResult:
+        """See apflow 06, tasks.delete."""
+        return await _typed(self._operations.delete(params, context.identity))
+
+    async def tasks_cancel(self, params: TasksCancelParams, context: CallContext) -> TasksCancelResult:
+        """See apflow 06, tasks.cancel."""
+        return await _typed(self._operations.cancel(params, context.identity))
+
+    async def tasks_copy(self, params: TasksCopyParams, context: CallContext) -> TasksCopyResult:
+        """See apflow 06, tasks.copy."""
+        return await _typed(self._operations.copy(params, context.identity))
+
+    async def tasks_execute(self, params: TasksExecuteParams, context: CallContext) -> TasksExecuteResult:
+        """See apflow 06, tasks.execute and Streaming.
+
+        A stream begins with the answer, goes on with an event for each change, and ends when the run does (A41).
+        """
+        metadata = _member(context, "metadata", RequestMetadata)
+        configuration = _member(context, "configuration", RequestConfiguration)
+        wants_stream = params.use_streaming is True or (metadata is not None and metadata.stream is True)
+        follow = wants_stream and context.can_answer_early
+        push = None
+        if configuration is not None and configuration.push_notification_config:
+            push = json.loads(CODEC.encode(configuration.push_notification_config))
+        started = await _typed(
+            self._operations.execute(
+                params, context.identity, follow=follow, attachment=None if push is None else {"push": push}
+            )
+        )
+        if started.feed is not None:
+            await self._stream(started, context)
+        return started.result
+
+    async def _stream(self, started: Started, context: CallContext) -> None:
+        assert started.feed is not None
+        try:
+            await context.answer(started.result)
+            async for event in started.feed:
+                await context.emit(stream_event(event))
+        finally:
+            self._operations.unfollow(started)
+
+
+def stream_event(event: TaskEvent) -> StreamEvent:
+    """News of a task as a stream carries them (06-interfaces.md, Streaming)."""
+    return StreamEvent(
+        event=event.kind,
+        data=StreamEventData(
+            protocol="a2a",
+            task_id=event.task_id,
+            status=event.status,
+            progress=event.progress,
+            root_task_id=event.root_task_id,
+        ),
+    )
+
+
+def make_service(operations: Operations, report: Report | None = None) -> Service:
+    """The service of a node."""
+    return Service(PROTOCOL, "node", NodeHandler(operations), report=report, explain=explain)
+
+
+def explain(method: str, params: bytes, error: Exception) -> Exception | None:
+    """Why params were refused, field by field (08-errors.md, Validation Errors)."""
+    del error
+    return typed(explain_params(method, msgspec.json.decode(params)))
+
+
+async def _typed(doing: Coroutine[Any, Any, Answer]) -> Answer:
+    """What an operation answers; its refusal as the protocol's error."""
+    try:
+        return await doing
+    except RuleBroken as broken:
+        raise typed(broken) from broken
+
+
+def _member(context: CallContext, name: str, kind: type[Answer]) -> Answer | None:
+    """A member of the request beside its params. Errors: InvalidParams, for one that breaks its schema."""
+    text = context.member(name)
+    if text is None or bytes(text) == b"null":
+        return None
+    try:
+        value: Answer = CODEC.decode(kind.__name__, text)
+    except ValidationError as error:
+        faults = [
+            FieldFault(field=name, reason=fault["message"], path=(name, fault["path"]))
+            for fault in error.as_data()["errors"]
+        ]
+        raise typed(refusal("InvalidParams", faults)) from error
+    return value
