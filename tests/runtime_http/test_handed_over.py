@@ -9,6 +9,7 @@ from typing import Any
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 import httpx
 import hypercorn.trio.run
 import pytest
@@ -121,6 +122,112 @@ async def http2_connection(server: Server, context: ssl.SSLContext) -> tuple[Any
     connection.initiate_connection()
     await stream.send_all(connection.data_to_send())
     return stream, connection
+
+
+class Http2Client:
+    """One connection, frame by frame."""
+
+    heads = (
+        (":method", "POST"),
+        (":path", "/"),
+        (":scheme", "https"),
+        (":authority", "localhost"),
+        ("content-type", "application/json"),
+    )
+
+    def __init__(self, stream: Any, connection: h2.connection.H2Connection) -> None:
+        self.stream = stream
+        self.connection = connection
+        self.events: list[Any] = []
+
+    async def send(self, number: int, data: bytes, *, begin: bool = False, end: bool = False) -> None:
+        if begin:
+            self.connection.send_headers(number, self.heads)
+        self.connection.send_data(number, data, end_stream=end)
+        await self.stream.send_all(self.connection.data_to_send())
+
+    async def wait_for(self, kind: type, number: int) -> Any:
+        """The first event of this kind for the stream; what comes before is kept in `events`."""
+        while True:
+            for event in self.events:
+                if isinstance(event, kind) and event.stream_id == number:
+                    return event
+            data = await self.stream.receive_some(65536)
+            assert data, "the server has closed the connection"
+            self.events += self.connection.receive_data(data)
+            await self.stream.send_all(self.connection.data_to_send())
+
+
+def test_http2_body_that_comes_after_its_refusal_harms_nobody(
+    certificate: tuple[Tls, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    tls, authority = certificate
+
+    async def main() -> None:
+        limits = Limits(body_grace_seconds=0.2, min_bytes_per_second=10**6)
+        async with running(tls=tls, limits=limits) as server:
+            client = Http2Client(*await http2_connection(server, trust(authority, "h2")))
+            await client.send(1, b"{", begin=True)
+            answer = await client.wait_for(h2.events.ResponseReceived, 1)
+            assert dict(answer.headers)[b":status"] == b"408"
+            await client.wait_for(h2.events.StreamEnded, 1)
+            for number in range(3, 13, 2):
+                await client.send(1, b"}" * 100)
+                await client.send(number, ADD, begin=True, end=True)
+                data = await client.wait_for(h2.events.DataReceived, number)
+                assert b'{"sum":3}' in data.data
+            await client.send(1, b"", end=True)
+            # Who does not stop is told to.
+            await client.send(15, b"{", begin=True)
+            await client.wait_for(h2.events.StreamEnded, 15)
+            with pytest.raises(h2.exceptions.StreamClosedError):  # noqa: PT012 - it is told at any one of them
+                for _ in range(200):
+                    while client.connection.local_flow_control_window(15) < 16_000:
+                        data = await client.stream.receive_some(65536)
+                        client.connection.receive_data(data)
+                    await client.send(15, b" " * 16_000)
+            await client.send(17, ADD, begin=True, end=True)
+            await client.wait_for(h2.events.StreamEnded, 17)
+
+    run(main)
+    assert caplog.records == []
+
+
+def test_http2_answer_that_breaks_off_is_reset_and_the_others_go_on(certificate: tuple[Tls, Path]) -> None:
+    tls, authority = certificate
+
+    async def half(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+
+    async def main() -> None:
+        async with running(tls=tls, app=half) as server:
+            client = Http2Client(*await http2_connection(server, trust(authority, "h2")))
+            client.connection.send_headers(
+                1, [(":method", "GET"), (":path", "/x"), *Http2Client.heads[2:4]], end_stream=True
+            )
+            await client.stream.send_all(client.connection.data_to_send())
+            await client.wait_for(h2.events.StreamReset, 1)
+            await client.send(3, ADD, begin=True, end=True)
+            await client.wait_for(h2.events.StreamEnded, 3)
+
+    run(main)
+
+
+def test_http2_client_that_opens_no_window_is_reset(certificate: tuple[Tls, Path]) -> None:
+    tls, authority = certificate
+
+    async def main() -> None:
+        limits = Limits(send_seconds=0.3, min_bytes_per_second=10**6)
+        async with running(tls=tls, limits=limits) as server:
+            client = Http2Client(*await http2_connection(server, trust(authority, "h2")))
+            # The window is 65,535 bytes, and nothing here ever widens it.
+            await client.send(1, call("count", {"to": 10**9}), begin=True, end=True)
+            await client.wait_for(h2.events.StreamReset, 1)
+            while server.shell.endpoint.in_flight:
+                await trio.sleep(0.01)
+
+    run(main)
 
 
 def test_http2_caller_that_resets_its_stream_cancels_the_handler(certificate: tuple[Tls, Path]) -> None:

@@ -256,6 +256,37 @@ def test_allowed_origin_gets_cors_and_no_other() -> None:
     run(main)
 
 
+REFUSED_EARLY = [
+    ("a wrong type with a body", post(ADD, "Content-Type: text/plain"), 415),
+    ("a foreign host with a body", post(ADD, "Host: evil.example"), 421),
+    ("too large a body", post(b"", "Content-Length: 17000000"), 413),
+    ("too large a head", post(ADD, "X: " + "a" * 20_000), 431),
+    ("a head that is no HTTP", post(ADD, "X : a"), 400),
+    ("another path", post(ADD, path="/x"), 404),
+    ("half a body", post(b"", "Content-Length: 10") + b"{", 408),
+    ("half a head", b"POST / HTTP/1.1\r\nHost: loc", 408),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "status"), REFUSED_EARLY, ids=[name for name, _, _ in REFUSED_EARLY])
+def test_refusal_carries_what_every_answer_does(name: str, data: bytes, status: int) -> None:
+    quick = Limits(header_seconds=0.1, body_grace_seconds=0.1, min_bytes_per_second=10**6, linger_seconds=0.1)
+
+    async def main() -> None:
+        async with running(limits=quick, access=Access(origins=("https://app.example",))) as server:
+            server.shell.endpoint.tags_requests = True
+            got, headers, _ = split(await server.exchange(data))
+            assert (got, len(headers["x-request-id"])) == (status, 32)
+            if name in ("half a head", "a head that is no HTTP"):
+                return
+            mine = data.replace(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nX-Request-Id: mine\r\nOrigin: https://app.example\r\n")
+            got, headers, _ = split(await server.exchange(mine))
+            assert (got, headers["x-request-id"]) == (status, "mine")
+            assert headers["access-control-allow-origin"] == "https://app.example"
+
+    run(main)
+
+
 def test_host_by_name_can_be_allowed() -> None:
     async def main() -> None:
         async with running(access=Access(hosts=("rpc.example",))) as server:

@@ -80,6 +80,40 @@ def test_server_announces_serves_and_ends(workers: int, number: signal.Signals) 
     assert (process.returncode, complaints) == (0, b"")
 
 
+def test_server_that_is_told_to_end_says_so_and_finishes_what_runs() -> None:
+    with subprocess.Popen([*COMMAND, "--port", "0", "--announce"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        address = ("127.0.0.1", json.loads(process.stdout.readline())["port"])
+        with (
+            socket.create_connection(address, timeout=10) as busy,
+            socket.create_connection(address, timeout=10) as probe,
+            socket.create_connection(address, timeout=10) as caller,
+            socket.create_connection(address, timeout=10) as idle,
+        ):
+            probe.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert split(probe.recv(65536))[0] == 200
+            busy.sendall(post(call("sleep", {"seconds": 1.5})))
+            # Heads that are on their way when the server is told.
+            probe.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n")
+            caller.sendall(post(call("add", [1, 2]))[:-5])
+            idle.sendall(post(call("add", [1, 2])))
+            assert b'{"sum":3}' in idle.recv(65536)
+            process.send_signal(signal.SIGTERM)
+            assert idle.recv(1) == b""
+            probe.sendall(b"\r\n")
+            status, headers, body = split(probe.recv(65536))
+            assert (status, headers["connection"]) == (503, "close")
+            assert json.loads(body) == {"status": "not ready", "failing": ["shutdown"]}
+            caller.sendall(post(call("add", [1, 2]))[-5:])
+            status, headers, _ = split(caller.recv(65536))
+            assert (status, headers["retry-after"]) == (503, "1")
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address, timeout=10)
+            status, _, body = split(busy.recv(65536))
+            assert (status, json.loads(body)["result"]["slept"] >= 1.5) == (200, True)
+        assert process.wait(20) == 0
+
+
 def test_stdio_serves_one_message_a_line() -> None:
     lines = call("add", [1, 2]) + b"\n" + call("sleep", {"seconds": 0.1}, 2) + b"\n"
     done = subprocess.run([*COMMAND, "--stdio"], input=lines, capture_output=True, timeout=30, check=True)

@@ -5,7 +5,7 @@ Knows no sockets: hypercorn owns these connections; their reads and writes pass 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
@@ -14,8 +14,12 @@ from protogen_runtime.io.websocket import WebSocketApp
 from .connection import MAX_DROPPED_BYTES, House
 from .foreign import Foreign, Receive, Scope, Send
 from .handling import Handling
-from .limits import SEND_PIECE_BYTES
+from .limits import KIB, SEND_PIECE_BYTES
 from .messages import JSON_TYPE, Headers, Reply, Request, refusal
+from .pace import Pace
+
+HYPERCORN_BUFFER_BYTES: Final = 32 * KIB
+"""What hypercorn 0.18 keeps of an answer over HTTP/2 before it makes the application wait."""
 
 
 class SocketHouse(House, Protocol):
@@ -38,7 +42,16 @@ class _TooSlow(Exception):
 async def serve_http(shell: SocketHouse, scope: Scope, receive: Receive, send: Send) -> None:
     """One HTTP request as ASGI gives it."""
     request = _request_of(scope)
+    shell.endpoint.tag(request)
     responder = _AsgiResponder(shell, request, send)
+    try:
+        await _serve(shell, request, responder, receive)
+    except* _TooSlow:
+        # The stream is reset: what was sent is not whole.
+        shell.count_refused(408)
+
+
+async def _serve(shell: SocketHouse, request: Request, responder: _AsgiResponder, receive: Receive) -> None:
     refused = _check_head(shell, request) or shell.endpoint.admit(request)
     if refused is not None:
         await _drop_body(shell, receive)
@@ -145,6 +158,7 @@ class _AsgiResponder:
         self._shell = shell
         self._request = request
         self._send = send
+        self._pace = Pace(shell.limits)
 
     async def reply(self, reply: Reply | bytes) -> None:
         """See Responder."""
@@ -171,18 +185,20 @@ class _AsgiResponder:
         await self._put(b"", more=False)
 
     async def abort(self) -> None:
-        """See Responder; hypercorn resets a stream whose application ends without an end."""
+        """See Responder; `Http2` resets a stream whose application ends without an end."""
 
     async def _put(self, data: bytes, *, more: bool) -> None:
         """Send in pieces, each of which the window of an HTTP/2 peer must take in time. Errors: _TooSlow."""
-        seconds = self._shell.limits.send_piece_seconds
         for start in range(0, max(1, len(data)), SEND_PIECE_BYTES):
             piece = data[start : start + SEND_PIECE_BYTES]
             is_more = more or start + SEND_PIECE_BYTES < len(data)
-            with trio.move_on_after(seconds) as scope:
+            # The end waits for all that hypercorn keeps.
+            size = len(piece) if is_more else len(piece) + HYPERCORN_BUFFER_BYTES
+            with trio.move_on_after(self._pace.begin(size, trio.current_time())) as scope:
                 await self._send({"type": "http.response.body", "body": piece, "more_body": is_more})
             if scope.cancelled_caught:
                 raise _TooSlow
+            self._pace.end(size, trio.current_time())
 
 
 async def serve_websocket(shell: SocketHouse, scope: Scope, receive: Receive, send: Send) -> None:

@@ -452,7 +452,9 @@ class Connection:
                 with trio.move_on_after(self._limits.linger_seconds, shield=True):
                     if self._parting is not None:
                         self._shell.count_refused(self._parting.status)
-                        await wire.send(encode_reply(self._parting, self.date, close=True))
+                        request = self._parser.current
+                        self._endpoint.tag(request)
+                        await wire.send(self.encode(self._parting, request, close=True))
                     await wire.end()
                     dropped = 0
                     while dropped < MAX_DROPPED_BYTES and (data := await wire.receive()):

@@ -123,11 +123,7 @@ class Endpoint:
     def begin(self, request: Request) -> Begun:
         """Answer a whole request that was admitted, or hand out what must be run for its answer."""
         if self.tags_requests:
-            if request_ids.NAME in request.headers:
-                request.headers, request.request_id = request_ids.tagged(request.headers)
-            else:
-                # Whoever reads the headers finds it there (see Request.text_headers): most calls read none.
-                request.request_id = request_ids.new()
+            self.tag(request)
         if request.refused is not None:
             return request.refused
         if request.method != b"POST" or (request.target != self._path and not self._is_ours(request)):
@@ -154,6 +150,16 @@ class Endpoint:
             return encode_outcome(message, outcome) or b""
         handling.hold(message, outcome)
         return self._taken(handling)
+
+    def tag(self, request: Request) -> None:
+        """Give a request its id, unless it has one or ids are switched off."""
+        if not self.tags_requests or request.request_id:
+            return
+        if request_ids.NAME in request.headers:
+            request.headers, request.request_id = request_ids.tagged(request.headers)
+        else:
+            # Whoever reads the headers finds it there (see Request.text_headers): most calls read none.
+            request.request_id = request_ids.new()
 
     def marks(self, request: Request) -> Headers:
         """What the answer to a request carries: its id, and what lets the page of an allowed origin read it."""

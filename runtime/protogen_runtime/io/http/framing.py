@@ -109,6 +109,12 @@ class RequestParser:
         """Whether nothing of a request has come, and none was refused."""
         return self.phase == "idle" and self.refused is None
 
+    @property
+    def current(self) -> Request:
+        """The request that is being read, with the headers that have come: what a refusal of it has to go by."""
+        headers = {} if self.phase == "idle" else self._headers
+        return self._request or Request(b"", b"", headers, client=self._client, is_secure=self._is_secure)
+
     def only_request(self) -> Request | None:
         """The request that the last bytes were, from the first to the last; None where they were anything else."""
         if len(self.requests) == 1 and self._began and self.phase == "idle" and self.refused is None:
@@ -201,13 +207,13 @@ class RequestParser:
         request = Request(
             parser.get_method(), self._target, headers, version=version, client=self._client, is_secure=self._is_secure
         )
+        self._request = request
         refused = self._admit(request)
         if refused is not None:
             if length not in (None, b"0") or b"transfer-encoding" in headers:
                 # What follows is a body that nobody wants: the connection ends instead.
                 self._refuse(Reply(refused.status, refused.body, refused.headers, close=True))
             request.refused = refused
-        self._request = request
         if b"expect" in headers:
             if headers[b"expect"].lower() != b"100-continue":
                 self._refuse(refusal(417, "only 100-continue can be expected", close=True))

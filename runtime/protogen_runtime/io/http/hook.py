@@ -1,7 +1,7 @@
 """Our connections inside hypercorn's trio worker: the one place that touches what hypercorn keeps private.
 
-Knows `hypercorn.trio.run` and the stock TCPServer, whose place it takes. What it relies on is checked at start, and a
-hypercorn that does not fit serves on without us.
+Knows `hypercorn.trio.run` and the stock TCPServer and H2Protocol, whose places it takes. What it relies on is checked
+at start, and a hypercorn that does not fit serves on without us.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Generator
 from importlib.metadata import version
 from typing import Any, Final
 
+import hypercorn.protocol
 import hypercorn.trio.run
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
@@ -20,6 +21,7 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from .framing import Upgrade
 from .handoff import HandedOver
+from .http2 import NEEDED, Http2
 from .shell import Shell, shell_of
 from .worker import Stream, visit
 
@@ -40,14 +42,17 @@ def misfit() -> str | None:
         return "hypercorn's TCPServer takes other arguments than expected"
     if not hasattr(hypercorn.trio.run, "TCPServer"):
         return "hypercorn.trio.run has no TCPServer to take the place of"
+    if not all(hasattr(getattr(hypercorn.protocol, "H2Protocol", None), name) for name in NEEDED):
+        return "hypercorn.protocol has no H2Protocol as expected"
     return None
 
 
 def install() -> str | None:
-    """Take the place of the stock TCPServer in this process; returns why not, where it does not fit."""
+    """Take the places of the stock TCPServer and H2Protocol in this process; returns why not, where it does not fit."""
     reason = misfit()
     if reason is None:
         setattr(hypercorn.trio.run, "TCPServer", FastServer)  # noqa: B010 - this is the hook, and no type allows it
+        setattr(hypercorn.protocol, "H2Protocol", Http2)  # noqa: B010 - and this is the other one
     return reason
 
 

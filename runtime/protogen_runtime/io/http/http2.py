@@ -1,0 +1,81 @@
+"""HTTP/2 as hypercorn speaks it, made to hold where a stream ends before both of its sides have.
+
+Knows hypercorn's H2Protocol. Stock 0.18 ends the whole connection, with all of its streams, when data comes for a
+stream that has been answered; and a client whose answer breaks off is never told.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import h2.errors
+import h2.events
+import h2.exceptions
+from hypercorn.protocol.events import EndBody, StreamClosed
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.h2 import H2Protocol
+
+MAX_LATE_BYTES: Final = 1024 * 1024
+"""What a client may go on sending to streams that were answered, as a body that was refused does; then it is told to
+stop."""
+
+NEEDED: Final = ("_handle_events", "_flush", "stream_send")
+"""What must be there of the class whose place this takes."""
+
+
+class Http2(H2Protocol):
+    """One connection."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._late_bytes = 0
+        self._ended: set[int] = set()
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Send a piece of an answer. A stream that closes without an end has broken off, and the client is told so."""
+        number = event.stream_id
+        was_open = number in self.streams
+        await super().stream_send(event)
+        if isinstance(event, EndBody):
+            # Returned, and not cancelled: all of it has been sent.
+            self._ended.add(number)
+        if isinstance(event, StreamClosed):
+            if was_open and number not in self._ended:
+                await self._break_off(number)
+            self._ended.discard(number)
+
+    async def _break_off(self, number: int) -> None:
+        try:
+            self.connection.reset_stream(number, h2.errors.ErrorCodes.INTERNAL_ERROR)
+        except h2.exceptions.ProtocolError:
+            # The client has reset it itself.
+            return
+        buffer = self.stream_buffers.get(number)
+        if buffer is not None:
+            # The task that sends finds it closed, and forgets it.
+            await buffer.close()
+            self.priority.unblock(number)
+            await self.has_data.set()
+        await self._flush()
+
+    async def _handle_events(self, events: list[h2.events.Event]) -> None:
+        for event in events:
+            if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
+                self._drop(event)
+            else:
+                # One by one: the first may begin the stream of the second.
+                await super()._handle_events([event])
+        await self._flush()
+
+    def _drop(self, event: h2.events.DataReceived) -> None:
+        """Data of a stream that has been answered: taken, so that the window stays open for the others."""
+        size, number = event.flow_controlled_length or 0, event.stream_id
+        assert number is not None
+        try:
+            self.connection.acknowledge_received_data(size, number)
+            self._late_bytes += size
+            if self._late_bytes > MAX_LATE_BYTES and number not in self.stream_buffers:
+                self.connection.reset_stream(number, h2.errors.ErrorCodes.NO_ERROR)
+        except h2.exceptions.ProtocolError:
+            # It has ended on both sides in the meantime.
+            return
