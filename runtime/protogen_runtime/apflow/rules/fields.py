@@ -112,10 +112,15 @@ def _schemas_parts(value: Json, field: str, at: Path) -> Iterator[FieldFault]:
 def _dependencies_parts(value: Json, field: str, at: Path) -> Iterator[FieldFault]:
     for index, item in enumerate(value):
         name, path = f"{field}[{index}]", (*at, index)
-        if isinstance(item, dict):
+        if _is_object(item):
             yield from _members(item, DEPENDENCY, required=("id",), prefix=f"{name}.", at=path)
         else:
             yield FieldFault(field=name, reason=WRONG_TYPE, expected="an object with an id", actual=item, path=path)
+
+
+def _is_object(value: Json) -> bool:
+    # isinstance would narrow Json to a dict of unknown things.
+    return value.__class__ is dict
 
 
 def _words(values: tuple[str, ...]) -> str:
@@ -249,7 +254,7 @@ def explain_params(method: str, params: Json) -> RuleBroken:
     (A9). Errors: KeyError for another method.
     """
     table = _PARAMS[method]
-    if not isinstance(params, dict):
+    if not _is_object(params):
         fault = FieldFault(field="params", reason=WRONG_TYPE, expected="an object", actual=params)
         return refusal("InvalidParams", [fault])
     faults = list(_members(params, table, required=_REQUIRED.get(method, ("task_id",))))
@@ -279,7 +284,7 @@ def _bounded(faults: list[FieldFault]) -> list[FieldFault]:
 
 
 def _faults_of_task(value: Json, at: Path, *, required: tuple[str, ...]) -> list[FieldFault]:
-    if not isinstance(value, dict):
+    if not _is_object(value):
         name = "".join(f"[{step}]" if isinstance(step, int) else step for step in at) or "params"
         return [FieldFault(field=name, reason=WRONG_TYPE, expected="an object", actual=value, path=at)]
     return list(_members(value, FIELDS, required=required, at=at))
