@@ -347,7 +347,7 @@ def _add_count(connection: Connection, collection: Collection, group: Sequence[s
     """Make a table of how many records have the same values in a group of fields, and triggers that keep it right."""
     name, table = collection.name, count_table(collection.name, group)
     fields = ", ".join(f'"{field}"' for field in group)
-    # Neither a constraint that could abort ("#" is not NOT NULL) nor a step that would be undone by itself: see tables.py.
+    # No constraint that could abort ("#" is not NOT NULL) and no step that would be undone by itself: see tables.py.
     columns = columns_of({field: collection.fields[field] for field in group})[2:].replace(",", " NOT NULL,")
     connection.execute(
         f'CREATE TABLE "{table}" ({columns} NOT NULL, "#" INTEGER, PRIMARY KEY ({fields})) WITHOUT ROWID'

@@ -46,9 +46,9 @@ from protogen_runtime.store.model import (
 R = TypeVar("R")
 
 NO_LIMIT: Final = -1
-# INSERT OR FAIL, UPDATE OR FAIL: a statement with triggers that may be undone by itself copies each page before it changes
-# it, four times what the change costs. Ours change nothing before they fail for a key that is taken; whatever else makes
-# them fail ends the transaction.
+# INSERT OR FAIL, UPDATE OR FAIL: a statement with triggers that may be undone by itself copies each page before it
+# changes it, and that costs four times the change. Ours change nothing before they fail for a key that is taken;
+# whatever else makes them fail ends the transaction.
 _SELECTED: Final = "SELECT value FROM json_each(?)"
 """A list of any length as one parameter: SQLite caps their number, and each length would be another statement."""
 COUNTED_NONE: Final = "x''"
