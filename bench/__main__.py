@@ -18,6 +18,7 @@ from build.peers import PeersMissing
 from measure import ChildFailed
 from observe import suite as observe
 from report import Report, table
+from rpc import decode, start
 from rpc import suite as rpc
 from stdio import suite as stdio
 from store import suite as store
@@ -29,7 +30,10 @@ SUITES: dict[str, tuple[str, Callable[[int], Report]]] = {
     "tasks": ("the life of 100,000 tasks in the store", tasks.run),
     "stdio": ("calls over pipes beside blocking ones", stdio.run),
     "observe": ("what observing costs a call", observe.run),
+    "decode": ("bytes to typed and checked params beside orjson", decode.run),
     "rpc": ("protogen serve beside other HTTP servers, by wrk", rpc.run),
+    "start": ("the first answer and the memory of servers", start.run),
+    "flat": ("memory over a million requests", start.run_flat),
 }
 """Name to what it compares and the function that runs it with so many repeats."""
 

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = {"dev": ["pyproject.toml"], "toolchains": [], "lock": [], "pip": []}
+GROUPS = {"dev": ["pyproject.toml"], "bench": [], "toolchains": [], "lock": [], "pip": []}
 """Per group the file whose own dependencies are locked with it: `dev` installs the project too."""
 
 
@@ -44,6 +44,8 @@ def resolve_command(resolver: Path, group: str, sources: list[str]) -> list[str]
         *(str(resolver), "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11"),
         *("--generate-hashes", "--no-annotate", "--no-header"),
         *("--group", group, *sources, "--output-file", f"requirements/{group}.txt"),
+        # Installed into the same environment, so what both need has one version.
+        *(("--constraints", "requirements/dev.txt") if group == "bench" else ()),
     ]
 
 

@@ -53,14 +53,14 @@ def main(arguments: list[str]) -> int:
         "project": install_project,
         "toolchains": provide_toolchains,
         "npm": lambda: install_npm_packages(ROOT),
-        "peers": lambda: install_npm_packages(ROOT / "bench"),
+        "peers": install_peers,
     }
     keys: dict[str, Callable[[], str]] = {
         "python": python_key,
         "project": project_key,
         "toolchains": toolchains_key,
         "npm": lambda: npm_key(ROOT),
-        "peers": lambda: npm_key(ROOT / "bench"),
+        "peers": lambda: digest([ROOT / "requirements/bench.txt"], python_key(), npm_key(ROOT / "bench")),
     }
     try:
         for name in STEPS[arguments[0]]:
@@ -99,6 +99,12 @@ def install_python_packages() -> None:
     # The pip that Python brings with it takes twice as long. Bytecode is left to the first import: most is never used.
     pip_install("--require-hashes", "--no-deps", "--no-compile", "-r", "requirements/pip.txt")
     pip_install("--require-hashes", "--no-deps", "--no-compile", "-r", "requirements/dev.txt")
+
+
+def install_peers() -> None:
+    """Install what the benchmarks compare with, beside the locked packages of `.venv`."""
+    pip_install("--require-hashes", "--no-deps", "--no-compile", "-r", "requirements/bench.txt")
+    install_npm_packages(ROOT / "bench")
 
 
 def project_key() -> str:

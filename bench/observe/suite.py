@@ -46,6 +46,8 @@ class Link:
     deadline = None
     channel: Any = None
     emit = None
+    answer = None
+    frame = b""
 
 
 def run(repeats: int) -> Report:

@@ -23,6 +23,7 @@ from report import Report, Series, Target
 
 HERE = Path(__file__).resolve().parent
 OURS, OURS_FRESH = "protogen serve echo", "protogen serve echo, every head new"
+OURS_UNSEEN = "protogen serve echo, nothing observed"
 UVICORN, BARE = "uvicorn + uvloop + httptools, raw ASGI", "bare trio + httptools echo"
 STOCK, NODE, FASTAPI = "hypercorn on trio, stock", "Node http echo", "FastAPI on uvicorn + uvloop"
 CONNECTIONS = (1, 32, 128)
@@ -47,9 +48,9 @@ def run(repeats: int) -> Report:
     if shutil.which("wrk") is None:
         raise CannotMeasure("wrk is missing; install it with your system's package manager (apt-get install wrk)")
     seconds = 1 if repeats == 1 else TURN_SECONDS
-    cells = {(name, count): Cell() for name in (*_commands(0), OURS_FRESH) for count in CONNECTIONS}
+    cells = {(name, count): Cell() for name in (*commands(0), OURS_FRESH) for count in CONNECTIONS}
     with ExitStack() as stack:
-        servers = {name: _start(stack, name) for name in _commands(0)}
+        servers = {name: _start(stack, name) for name in commands(0)}
         for _ in range(repeats):
             for count in CONNECTIONS:
                 for name, (process, port) in servers.items():
@@ -59,10 +60,13 @@ def run(repeats: int) -> Report:
     return _report(cells)
 
 
-def _commands(port: int) -> dict[str, list[str]]:
+def commands(port: int) -> dict[str, list[str]]:
+    """What starts each server on a port."""
     python, peers = sys.executable, str(HERE / "peers.py")
+    ours = [str(Path(python).parent / "protogen"), "serve", "echo", "--port", str(port)]
     return {
-        OURS: [str(Path(python).parent / "protogen"), "serve", "echo", "--port", str(port)],
+        OURS: ours,
+        OURS_UNSEEN: [*ours, "--config", str(HERE / "unseen.toml")],
         UVICORN: [python, peers, "uvicorn", str(port)],
         BARE: [python, peers, "bare", str(port)],
         NODE: ["node", str(HERE / "echo.js"), str(port)],
@@ -74,7 +78,7 @@ def _commands(port: int) -> dict[str, list[str]]:
 def _start(stack: ExitStack, name: str) -> tuple[subprocess.Popen[bytes], int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
-    process = subprocess.Popen(_commands(port)[name], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(commands(port)[name], stdout=subprocess.DEVNULL)
     stack.callback(process.wait, 20)
     stack.callback(process.terminate)
     until = time.monotonic() + 20
@@ -88,13 +92,14 @@ def _start(stack: ExitStack, name: str) -> tuple[subprocess.Popen[bytes], int]:
             return process, port
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def _measure(cell: Cell, pid: int, port: int, connections: int, seconds: int, *, fresh: bool) -> None:
-    before = _cpu_seconds(pid)
+    before = cpu_seconds(pid)
     done = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "call.lua"), f"http://127.0.0.1:{port}/"],
         capture_output=True,
@@ -102,7 +107,7 @@ def _measure(cell: Cell, pid: int, port: int, connections: int, seconds: int, *,
         check=True,
         env={**os.environ, "FRESH": "1" if fresh else "0"},
     ).stdout
-    used = _cpu_seconds(pid) - before
+    used = cpu_seconds(pid) - before
     if "Non-2xx" in done or "Socket errors" in done:
         raise CannotMeasure(f"wrong answers:\n{done}")
     requests = int(re.search(r"(\d+) requests in", done)[1])  # type: ignore[index]  # wrk prints both lines

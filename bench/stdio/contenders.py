@@ -44,6 +44,8 @@ class _BareLink:
     deadline = None
     channel: Any = None
     emit = None
+    answer = None
+    frame = b""
 
 
 def blocking_server() -> None:
