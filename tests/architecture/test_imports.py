@@ -33,6 +33,9 @@ LAYERS = (
     ("protogen_runtime.store", "protogen_runtime.echo"),
     ("protogen_runtime.store", "protogen_runtime.stepflow", "protogen_runtime.io"),
     ("protogen_runtime.store", "protogen_runtime.apflow", "protogen_runtime.io"),
+    ("protogen_runtime.dispatch", "protogen_runtime.apflow", "protogen_runtime.nodes"),
+    ("protogen_runtime.dispatch", "protogen_runtime.stepflow", "protogen_runtime.nodes"),
+    ("protogen_runtime.io", "protogen_runtime.nodes"),
 )
 TARGETS_MAY_IMPORT = ("protogen.ir", "protogen.output", "protogen.naming", "protogen.problems")
 KIT_MAY_IMPORT = ("protogen_compliance", "protogen.load", "protogen.ir", "protogen.problems", "protogen.resources")
@@ -274,6 +277,8 @@ PLANTED = [
     ("protogen_runtime.store.sqlite", "from protogen_runtime.apflow import tasks", ["layers"]),
     ("protogen_runtime.apflow.tasks", "import protogen_runtime.io", ["layers"]),
     ("protogen_runtime.dispatch", "from protogen_runtime.observe import current", ["layers"]),
+    ("protogen_runtime.io.http", "from protogen_runtime.nodes import apflow", ["layers"]),
+    ("protogen_runtime.apflow.handler", "from protogen_runtime.nodes import apflow", ["layers"]),
     ("protogen_runtime.observe.calls", "from protogen_runtime.io import channel", ["layers"]),
     ("protogen_runtime.store.sqlite", "from protogen_runtime.observe import Log", ["layers"]),
     ("protogen_runtime.io.stdio", "from protogen_runtime import echo", ["layers"]),

@@ -72,7 +72,7 @@ class NodeHandler:
             found = self._operations.list_nowait(params, user)
         except RuleBroken as broken:
             raise typed(broken) from broken
-        return found if found is not None else _typed(self._operations.list(params, user))
+        return found if found is not None else _typed(self._operations.list_(params, user))
 
     async def tasks_tree(self, params: TasksTreeParams, context: CallContext) -> Raw:
         """See apflow 06, tasks.tree."""

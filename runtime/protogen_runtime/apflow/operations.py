@@ -230,22 +230,22 @@ class Operations:
                 parent = view.get(after.parent_id) if after.parent_id else None
                 root = parent.root if parent else key
                 self._move(view, before, root)
-            in_run = before.in_run and after.status == "pending" and root == before.root
+            in_run = before.in_run and after.status in ("pending", "in_progress") and root == before.root
             changed = entry_of(after, root=root, in_run=in_run)
             view.change(before, changed)
             if (needs := needs_of(after)) != (needs_before := needs_of(task)):
                 view.depend(key, needs_before, needs)
             if after.original_task_id != task.original_task_id:
                 self._mark_source(view, after)
-            return after, before, changed, self._manager.member_of(after, view.get) if in_run else None
+            return after, before, changed, self._manager.member_of(after, view.get) if in_run and after.status == "pending" else None
 
         def then(done: tuple[Task, Entry, Entry, Member | None]) -> None:
             _, before, after, member = done
-            if after.status == "cancelled" and before.status != "cancelled":
-                self._manager.withdraw([after])
-            elif before.in_run and member is not None:
+            if after.status == before.status == "pending" and member is not None:
                 self._manager.revise(member)
-            elif before.in_run and before is not after:
+            elif after.status == "pending":
+                self._manager.retire(key)
+            elif after.status != before.status:
                 self._manager.withdraw([after])
 
         task, *_ = await self._tasks.commit(decide, then=then)
@@ -371,6 +371,11 @@ class Operations:
             entered = await self._tasks.commit(decide, then=then, weight=len(tasks))
         result = TasksExecuteResult(root_task_id=entered.root, status="started")
         return Started(result=result, root=entered.root, feed=feeds[0] if feeds else None)
+
+    def unfollow(self, started: Started) -> None:
+        """Give back the feed of an execution."""
+        if started.feed is not None:
+            self._manager.unsubscribe(started.root, started.feed)
 
     def _checked(self, params: TasksExecuteParams, user: str | None, now: str, schemas: InputSchemas) -> list[Task]:
         tasks = creation.create_all(params.tasks, new_id=self._new_id, now=now, user_id=user)

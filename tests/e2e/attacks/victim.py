@@ -15,7 +15,7 @@ from echo_protocol.types import EchoParams, EchoResult
 
 from protogen_runtime.dispatch import CallContext, Service
 from protogen_runtime.echo import EchoHandler
-from protogen_runtime.io.http.server import override, read_settings, run
+from protogen_runtime.io.http.server import Settings, override, read_settings, run
 
 
 class CountingHandler(EchoHandler):
@@ -34,4 +34,4 @@ def make_service() -> Service:
 
 
 if __name__ == "__main__":
-    run(override(read_settings(Path(sys.argv[1])), port=0, announce=True), make_service)
+    run(override(read_settings(Path(sys.argv[1]), Settings), port=0, announce=True), make_service)

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 import trio
@@ -27,6 +27,7 @@ from protogen_runtime.observe import ObserveSettings, observing
 from .access import Access
 from .framing import Upgrade
 from .limits import KIB, Limits, faults
+from .memory import give_back_large
 from .shell import Shell
 from .worker import Stream, serve_plain
 
@@ -71,15 +72,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     observe: ObserveSettings = ObserveSettings()
 
 
-def read_settings(file: Path | None) -> Settings:
+Configured = TypeVar("Configured", bound=Settings)
+
+
+def read_settings(file: Path | None, kind: type[Configured]) -> Configured:
     """The settings of a TOML file, the defaults without one. Errors: CannotServe, naming the key."""
     if file is None:
-        return Settings()
+        return kind()
     import tomllib
 
     try:
         tree = tomllib.loads(file.read_text("utf-8"))
-        return msgspec.convert(tree, Settings, strict=False)
+        return msgspec.convert(tree, kind, strict=False)
     except OSError as reason:
         raise CannotServe(f"{file}: cannot read it: {reason.strerror}; give --config an existing file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as reason:
@@ -88,7 +92,7 @@ def read_settings(file: Path | None) -> Settings:
         raise CannotServe(f"{file}: {reason}; docs/how-to/serve.md lists what may stand there") from None
 
 
-def override(settings: Settings, **given: Any) -> Settings:
+def override(settings: Configured, **given: Any) -> Configured:
     """The settings with every member of `given` that is not None in place of its own."""
     return msgspec.structs.replace(settings, **{name: value for name, value in given.items() if value is not None})
 
@@ -198,10 +202,7 @@ def run(settings: Settings, make_service: Callable[[], Service]) -> None:
     """Serve until SIGTERM or SIGINT; what runs then may finish. Errors: CannotServe."""
     check(settings)
     sock = bind(settings)
-    settings = msgspec.structs.replace(settings, limits=_with_descriptors(settings.limits))
-    sock.listen(settings.backlog)
-    if settings.announce:
-        print(msgspec.json.encode({"port": sock.getsockname()[1]}).decode(), flush=True)
+    settings = begin(settings, sock)
     if settings.workers == 1:
         serve_socket(settings, sock, make_service)
         return
@@ -217,8 +218,18 @@ def run(settings: Settings, make_service: Callable[[], Service]) -> None:
         raise CannotServe(f"a worker ended with code {code}; its own message says why")
 
 
+def begin(settings: Configured, sock: socket.socket) -> Configured:
+    """Listen, and announce the port where that is asked for; the settings with the limits that this process can keep."""
+    settings = msgspec.structs.replace(settings, limits=_with_descriptors(settings.limits))
+    sock.listen(settings.backlog)
+    if settings.announce:
+        print(msgspec.json.encode({"port": sock.getsockname()[1]}).decode(), flush=True)
+    return settings
+
+
 def serve_socket(settings: Settings, sock: socket.socket, make_service: Callable[[], Service]) -> None:
     """Serve in this process on a socket that listens already."""
+    give_back_large()
     # What has been imported is there until the end: the collector need not look at it again.
     gc.freeze()
     with observing(settings.observe, make_service()) as instruments:
