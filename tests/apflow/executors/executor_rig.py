@@ -12,7 +12,8 @@ from typing import Any
 import h11
 import trio
 
-from protogen_runtime.apflow.executors import Execution, ExecutorRegistry, ExecutorSettings, register_builtin, run
+from protogen_runtime.apflow.executors import Execution, ExecutorRegistry, ExecutorSettings, run
+from protogen_runtime.apflow.executors.builtin import register_builtin
 
 
 class Seen:

@@ -54,7 +54,7 @@ def failure_text(reason: BaseException) -> str:
     return text if len(text) <= MAX_ERROR else text[: MAX_ERROR - 1] + "…"
 
 
-_MAX_DEPTH: Final = 500
+_MAX_DEPTH: Final = 200
 """Levels of a result: what is nested deeper, many readers of JSON refuse."""
 
 

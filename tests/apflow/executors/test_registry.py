@@ -1,0 +1,201 @@
+"""The registry: what it takes, what it finds, and what it says of mistakes."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from types import ModuleType
+from typing import Any
+
+import pytest
+import trio
+from executor_rig import execution, registry
+
+from protogen_runtime.apflow.executors import CannotRegister, Execution, ExecutorRegistry, executor, run
+from protogen_runtime.apflow.executors import registry as registry_module
+
+
+class Doubler:
+    async def execute(self, inputs: dict[str, Any], execution: Execution) -> dict[str, Any]:
+        return {"twice": inputs["n"] * 2}
+
+    def get_input_schema(self) -> dict[str, Any]:
+        return {"type": "object", "required": ["n"]}
+
+
+async def awaited(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"got": inputs}
+
+
+async def awaited_with_execution(inputs: dict[str, Any], execution: Execution) -> dict[str, Any]:
+    return {"task": execution.task_id}
+
+
+def blocking(inputs: dict[str, Any], execution: Execution, *, option: int = 1) -> dict[str, Any]:
+    execution.report_progress(0.5)
+    return {"option": option}
+
+
+@pytest.mark.parametrize(
+    ("work", "result"),
+    [
+        (Doubler, {"twice": 4}),
+        (Doubler(), {"twice": 4}),
+        (awaited, {"got": {"n": 2}}),
+        (awaited_with_execution, {"task": "a"}),
+        (blocking, {"option": 1}),
+        (lambda inputs: inputs, {"n": 2}),
+    ],
+)
+def test_objects_classes_and_functions_are_executors(work: Any, result: dict[str, Any]) -> None:
+    registered = ExecutorRegistry().register("x", work)
+    assert trio.run(run, registered, {"n": 2}, execution()) == result
+
+
+def test_progress_comes_out_of_threads() -> None:
+    seen: list[float] = []
+    trio.run(run, ExecutorRegistry().register("x", blocking), {}, execution(report=seen.append))
+    assert seen == [0.5]
+
+
+def no_argument() -> dict[str, Any]:
+    return {}
+
+
+class NeedsArgument(Doubler):
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+
+class Blocks:
+    def execute(self, inputs: dict[str, Any], execution: Execution) -> dict[str, Any]:
+        return inputs
+
+
+class BadlyDescribed(Doubler):
+    def get_input_schema(self) -> dict[str, Any]:
+        return {"type": "no such type"}
+
+
+@pytest.mark.parametrize(
+    ("name", "work", "said"),
+    [
+        ("", awaited, "identifier is not empty"),
+        ("taken", awaited, "'taken' is registered already"),
+        ("x", 5, "5 is neither a function nor has it `execute`"),
+        ("x", no_argument, "no_argument takes 0 arguments; write (inputs) or (inputs, execution)"),
+        ("x", NeedsArgument, "NeedsArgument() cannot be called"),
+        ("x", Blocks, "execute must be `async def execute(self, inputs, execution)`"),
+        ("x", BadlyDescribed, "its input schema/type: Not a draft-07 schema"),
+    ],
+)
+def test_mistakes_are_one_line(name: str, work: Any, said: str) -> None:
+    found = ExecutorRegistry()
+    found.register("taken", awaited)
+    with pytest.raises(CannotRegister) as caught:
+        found.register(name, work)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert found.known() == ["taken"]
+
+
+def test_concurrency_is_at_least_one() -> None:
+    with pytest.raises(CannotRegister, match="at least 1, not 0"):
+        ExecutorRegistry().register("x", awaited, concurrency=0)
+
+
+def test_aliases_find_what_they_are_for() -> None:
+    found = ExecutorRegistry()
+    registered = found.register("x", awaited, concurrency=3, idempotent=True)
+    found.alias("y", "x")
+    assert found.find("y") is registered
+    assert found.find("z") is None
+    assert found.find("") is None
+    for alias, target in (("x", "x"), ("y", "x"), ("w", "z")):
+        with pytest.raises(CannotRegister):
+            found.alias(alias, target)
+
+
+def test_identifiers_of_the_reference_implementation_work() -> None:
+    found = registry()
+    for alias, name in {
+        "system_info_executor": "system_info",
+        "command_executor": "command",
+        "rest_executor": "http",
+        "aggregate_results_executor": "aggregate_results",
+    }.items():
+        assert found.find(alias) is found.find(name)
+        assert found.find(name) is not None
+
+
+def test_the_closest_identifier_is_suggested() -> None:
+    assert registry().suggestion("ehco") == "echo"
+    assert registry().suggestion("zzzzzz") is None
+
+
+@executor("declared", concurrency=2, idempotent=True)
+async def declared(inputs: dict[str, Any]) -> dict[str, Any]:
+    return inputs
+
+
+@executor("declared-class")
+class Declared(Doubler):
+    pass
+
+
+class Inherits(Declared):
+    pass
+
+
+def test_what_is_declared_is_registered_as_declared() -> None:
+    found = ExecutorRegistry()
+    registered = found.add(declared)
+    assert (registered.id, registered.concurrency, registered.idempotent) == ("declared", 2, True)
+    found.add(Declared)
+    assert found.known() == ["declared", "declared-class"]
+    for work in (awaited, Inherits):
+        with pytest.raises(CannotRegister, match="is not decorated"):
+            found.add(work)
+
+
+def test_modules_give_what_they_define() -> None:
+    found = ExecutorRegistry()
+    module = ModuleType("somewhere")
+    module.own = type("Own", (Doubler,), {"__module__": "somewhere"})  # type: ignore[attr-defined]  # made here
+    executor("own")(module.own)
+    module.declared = declared  # type: ignore[attr-defined]  # imported from elsewhere
+    found.add_module(module)
+    assert found.known() == ["own"]
+    with pytest.raises(CannotRegister, match="has nothing decorated"):
+        found.add_module(sys)
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, **entries: str) -> ExecutorRegistry:
+    points = [EntryPoint(name, value, registry_module.GROUP) for name, value in entries.items()]
+    monkeypatch.setattr(registry_module, "entry_points", lambda group: points if group == registry_module.GROUP else [])
+    return ExecutorRegistry()
+
+
+def test_installed_distributions_offer_executors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "offered", sys.modules[__name__])
+    found = offer(monkeypatch, twice="offered:Doubler", plain="offered:awaited", other="offered:declared")
+    found.add_installed()
+    assert found.known() == ["other", "plain", "twice"]
+    other = found.find("other")
+    assert other is not None
+    assert (other.concurrency, other.idempotent) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("no_such_module:x", "cannot be imported: No module named 'no_such_module'; reinstall or update"),
+        ("sys:no_such_name", "cannot be imported"),
+        ("sys:maxsize", "is neither a function nor has it `execute`"),
+    ],
+)
+def test_broken_distributions_are_named(monkeypatch: pytest.MonkeyPatch, value: str, said: str) -> None:
+    with pytest.raises(CannotRegister) as caught:
+        offer(monkeypatch, broken=value).add_installed()
+    assert said in str(caught.value)
+    assert f"({value} of an unknown distribution)" in str(caught.value)
