@@ -85,22 +85,31 @@ def pairs(items: list[str], separator: str) -> dict[str, str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Says which marks there are, and reads the options."""
-    for mark in ("clause(*ids)", "needs(*ids)", "sums(*prefixes)", "profile(name)", "last"):
+    for mark in ("clause(*ids)", "needs(*ids)", "sums(*prefixes)", "profile(name)", "last(order)"):
         config.addinivalue_line("markers", f"{mark}: see protogen_compliance.registry")
     config.stash[EVIDENCE] = []
+
+    def options(name: str) -> list[str]:
+        return list(config.getoption(name) or ())
+
     if url := config.getoption("--url"):
         config.stash[SETTINGS] = Settings(
             url=url,
-            executors=pairs(config.getoption("--executor"), "="),
-            profiles=tuple(config.getoption("--profile")),
-            headers=pairs(config.getoption("--target-header"), ":"),
-            options=pairs(config.getoption("--setting"), "="),
+            executors=pairs(options("--executor"), "="),
+            profiles=tuple(options("--profile")),
+            headers=pairs(options("--target-header"), ":"),
+            options=pairs(options("--setting"), "="),
         )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts last what looks at everything; the order is the files' otherwise."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+    def place(item: pytest.Item) -> int:
+        mark = item.get_closest_marker("last")
+        return 0 if mark is None else mark.args[0] if mark.args else 1
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +124,8 @@ def settings(pytestconfig: pytest.Config) -> Settings:
 @pytest.fixture
 def record(request: pytest.FixtureRequest) -> Record:
     """Where a test puts warnings, notes and its exchanges."""
-    return request.node.stash.setdefault(RECORD, Record())
+    made: Record = request.node.stash.setdefault(RECORD, Record())
+    return made
 
 
 @pytest.hookimpl(tryfirst=True)

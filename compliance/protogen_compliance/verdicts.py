@@ -121,7 +121,8 @@ def _verdict(clause: Clause, found: list[_Finding], broken: set[str]) -> Verdict
         return verdict
     if not found:
         return verdict
-    verdict.status = min((it.status for it in found), key=SEVERITY.index)
+    seen = {it.status for it in found}
+    verdict.status = next(status for status in SEVERITY if status in seen)
     verdict.tests = [it.test.test for it in found]
     verdict.notes = [note for it in found for note in it.test.notes]
     for it in found:

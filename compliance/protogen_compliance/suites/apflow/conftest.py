@@ -8,7 +8,7 @@ import pytest
 
 from protogen_compliance.peer.http import parse_url
 from protogen_compliance.peer.rpc import Json, RpcPeer
-from protogen_compliance.plugin import Record, Settings
+from protogen_compliance.plugin import Lacking, Record, Settings, marked
 from protogen_compliance.suites.apflow.node import Node, new_id
 from protogen_compliance.suites.apflow.observed import Observed
 from protogen_compliance.suites.apflow.scenes import SCENES, Scenes
@@ -27,16 +27,19 @@ def make_node(settings: Settings, observed: Observed) -> Iterator[Callable[[], N
     """Makes a Node with a log of its own."""
     peer = RpcPeer(parse_url(settings.url), headers=settings.headers)
     executors = {**DEFAULT_EXECUTORS, **settings.executors}
-    user = f"kit-{new_id()[:8]}"
-    yield lambda: Node(peer, observed, executors, user=user)
+    user = settings.options.get("user", f"kit-{new_id()[:8]}")
+    one_user = "auth" in settings.profiles
+    yield lambda: Node(peer, observed, executors, user=user, one_user=one_user)
     peer.close()
 
 
 @pytest.fixture(scope="session")
-def scenes(request: pytest.FixtureRequest, make_node: Callable[[], Node]) -> Iterator[Scenes]:
+def scenes(request: pytest.FixtureRequest, settings: Settings, make_node: Callable[[], Node]) -> Iterator[Scenes]:
     """The scenes that the chosen tests look at, all begun at once."""
     playing = Scenes(make_node)
     for item in request.session.items:
+        if not set(marked(item, "profile")) <= set(settings.profiles):
+            continue
         for name in getattr(item, "fixturenames", ()):
             if name in SCENES:
                 playing.start(name)
@@ -54,6 +57,18 @@ def node(request: pytest.FixtureRequest, make_node: Callable[[], Node], record: 
     made = make_node()
     record.exchanges = made.log
     return made
+
+
+@pytest.fixture
+def stranger(settings: Settings, observed: Observed) -> Iterator[Node]:
+    """The node as a second user meets it."""
+    try:
+        authorization = settings.options["other-authorization"]
+    except KeyError:
+        raise Lacking("a second identity is needed: --setting 'other-authorization=Bearer …'") from None
+    peer = RpcPeer(parse_url(settings.url), headers={**settings.headers, "authorization": authorization})
+    yield Node(peer, observed, {}, user=settings.options.get("other-user", "kit-stranger"), one_user=True)
+    peer.close()
 
 
 def _fixture(name: str) -> Callable[..., Json]:

@@ -10,9 +10,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from protogen_compliance.peer.http import Exchange
-from protogen_compliance.peer.rpc import MISSING, Json, Reply, RpcPeer
+from protogen_compliance.peer.rpc import MISSING, Json, Reply, RpcPeer, parse_json
 from protogen_compliance.plugin import Lacking, Unmet
 from protogen_compliance.suites.apflow.observed import Answered, Observed, Refusal
 
@@ -55,15 +56,33 @@ def method_blame(method: str, *more: str) -> tuple[str, ...]:
     return (*BLAME.get(method, ()), *more, *ALWAYS_BLAMED)
 
 
+class Streamed(NamedTuple):
+    """A streamed answer: `events` are (monotonic seconds, type, data); `ended` where it came to its end."""
+
+    reply: Reply
+    events: list[tuple[float, str, Json]]
+    responses: list[Json]
+    ended: bool
+
+
 class Node:
     """The node, for one test or one scene: `log` has the exchanges that it made."""
 
-    def __init__(self, peer: RpcPeer, observed: Observed, executors: Mapping[str, str], *, user: str) -> None:
+    def __init__(
+        self, peer: RpcPeer, observed: Observed, executors: Mapping[str, str], *, user: str, one_user: bool = False
+    ) -> None:
         self.peer = peer
         self.observed = observed
         self.user = user
+        self._one_user = one_user
         self.log: list[Exchange] = []
         self._executors = executors
+
+    def owner(self, name: str) -> str:
+        """A user whose tasks only one test makes; raises Lacking where the node decides who the user is."""
+        if self._one_user:
+            raise Lacking("tasks of several users are needed; run this without the profile auth")
+        return f"{self.user}-{name}"
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -85,6 +104,29 @@ class Node:
         self.log.append(reply.exchange)
         self.observed.answer(Answered(method, number, reply))
         return reply
+
+    def stream(self, method: str, params: Json, /, **members: Json) -> Streamed:
+        """Sends a request and reads its answer to the end, as events where it is a stream (reading A41)."""
+        number = self.peer.next_id()
+        request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params, **members}
+        reply, seen, ended = self.peer.stream(json.dumps(request).encode())
+        self.log.append(reply.exchange)
+        self.observed.answer(Answered(method, number, reply, streamed=True))
+        events: list[tuple[float, str, Json]] = []
+        responses: list[Json] = [reply.value] if isinstance(reply.value, dict) else []
+        for at, event in seen:
+            try:
+                value = parse_json(event.data.encode())
+            except ValueError:
+                value = MISSING
+            if isinstance(value, dict) and "jsonrpc" in value:
+                responses.append(value)
+                value = value.get("result", MISSING)
+            if isinstance(value, dict) and isinstance(value.get("event"), str) and "data" in value:
+                events.append((at, value["event"], value["data"]))
+            elif event.name != "message" or (isinstance(value, dict) and "task_id" in value):
+                events.append((at, event.name, value))
+        return Streamed(reply, events, responses, ended)
 
     def ask(self, method: str, params: Json, /, *, blame: tuple[str, ...] = (), **members: Json) -> Json:
         """The result of a call that has to succeed; raises Unmet."""

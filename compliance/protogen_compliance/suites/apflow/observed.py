@@ -93,6 +93,7 @@ class Observed:
 
 def tasks_of(method: str, result: Json) -> list[dict[str, Json]]:
     """The task objects that a result holds."""
+    found: list[Json] = []
     match method, result:
         case "tasks.get", dict():
             found = [result]
@@ -103,14 +104,14 @@ def tasks_of(method: str, result: Json) -> list[dict[str, Json]]:
         case "tasks.tree", dict():
             found = [node.get("task") for node in nodes_of(result)]
         case _:
-            found = []
+            pass
     return [task for task in found if isinstance(task, dict)]
 
 
 def nodes_of(root: Json) -> list[dict[str, Json]]:
     """All nodes of a task tree, parents before their children."""
     found: list[dict[str, Json]] = []
-    pending = [root]
+    pending: list[Json] = [root]
     while pending:
         node = pending.pop(0)
         if isinstance(node, dict):

@@ -33,10 +33,10 @@ def preflight(settings: Settings) -> Settings:
     said: list[str] = []
     for path in PATHS if url.path == "/" else (url.path,):
         reply = peer.send(PROBE, path=path)
-        reason = _why_not(reply)
-        if reason is None:
+        why_not = _why_not(reply)
+        if why_not is None:
             return msgspec.structs.replace(settings, url=url.at(path))
-        said.append(f"POST {path}: {reason}")
+        said.append(f"POST {path}: {why_not}")
     raise NoTarget("; ".join(said))
 
 

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
+from protogen_compliance.peer.receiver import Callback, Receiver
 from protogen_compliance.peer.rpc import MISSING, Json, Reply
+from protogen_compliance.peer.wire import Deadline
 from protogen_compliance.plugin import Unmet
-from protogen_compliance.suites.apflow.node import TICK, Node, Task, needs_task, new_id
+from protogen_compliance.suites.apflow.node import TICK, Node, Streamed, Task, needs_task, new_id
 
 LONG_SECONDS = 60.0
 """A task that is in progress whenever a test looks at it; cancelled at the end of the run."""
@@ -276,6 +278,83 @@ def rerun_completed(node: Node) -> Seen:
         done = node.settled(a)
         again = named(*done, *node.still([b, c], seconds=0.3))
     return Seen(named(*sent), again, {"execute": reply}, {"first": first})
+
+
+@scene
+def scheduled_twice(node: Node) -> Seen:
+    """A task on an interval of a second that may run twice, watched beyond the time of a third run."""
+    schedule = {"schedule_enabled": True, "schedule_type": "interval", "schedule_expression": "1", "max_runs": 2}
+    made = node.create(**node.ok(), **schedule)
+    node.observed.rerun.add(made)
+    blame = ("AF-TIME-007",)
+    node.until(made, lambda it: (it.get("run_count") or 0) >= 2, what="a second run", blame=blame, within=8.0)
+    threading.Event().wait(1.5)
+    return Seen({}, {"scheduled": node.get(made)}, {}, {})
+
+
+@scene
+def streamed(node: Node) -> Streamed:
+    """A slow task and a root that waits for it, streamed by `use_streaming`."""
+    slow = node.task("slow", node.slow())
+    root = node.task("root", node.ok(), dependencies=[needs_task(slow)])
+    return node.stream("tasks.execute", {"tasks": node.flow(root, slow), "use_streaming": True})
+
+
+@scene
+def streamed_by_metadata(node: Node) -> Streamed:
+    """A task streamed by `metadata.stream`."""
+    params = {"tasks": [node.task("root", node.ok())]}
+    return node.stream("tasks.execute", params, metadata={"stream": True})
+
+
+class Pushed(NamedTuple):
+    """What was executed with callbacks, and the callbacks."""
+
+    sent: dict[str, Task]
+    reply: Reply
+    callbacks: list[Callback]
+
+
+def _push(node: Node, *, statuses: tuple[int, ...], settled: Callable[[list[Callback]], bool]) -> Pushed:
+    slow = node.task("slow", node.slow(TICK / 2))
+    root = node.task("root", node.ok(mark="pushed"), dependencies=[needs_task(slow)])
+    with Receiver(statuses=statuses) as receiver:
+        config = {
+            "url": receiver.url("/cb"),
+            "headers": {"Authorization": "Bearer kit", "X-Kit": "1"},
+            "method": "POST",
+        }
+        configuration = {"push_notification_config": config}
+        reply = node.call("tasks.execute", {"tasks": node.flow(root, slow)}, configuration=configuration)
+        end = Deadline(4.0)
+        found = receiver.wait(1, end) if reply.error is None else []
+        while found and not settled(found):
+            more = receiver.wait(len(found) + 1, end)
+            if len(more) == len(found):
+                break
+            found = more
+    return Pushed(named(root, slow), reply, found)
+
+
+def _ended(callbacks: list[Callback]) -> bool:
+    return sum(b"completed" in callback.body for callback in callbacks) >= 2
+
+
+def _repeated(callbacks: list[Callback]) -> bool:
+    bodies = [callback.body for callback in callbacks]
+    return _ended(callbacks) and len(set(bodies)) < len(bodies)
+
+
+@scene
+def pushed(node: Node) -> Pushed:
+    """A slow task and a root that waits for it, with callbacks."""
+    return _push(node, statuses=(), settled=_ended)
+
+
+@scene
+def pushed_twice(node: Node) -> Pushed:
+    """The same, with a receiver whose first answer is a server error."""
+    return _push(node, statuses=(500,), settled=_repeated)
 
 
 class Scenes:

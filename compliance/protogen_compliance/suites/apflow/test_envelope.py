@@ -81,7 +81,8 @@ def _same(one: Json, other: Json) -> bool:
 @clause("AF-RPC-007")
 def test_id_has_to_be_a_string_a_number_or_null(node: Node) -> None:
     control(node)
-    for bad in ({}, [], True, {"id": 1}):
+    odd: tuple[Json, ...] = ({}, [], True, {"id": 1})
+    for bad in odd:
         reply = node.send(request(id=bad))
         assert reply.code == INVALID_REQUEST, f"id {bad!r}: expected -32600, got {reply.summary()}"
 

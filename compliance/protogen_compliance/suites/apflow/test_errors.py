@@ -35,7 +35,8 @@ def test_body_that_is_no_json(node: Node) -> None:
 @clause("AF-ERR-005")
 def test_json_that_is_no_request(node: Node) -> None:
     assert node.send(request()).result is not MISSING, "a good request gave no result"
-    for body in ("x", 42, None, {}, True):
+    bodies: tuple[Json, ...] = ("x", 42, None, {}, True)
+    for body in bodies:
         expect(node.send(body), f"body {body!r}", -32600)
 
 
@@ -314,7 +315,7 @@ def test_invalid_data_has_the_right_code(node: Node, refusals: list[Json]) -> No
 def faults_of(data: Json) -> list[Json]:
     """The field errors in the data of a validation error."""
     if isinstance(data, dict) and isinstance(data.get("errors"), list):
-        return data["errors"]
+        return list(data["errors"])
     return [data]
 
 

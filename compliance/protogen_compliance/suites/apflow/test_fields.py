@@ -159,10 +159,11 @@ def test_all_fields_are_supported(node: Node) -> None:
 
 @clause("AF-DATA-003")
 def test_ids_are_unique(node: Node) -> None:
-    made = [node.create(user_id=f"{node.user}-ids") for _ in range(5)]
+    owner = node.owner("ids")
+    made = [node.create(user_id=owner) for _ in range(5)]
     assert len({it.lower() for it in made}) == 5, f"five tasks have the ids {made}"
     again = node.call("tasks.execute", {"tasks": [{**node.task("again", node.ok()), "id": made[0]}]})
-    listed = [task["id"] for task in node.listed(user_id=f"{node.user}-ids")]
+    listed = [task["id"] for task in node.listed(user_id=owner)]
     count = sum(it.lower() == made[0].lower() for it in listed)
     assert count == 1, f"after tasks.execute with the id of a task ({again.summary()}) there are {count} tasks of it"
 

@@ -316,7 +316,7 @@ def test_task_is_executed_once_at_a_time(node: Node, raced: Seen) -> None:
 @clause("AF-CONC-006")
 @needs("AF-CANCEL-001", "AF-UPDATE-004")
 def test_simultaneous_requests_do_not_disturb_each_other(node: Node) -> None:
-    owner = f"{node.user}-crowd"
+    owner = node.owner("crowd")
     made: list[str] = []
     odd: list[str] = []
 

@@ -50,11 +50,16 @@ def test_created_task_is_pending_whatever_is_sent(node: Node) -> None:
         assert status == "pending", f"a task that was created with status completed is {status}; expected pending"
 
 
+BAD_TASKS: tuple[tuple[str, Json], ...] = (
+    *(("priority", 9), ("name", ""), ("inputs", []), ("schemas", "x"), ("parent_id", "abc")),
+)
+
+
 @clause("AF-CREATE-001")
 def test_invalid_task_leaves_nothing_behind(node: Node) -> None:
-    owner = f"{node.user}-nothing"
+    owner = node.owner("nothing")
     node.create(user_id=owner)
-    for field, bad in (("priority", 9), ("name", ""), ("inputs", []), ("schemas", "x"), ("parent_id", "abc")):
+    for field, bad in BAD_TASKS:
         node.call("tasks.create", {"name": "kit", field: bad, "user_id": owner})
     bad_tree = [{**node.task(name, node.ok()), "user_id": owner} for name in "ab"]
     node.call("tasks.execute", {"tasks": bad_tree})
@@ -64,8 +69,7 @@ def test_invalid_task_leaves_nothing_behind(node: Node) -> None:
 
 def _accepted(tasks: list[Task]) -> int:
     """How many bad tasks were accepted as they were, which is another clause's matter."""
-    bad = ("priority", 9), ("name", ""), ("inputs", []), ("schemas", "x"), ("parent_id", "abc")
-    return sum(any(task.get(field) == value for field, value in bad) for task in tasks) + sum(
+    return sum(any(task.get(field) == value for field, value in BAD_TASKS) for task in tasks) + sum(
         task.get("name") in ("a", "b") for task in tasks
     )
 
@@ -237,7 +241,7 @@ def test_every_dependant_keeps_a_task(node: Node) -> None:
 
 @clause("AF-LIST-001")
 def test_pages_are_disjoint_and_complete(node: Node) -> None:
-    owner = f"{node.user}-pages"
+    owner = node.owner("pages")
     made = [node.create(user_id=owner) for _ in range(7)]
     pages = [ids(node.listed(user_id=owner, limit=3, offset=offset)) for offset in (0, 3, 6)]
     assert [len(page) for page in pages] == [3, 3, 1], f"pages of 3 of 7 tasks have {[len(page) for page in pages]}"
@@ -248,7 +252,7 @@ def test_pages_are_disjoint_and_complete(node: Node) -> None:
 
 @clause("AF-LIST-002")
 def test_total_is_told(node: Node) -> None:
-    owner = f"{node.user}-total"
+    owner = node.owner("total")
     for _ in range(7):
         node.create(user_id=owner)
     result = node.ask("tasks.list", {"user_id": owner, "limit": 2})
@@ -257,7 +261,7 @@ def test_total_is_told(node: Node) -> None:
 
 @clause("AF-LIST-003")
 def test_list_has_its_shape_and_limits(node: Node) -> None:
-    owner = f"{node.user}-shape"
+    owner = node.owner("shape")
     node.create(user_id=owner)
     reply = node.call("tasks.list", {"user_id": owner})
     assert isinstance(reply.result, dict), f"tasks.list gave {reply.summary()}"
@@ -274,7 +278,7 @@ def test_list_has_its_shape_and_limits(node: Node) -> None:
 
 @clause("AF-LIST-004", "AF-STORE-008")
 def test_filters_are_kept(node: Node) -> None:
-    owner = f"{node.user}-filter"
+    owner = node.owner("filter")
     parent = node.create(user_id=owner)
     child = node.create(user_id=owner, parent_id=parent)
     stopped = node.create(user_id=owner)
@@ -329,10 +333,10 @@ def test_execute_returns_the_root(node: Node, record: Record, diamond: Seen) -> 
 @clause("AF-EXECUTE-005")
 def test_execute_needs_tasks(node: Node) -> None:
     node.execute(node.task("good", node.ok()))
-    for what, params in (("no tasks", {}), ("tasks []", {"tasks": []}), ("tasks {}", {"tasks": {}})):
-        node.refused(what, "tasks.execute", params, codes=(*INVALID, -32012))
-    for what, params in (("tasks ['x']", {"tasks": ["x"]}), ("tasks [null]", {"tasks": [None]})):
-        node.refused(what, "tasks.execute", params, codes=(*INVALID, -32012))
+    bad: tuple[Json, ...] = (MISSING, [], {}, ["x"], [None])
+    for tasks in bad:
+        params = {} if tasks is MISSING else {"tasks": tasks}
+        node.refused(f"tasks {tasks!r}", "tasks.execute", params, codes=(*INVALID, -32012))
 
 
 # --- trees, children ------------------------------------------------------------------------------
@@ -411,14 +415,20 @@ def test_all_checks_are_made(node: Node) -> None:
 
 @clause("AF-VAL-006")
 def test_without_input_schema_any_object_goes(node: Node) -> None:
-    odd = {"": None, "list": [{}, [[]]], "number": 1e300, "text": "\u0000\u2028", "deep": {"a": {"b": {"c": [1]}}}}
+    odd: Json = {
+        "": None,
+        "list": [{}, [[]]],
+        "number": 1e300,
+        "text": "\u0000\u2028",
+        "deep": {"a": {"b": {"c": [1]}}},
+    }
     assert node.get(node.create(inputs=odd)).get("inputs") == odd, "odd inputs are not what was sent"
 
 
 @clause("AF-STORE-001")
 @needs("AF-CREATE-002", "AF-GET-001", "AF-UPDATE-004", "AF-DELETE-004", "AF-LIST-003", "AF-TREEQ-001")
 def test_the_six_operations_work(node: Node) -> None:
-    owner = f"{node.user}-six"
+    owner = node.owner("six")
     made = node.create(user_id=owner)
     node.update(made, name="updated")
     assert node.get(made).get("name") == "updated", "tasks.get does not show what tasks.update changed"
@@ -439,7 +449,7 @@ def test_all_fields_are_kept(node: Node) -> None:
 
 @clause("AF-STORE-012")
 def test_every_reference_resolves(node: Node) -> None:
-    owner = f"{node.user}-references"
+    owner = node.owner("references")
     made = [node.create(user_id=owner)]
     for number in range(12):
         parent, needed = made[number // 2], made[number // 3]

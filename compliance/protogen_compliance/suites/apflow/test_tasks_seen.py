@@ -18,8 +18,10 @@ from protogen_compliance.suites.apflow.scenes import Seen
 from protogen_compliance.suites.apflow.test_fields import UUID4
 from protogen_compliance.suites.apflow.timestamps import before, instant
 
-STAMPS = ("created_at", "started_at", "updated_at", "completed_at", "schedule_start_at", "schedule_end_at")
-STAMPS += ("next_run_at", "last_run_at")
+STAMPS = (
+    *("created_at", "started_at", "updated_at", "completed_at"),
+    *("schedule_start_at", "schedule_end_at", "next_run_at", "last_run_at"),
+)
 ENDED_BADLY = ("failed", "cancelled")
 
 
@@ -131,14 +133,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
 )
 def test_field_fits_the_state(node: Node, seen: list[Sighting], rules: tuple[Rule, ...]) -> None:
     for rule in rules:
-        each(
-            node,
-            seen,
-            lambda task, rule=rule: (
-                task.get("status") in rule.states and rule.field in task and not rule.holds(task[rule.field])
-            ),
-            f"{rule.field} is to be {rule.words}",
-        )
+
+        def wrong(task: Task, rule: Rule = rule) -> bool:
+            applies = task.get("status") in rule.states and rule.field in task
+            return applies and not rule.holds(task[rule.field])
+
+        each(node, seen, wrong, f"{rule.field} is to be {rule.words}")
 
 
 def each(node: Node, seen: list[Sighting], wrong: Callable[[Task], bool], words: str) -> None:
@@ -156,7 +156,11 @@ def each(node: Node, seen: list[Sighting], wrong: Callable[[Task], bool], words:
 @clause("AF-DATA-002")
 def test_id_name_and_status_are_always_there(node: Node, seen: list[Sighting]) -> None:
     for field in ("id", "name", "status"):
-        each(node, seen, lambda task, field=field: field not in task, f"{field} is to be in every task")
+
+        def wrong(task: Task, field: str = field) -> bool:
+            return field not in task
+
+        each(node, seen, wrong, f"{field} is to be in every task")
 
 
 @last

@@ -1,0 +1,90 @@
+"""The reference node and runs of the kit against it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+PROFILES = ("streaming", "scheduling", "durability")
+AUTH_CLAUSES = ("AF-ERR-012", "AF-AUTH-001", "AF-AUTH-002")
+TOKENS = {"kit-token": "kit-user", "other-token": "other-user"}
+
+
+class KitRun(NamedTuple):
+    """A finished run of the command."""
+
+    code: int
+    said: str
+    run: dict[str, Any]
+
+    def named(self, *statuses: str) -> set[str]:
+        """The clauses that have one of the statuses."""
+        return {it["clause"] for it in self.run["verdicts"] if it["status"] in statuses}
+
+    def texts(self) -> dict[str, list[str]]:
+        """What was said of each clause that is not in order."""
+        bad = ("FAIL", "WARN", "BLOCKED")
+        return {it["clause"]: [it["status"], *it["texts"]] for it in self.run["verdicts"] if it["status"] in bad}
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """tests/compliance/reference_node.py as a module."""
+    spec = importlib.util.spec_from_file_location("protogen_tests_reference_node", HERE / "reference_node.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_kit(url: str, folder: Path, *arguments: str) -> KitRun:
+    """Runs the command on an address."""
+    file = folder / "run.json"
+    command = [sys.executable, "-P", "-m", "protogen_compliance", url, "--protocol", "apflow", "--json", str(file)]
+    done = subprocess.run(
+        [*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+    )
+    run = json.loads(file.read_bytes()) if file.exists() else {"verdicts": [], "evidence": []}
+    return KitRun(done.returncode, done.stdout + done.stderr, run)
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Callable[..., KitRun]:
+    """Runs the kit on a URL, with further arguments of the command."""
+    return lambda url, *arguments: run_kit(url, tmp_path, *arguments)
+
+
+@pytest.fixture
+def judged(reference: ModuleType, tmp_path: Path) -> Callable[..., KitRun]:
+    """Runs the kit on a reference node with the given defects: all but authentication, or `auth` alone."""
+
+    def judge(*defects: str, auth: bool = False) -> KitRun:
+        with reference.ReferenceNode(*defects, tokens=TOKENS if auth else None) as node:
+            arguments = auth_arguments() if auth else arguments_for(node.url)
+            return run_kit(node.url, tmp_path, *arguments)
+
+    return judge
+
+
+def arguments_for(url: str) -> list[str]:
+    """The arguments for all profiles that a node without authentication can have."""
+    restart = f"import urllib.request as r; r.urlopen(r.Request('{url}/restart', b''))"
+    chosen = [part for name in PROFILES for part in ("--profile", name)]
+    return [*chosen, "--setting", f'restart={sys.executable} -c "{restart}"']
+
+
+def auth_arguments() -> list[str]:
+    """The arguments for the profile of authentication."""
+    only = [part for name in AUTH_CLAUSES for part in ("--only", name)]
+    identities = ["--setting", "user=kit-user", "--setting", "other-authorization=Bearer other-token"]
+    return [*only, "--profile", "auth", "--target-header", "Authorization: Bearer kit-token", *identities]
