@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "verify": "verify",
     "serve": "serve",
     "call": "call",
+    "tasks": "tasks",
     "targets": "about",
     "explain": "about",
     "completion": "about",

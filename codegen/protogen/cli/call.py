@@ -114,7 +114,7 @@ def call(
         # Servers may have more methods than their protocol: this informs, and the call goes out.
         click.echo(f"note: {protocol.name} has no method {method!r}{closest(method, names)}", err=True)
     text = _params(params)
-    code = _run(target, method, text, _headers(headers), timeout, notify=notify, as_json=as_json)
+    code = _run(target, method, text, read_headers(headers), timeout, notify=notify, as_json=as_json)
     raise click.exceptions.Exit(code)
 
 
@@ -245,7 +245,8 @@ def _file(name: str) -> str:
         raise click.UsageError(f"@{name} cannot be read: {reason}") from None
 
 
-def _headers(lines: Sequence[str]) -> dict[str, str]:
+def read_headers(lines: Sequence[str]) -> dict[str, str]:
+    """The headers of `--header` options. Errors: UsageError."""
     headers: dict[str, str] = {}
     for line in lines:
         name, sign, value = line.partition(":")
