@@ -38,6 +38,11 @@ def test_dependant_that_has_not_ended_is_left_and_looked_behind(status: TaskStat
     assert cascade([A], chain(b=status)) == [A, C]
 
 
+def test_what_waits_for_the_tasks_is_found_where_it_is_asked_for() -> None:
+    assert cascade([A], chain(b="pending", c="pending"), states={"pending"}) == [A, B, C]
+    assert cascade([A], chain(b="pending"), states={"pending"}) == [A, B]
+
+
 def test_each_task_is_listed_once() -> None:
     diamond = [*chain(), task(D, "completed", dependencies=needs(A, B, C))]
     assert cascade([B, A, B], diamond) == [B, A, C, D]

@@ -53,6 +53,23 @@ def test_only_the_six_transitions_are_allowed(current: TaskStatus, to: TaskStatu
     assert data["reason"]
 
 
+@pytest.mark.parametrize(
+    ("current", "to", "reason"),
+    [
+        ("completed", "in_progress", "completed is terminal"),
+        ("cancelled", "pending", "cancelled is terminal"),
+        ("pending", "pending", "the task is pending already"),
+        ("completed", "completed", "the task is completed already"),
+        ("pending", "completed", "a task that is pending can only become cancelled or in_progress"),
+        ("failed", "in_progress", "a task that is failed can only become pending"),
+    ],
+)
+def test_refusal_says_why(current: TaskStatus, to: TaskStatus, reason: str) -> None:
+    with pytest.raises(RuleBroken) as found:
+        transitions.check_transition(task(status=current), to)
+    assert found.value.data["reason"] == reason
+
+
 @pytest.mark.parametrize(("current", "to"), list(product(TASK_STATUS_VALUES, MOVES)))
 def test_each_move_obeys_the_table(current: TaskStatus, to: TaskStatus) -> None:
     before = task(status=current)

@@ -167,6 +167,13 @@ def test_tree_of_a_task_that_is_no_root_is_what_is_below_it() -> None:  # A31
     assert flat(trees.build_tree(B, tasks)) == [B, C]
 
 
+def test_what_is_below_a_task_is_found_in_any_order() -> None:
+    tasks = [task(E, parent_id=D), task(D, parent_id=B), task(C, parent_id=A), task(B, parent_id=A), task()]
+    assert trees.below(A, tasks) == [C, B, D, E]
+    assert trees.below(B, tasks) == [D, E]
+    assert trees.below(E, tasks) == []
+
+
 def test_tree_of_an_unknown_task_is_an_error() -> None:
     with pytest.raises(KeyError):
         trees.build_tree(B, [task()])

@@ -62,6 +62,11 @@ def test_these_fields_change_and_no_other(updates: dict[str, Any], changed: dict
     assert difference(task(), updated(task(), updates)) == {**changed, "updated_at": NOW}
 
 
+def test_unknown_member_that_is_there_changes_nothing() -> None:
+    before = task(extra={"a": 1, "b": 2})
+    assert updated(before, {"b": 2}) is before
+
+
 def test_true_is_not_one() -> None:
     assert updated(task(inputs={"n": 1}), {"inputs": {"n": True}}).inputs == {"n": True}
 

@@ -6,25 +6,26 @@ Knows no store; `transitions.reset` does what happens to each task.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from apflow_protocol import Task
+from apflow_protocol import Task, TaskStatus
 
 from .dependencies import dependency_ids
 from .transitions import TERMINAL
 
 
-def cascade(start_ids: Iterable[str], tasks: Iterable[Task]) -> list[str]:
+def cascade(start_ids: Iterable[str], tasks: Iterable[Task], *, states: Collection[TaskStatus] = TERMINAL) -> list[str]:
     """The ids to reset: `start_ids`, then their direct and transitive dependants that have ended, each once.
 
-    `tasks` holds all that may depend on them. A dependant that has not ended is left as it is, but what depends on it
-    is looked at (04-execution-lifecycle.md, Cascading Re-execution). Linear.
+    `tasks` holds all that may depend on them. A dependant in none of the `states` is left as it is, but what depends on
+    it is looked at (04-execution-lifecycle.md, Cascading Re-execution); with "pending" among them, what waits for the
+    tasks to run again is found, too. Linear.
     """
-    ended: set[str] = set()
+    eligible: set[str] = set()
     dependants: dict[str, list[str]] = {}
     for task in tasks:
-        if task.status in TERMINAL:
-            ended.add(task.id)
+        if task.status in states:
+            eligible.add(task.id)
         for wanted in dependency_ids(task):
             dependants.setdefault(wanted, []).append(task.id)
     chosen = dict.fromkeys(start_ids)
@@ -35,6 +36,6 @@ def cascade(start_ids: Iterable[str], tasks: Iterable[Task]) -> list[str]:
             if dependant not in seen:
                 seen.add(dependant)
                 pending.append(dependant)
-                if dependant in ended:
+                if dependant in eligible:
                     chosen[dependant] = None
     return list(chosen)

@@ -60,7 +60,7 @@ def check_transition(task: Task, to: TaskStatus) -> None:
         return
     if to == task.status:
         reason = f"the task is {task.status} already"
-    elif task.status in TERMINAL and not TABLE[task.status]:
+    elif not TABLE[task.status]:
         reason = f"{task.status} is terminal"
     else:
         allowed = " or ".join(sorted(TABLE[task.status]))

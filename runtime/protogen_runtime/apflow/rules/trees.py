@@ -141,6 +141,18 @@ def check_parent(task: Task, find: Find, *, at: Path = ()) -> None:
         above = (parent.parent_id or None) if parent else None
 
 
+def below(top_id: str, tasks: Iterable[Task]) -> list[str]:
+    """The ids of all tasks below one, its children first; linear, and not recursive."""
+    children: dict[str, list[str]] = {}
+    for task in tasks:
+        if task.parent_id:
+            children.setdefault(task.parent_id, []).append(task.id)
+    found = list(children.get(top_id, ()))
+    for id_ in found:
+        found += children.get(id_, ())
+    return found
+
+
 def build_tree(root_id: str, tasks: Iterable[Task]) -> TaskTreeNode:
     """The tree below a task: complete tasks, children in the order given. Linear, and not recursive.
 
