@@ -1,11 +1,13 @@
 """Docs: the parts of docs/ that are made from the code, written or checked.
 
 Usage: .venv/bin/python tools/docs.py [--check]. `docs/PROBLEMS.md` is made from the catalogue of findings; the part of
-`docs/reference/cli.md` between its two markers from the commands' own help.
+`docs/reference/cli.md` between its two markers from the commands' own help; `docs/reference/jsonrpc.md` from the
+clauses of JSON-RPC and the tests that name them.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -14,7 +16,14 @@ import click
 from protogen.catalogue import CATALOGUE
 from protogen.cli import COMMANDS, cli
 
-ROOT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parent.parent
+ROOT = CHECKOUT
+"""Where pages are written: a test changes it."""
+
+sys.path.insert(0, str(CHECKOUT / "tools"))
+
+from clauses import tests_by_clause  # noqa: E402 - a script beside this one, wherever this one was loaded from
+
 BEGIN = "<!-- begin: written by tools/docs.py -->"
 END = "<!-- end: written by tools/docs.py -->"
 WIDTH = 80 - 2
@@ -49,6 +58,7 @@ def pages(root: Path) -> dict[Path, str]:
     return {
         root / "docs" / "PROBLEMS.md": problems_page(),
         reference: between(reference.read_text("utf-8"), commands_section()),
+        root / "docs" / "reference" / "jsonrpc.md": clauses_page(),
     }
 
 
@@ -57,6 +67,27 @@ def between(page: str, section: str) -> str:
     before, rest = page.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n\n{section}\n{END}{after}"
+
+
+def clauses_page() -> str:
+    """docs/reference/jsonrpc.md: every clause of JSON-RPC 2.0 with the tests that name it."""
+    root = CHECKOUT
+    tests = tests_by_clause(root)
+    lines = [
+        "# JSON-RPC 2.0, clause by clause",
+        "",
+        "What the [specification](https://www.jsonrpc.org/specification) asks for, in our words, and the tests of this",
+        "repository that show it. The list is `schemas/jsonrpc/clauses.json`; a test sees to it that no clause is left",
+        "out. The page is made by `tools/docs.py`.",
+        "",
+        "| clause | level | of | what | shown by |",
+        "|---|---|---|---|---|",
+    ]
+    for clause in json.loads((root / "schemas" / "jsonrpc" / "clauses.json").read_text("utf-8"))["clauses"]:
+        shown = ", ".join(f"[{test}](../../{file})" for file, test in tests.get(clause["id"], ()))
+        what = clause["paraphrase"].replace("|", "\\|")
+        lines.append(f"| {clause['id']} | {clause['level']} | {clause['role']} | {what} | {shown} |")
+    return "\n".join([*lines, ""])
 
 
 def problems_page() -> str:
