@@ -16,7 +16,7 @@ import msgspec
 import trio
 
 from protogen_runtime.apflow import handler
-from protogen_runtime.apflow.executors.builtin import register_builtin
+from protogen_runtime.apflow.executors.builtin import make_registry
 from protogen_runtime.apflow.executors.registry import CannotRegister, ExecutorRegistry
 from protogen_runtime.apflow.executors.settings import ExecutorSettings
 from protogen_runtime.apflow.manager import Settings as ManagerSettings
@@ -93,8 +93,7 @@ async def open_node(
     `register` adds executors to those that are built in and those that are installed. Errors: CannotOpen,
     CannotRegister.
     """
-    registry = ExecutorRegistry(settings.executors)
-    register_builtin(registry)
+    registry = make_registry(settings.executors)
     if register is not None:
         register(registry)
     async with (

@@ -7,9 +7,12 @@ the entry point group `protogen.executors` of installed distributions.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from difflib import get_close_matches
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Final, TypeAlias, TypeVar, cast
 
@@ -123,6 +126,14 @@ class ExecutorRegistry:
             raise CannotRegister(f"module {module.__name__} has nothing decorated with @executor('its-id')")
         return [self.add(work) for work in found]
 
+    def add_named(self, name: str) -> list[Registered]:
+        """Import a module, "package.module" or "folder/file.py"; register what it declares. Raises CannotRegister."""
+        try:
+            module = _import_file(Path(name)) if name.endswith(".py") else import_module(name)
+        except Exception as reason:  # noqa: BLE001  # a module of others may fail in any way while it is imported
+            raise CannotRegister(f"{name} cannot be imported: {type(reason).__name__}: {reason}") from reason
+        return self.add_module(module)
+
     def add_installed(self) -> list[Registered]:
         """Register what installed distributions offer: entry points of `protogen.executors`, whose name is the
         identifier and whose value is what `register` takes. Raises CannotRegister, naming the distribution.
@@ -208,6 +219,19 @@ def executor(
         return work
 
     return mark
+
+
+def _import_file(file: Path) -> ModuleType:
+    # By its name and not by its path, so that the processes of its functions can import it, too.
+    if not file.is_file():
+        raise ImportError("there is no such file")
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    module = import_module(file.stem)
+    if module.__file__ is None or not file.samefile(module.__file__):
+        raise ImportError(f"the name {file.stem} is that of another module; rename the file")
+    return module
 
 
 def _declared(work: object) -> Declared | None:

@@ -16,6 +16,8 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 class ExecutorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Switches and bounds of the executors that are built in.
 
+    `modules`: where executors of one's own are, as "package.module" or "file.py"; what they declare is registered.
+
     Network (`http`, `remote`, push): `allow_private_addresses` lifts the guard for all addresses that are not public,
     `allowed_networks` for some ("10.1.0.0/16"); `allow_unverified_tls` lets a task say `verify: false`;
     `http_max_response_bytes` and `http_max_seconds` bound one request, redirects included.
@@ -27,6 +29,8 @@ class ExecutorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     Any executor: `result_max_bytes` bounds a result as JSON, `threads` those that block at once, `processes` the
     Python processes of functions that run in one, `cancel_seconds` how long `cancel` of an executor may take.
     """
+
+    modules: tuple[str, ...] = ()
 
     allow_private_addresses: bool = False
     allowed_networks: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from typing import Final
 
 from protogen_runtime.apflow.executors.guard import Guard
 from protogen_runtime.apflow.executors.outgoing import Outgoing
-from protogen_runtime.apflow.executors.registry import ExecutorRegistry
+from protogen_runtime.apflow.executors.registry import CannotRegister, ExecutorRegistry
 from protogen_runtime.apflow.executors.settings import ExecutorSettings
 
 from .aggregate import AggregateResults
@@ -23,6 +23,23 @@ ALIASES: Final = {
     "system_info_executor": "system_info",
 }
 """Identifiers of the protocol's reference implementation, so that flows written for it run here."""
+
+
+def make_registry(settings: ExecutorSettings) -> ExecutorRegistry:
+    """The executors of a node: what is built in, what installed distributions offer, and what the operator's modules
+    declare. Raises CannotRegister.
+    """
+    registry = ExecutorRegistry(settings)
+    try:
+        register_builtin(registry)
+    except ValueError as reason:
+        raise CannotRegister(
+            f"allowed_networks: {reason}; write the network's first address, as in 10.1.0.0/16"
+        ) from None
+    registry.add_installed()
+    for name in settings.modules:
+        registry.add_named(name)
+    return registry
 
 
 def register_builtin(registry: ExecutorRegistry) -> None:
