@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import random
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeAlias, TypeVar, cast
 
 import anyio
 import anyio.abc
 import msgspec
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from msgspec import UNSET, Raw, UnsetType
 
 from .._jsonrpc import Failure
@@ -22,6 +21,10 @@ from .channel import Attempts, Channel, OnEvent, attempts
 from .errors import CallError, CallTimeoutError, InvalidResultError, TransportError
 from .jsonvalue import Json
 from .table import Method, ProtocolInfo, read_error
+
+if TYPE_CHECKING:
+    # Importing it takes as long as the rest of a small SDK.
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 DEFAULT_TIMEOUT: Final = 30.0
 """Seconds that a call may take, its retries included, where neither client nor call says otherwise."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from .._jsonrpc import Frame
 from .dispatch import Dispatcher
 from .errors import TransportError
 from .peer import Peer
+
+if TYPE_CHECKING:
+    # Importing it takes as long as the rest of a small SDK.
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 FRAMES_AHEAD: Final = 16
 """Frames that one side may send before the other reads."""
