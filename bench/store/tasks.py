@@ -1,4 +1,4 @@
-"""The life of 100,000 tasks in a store: created, started and completed, listed, walked and opened again.
+"""The life of 100,000 tasks in a store: created, started and completed, listed, walked, opened again and removed.
 
 What a task server does with its store, without the server. Each task is a record whose status, owner and places in its
 tree are fields; each transition is a compare-and-set that writes the document, too, answered when it is on the disk.
@@ -34,6 +34,7 @@ from protogen_runtime.store import (
     Value,
     each,
     open_store,
+    remove_all,
 )
 
 TASKS = 100_000
@@ -186,8 +187,10 @@ async def _live(address: str) -> Life:
         walk = await _per(TASKS - first - GATHERED, partial(_walk, store)) * 1000
         around.cancel_scope.cancel()
     started = time.perf_counter()
-    async with open_store(address, SCHEMA):
+    async with open_store(address, SCHEMA) as store:
         opening = time.perf_counter() - started
+        if not address.startswith("memory:"):
+            transitions["removed"] = await _per(TASKS, partial(_remove, store))
     return Life(
         transitions=transitions,
         lists=lists,
@@ -243,6 +246,10 @@ async def _run_gathered(store: Store, numbers: range) -> None:
         some = numbers[first : first + STARTED_AT_ONCE]
         await store.write(Update("tasks", [_start(number) for number in some]))
         await store.write(Update("tasks", [_complete(number) for number in some]))
+
+
+async def _remove(store: Store) -> None:
+    assert await remove_all(store, "tasks", [Equal("root", _key(0))]) == TASKS
 
 
 async def _keep_asking(store: Store, taken: list[float]) -> None:

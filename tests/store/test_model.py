@@ -106,8 +106,8 @@ class Model:
                     Record(it.key, it.document if documents else b"", {**it.fields, **fields}, it.arrival)
                     for it in found_records
                 )
-            case Delete(collection, where, expect):
-                gone = self._find(collection, where, ())
+            case Delete(collection, where, expect, limit):
+                gone = self._find(collection, where, ())[:limit]
                 if expect is not None and len(gone) != expect:
                     raise Refused
                 self.records[collection] = [it for it in self.records[collection] if it not in gone]
@@ -238,7 +238,7 @@ some_changes: st.SearchStrategy[Change[Any]] = st.one_of(
         st.sampled_from(["refuse", "skip"]),
     ),
     st.builds(Claim, st.just("tasks"), some_where, some_fields, some_order, some_limit, st.booleans()),
-    st.builds(Delete, st.just("tasks"), some_where, st.none() | st.integers(0, 2)),
+    st.builds(Delete, st.just("tasks"), some_where, st.none() | st.integers(0, 2), some_limit),
     st.builds(Delete, st.just("edges"), st.lists(st.builds(Equal, st.just("to"), some_keys), max_size=1)),
     st.builds(Check, st.just("tasks"), some_where, st.integers(0, 2), st.none() | st.integers(0, 3)),
     st.builds(Append, some_journals, st.lists(some_documents, max_size=2), st.none() | st.integers(0, 3)),

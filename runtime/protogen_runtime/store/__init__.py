@@ -50,7 +50,7 @@ from .model import (
     Update,
     Value,
 )
-from .walk import each
+from .walk import each, remove_all
 
 __all__ = [
     "AnyChange",
@@ -104,4 +104,5 @@ __all__ = [
     "known_schemes",
     "open_store",
     "read_blob",
+    "remove_all",
 ]

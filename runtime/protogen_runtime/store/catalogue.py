@@ -89,7 +89,9 @@ class Catalogue:
             case Claim(collection):
                 self._check_search(collection, asked.where, asked.order, asked.limit)
                 _check_values(collection, self.fields(collection), asked.fields)
-            case Delete(collection, where) | Check(collection, where):
+            case Delete(collection, where):
+                self._check_search(collection, where, (), asked.limit)
+            case Check(collection, where):
                 self._check_search(collection, where, (), None)
             case Append(journal, entries):
                 _check_value("journal", "name", "text", journal)

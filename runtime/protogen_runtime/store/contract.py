@@ -49,7 +49,7 @@ from .model import (
     Value,
 )
 from .model import Collection as Records
-from .walk import each
+from .walk import each, remove_all
 
 Opener: TypeAlias = Callable[[Schema], AbstractAsyncContextManager[Store]]
 
@@ -207,6 +207,7 @@ MISUSED: Final[list[Query[Any] | Change[Any]]] = [
     Claim("tasks", [], {"colour": "red"}),
     Claim("tasks", [], {"status": "x"}, limit=-1),
     Delete("tasks", [Equal("colour", "red")]),
+    Delete("tasks", [], limit=-1),
     Check("tasks", [Equal("colour", "red")]),
     Append("j\0", [b""]),
     Append("j", ["text"]),  # type: ignore[list-item]  # what a caller may do all the same
@@ -386,6 +387,19 @@ class StoreContract:
             await store.write(Delete("tasks", (), expect=0))
         assert await keys(store) == ["a"]
         assert await store.write(Delete("tasks", [Equal("key", "a"), Equal("status", "pending")], expect=1)) == 1
+
+    @with_store
+    async def test_delete_takes_the_first_to_arrive(self, store: Store) -> None:
+        await store.write(Insert("tasks", [task(f"t{number}", ("on", "off")[number % 2]) for number in range(9)]))
+        assert await store.write(Delete("tasks", [Equal("status", "on")], limit=2)) == 2
+        assert await keys(store) == ["t1", "t3", "t4", "t5", "t6", "t7", "t8"]
+        with pytest.raises(ExpectationFailed):
+            await store.write(Delete("tasks", [Equal("status", "on")], expect=3, limit=2))
+        assert await store.write(Delete("tasks", (), limit=0)) == 0
+        assert await remove_all(store, "tasks", [OneOf("status", ("on", "nothing"))], at_once=2) == 3
+        assert await keys(store) == ["t1", "t3", "t5", "t7"]
+        assert await remove_all(store, "tasks", [], at_once=2) == 4
+        assert await keys(store) == []
 
     @with_store
     async def test_check_counts_and_guards(self, store: Store) -> None:

@@ -146,8 +146,8 @@ class MemoryTables:
                 return self._update(change)
             case Claim():
                 return self._claim(change)
-            case Delete(collection, where, expect):
-                found = self._collections[collection].find(where)
+            case Delete(collection, where, expect, limit):
+                found = self._collections[collection].find(where, (), limit)
                 if expect is not None and len(found) != expect:
                     raise ExpectationFailed(collection, f"{len(found)} records to delete where {expect} were expected")
                 for record in found:

@@ -250,7 +250,7 @@ class Claim(Change[tuple[Record, ...]], frozen=True):
 
 
 class Delete(Change[int], frozen=True):
-    """Remove the records that meet all conditions; answers with their number.
+    """Remove the records that meet all conditions, or the first `limit` of them to arrive; answers with their number.
 
     Where `expect` is given, another number raises ExpectationFailed.
     """
@@ -258,6 +258,7 @@ class Delete(Change[int], frozen=True):
     collection: str
     where: Sequence[Condition]
     expect: int | None = None
+    limit: int | None = None
 
 
 class Check(Change[int], frozen=True):

@@ -1,4 +1,4 @@
-"""Walk: all records that meet conditions, one after the other, whatever their number.
+"""Walk: all records that meet conditions, whatever their number, without holding up anybody else.
 
 Works with any store; a page is in memory at a time, and nothing is held open between two of them.
 """
@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from .interface import Store
-from .model import Compare, Condition, Record, Select
+from .model import Compare, Condition, Delete, Record, Select
 
 AT_ONCE: Final = 500
 """Records to a question: enough that the question is little, few enough that memory is, too."""
+REMOVED_AT_ONCE: Final = 500
+"""Records that are removed in one transaction: some milliseconds, for which other writers wait."""
 
 
 async def each(
@@ -32,3 +34,20 @@ async def each(
         for record in page.records:
             yield record
         last = page.records[-1].arrival
+
+
+async def remove_all(
+    store: Store, collection: str, where: Sequence[Condition], *, at_once: int = REMOVED_AT_ONCE
+) -> int:
+    """Remove the records that meet conditions a few at a time, the oldest first; returns their number.
+
+    One `Delete` would do it as a whole, but 100,000 records take seconds, for which all other writers wait. A crash or
+    cancellation may leave some of them: whoever cares writes down beforehand that they are to go. Errors: Misuse.
+    """
+    removed = 0
+    while True:
+        # Whoever came meanwhile has a turn before the next of these.
+        some = await store.write(Delete(collection, where, limit=at_once))
+        removed += some
+        if some < at_once:
+            return removed

@@ -239,8 +239,11 @@ class Tables:
                 return self._update(change)
             case Claim():
                 return self._claim(change)
-            case Delete(collection, conditions, expect):
+            case Delete(collection, conditions, expect, limit):
                 where, values = _where(conditions)
+                if limit is not None:
+                    first = f'SELECT "arrival" FROM "{collection}" {where} {_order(())} LIMIT ?'
+                    where, values = f'WHERE "arrival" IN ({first})', (*values, limit)
                 count = self._connection.execute(f'DELETE FROM "{collection}" {where}', values).rowcount
                 if expect is not None and count != expect:
                     raise ExpectationFailed(collection, f"{count} records to delete where {expect} were expected")
