@@ -14,6 +14,7 @@ import msgspec
 from apflow_protocol import (
     CODEC,
     PROTOCOL,
+    PushNotificationConfig,
     RequestConfiguration,
     RequestMetadata,
     StreamEvent,
@@ -42,6 +43,7 @@ from protogen_runtime.dispatch import CallContext, Report, Service
 
 from .events import TaskEvent
 from .operations import Operations, Started
+from .push import Pushes
 from .rules.faults import FieldFault, RuleBroken, refusal, typed
 from .rules.fields import explain_params
 
@@ -51,8 +53,9 @@ Answer = TypeVar("Answer")
 class NodeHandler:
     """Serves the role `node`. Reads of what is in memory are done at once, everything else waits for the store."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, pushes: Pushes) -> None:
         self._operations = operations
+        self._pushes = pushes
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -115,6 +118,7 @@ class NodeHandler:
         follow = wants_stream and context.can_answer_early
         push = None
         if configuration is not None and configuration.push_notification_config:
+            self._check(configuration.push_notification_config)
             push = json.loads(CODEC.encode(configuration.push_notification_config))
         started = await _typed(
             self._operations.execute(
@@ -124,6 +128,12 @@ class NodeHandler:
         if started.feed is not None:
             await self._stream(started, context)
         return started.result
+
+    def _check(self, config: PushNotificationConfig) -> None:
+        try:
+            self._pushes.check(config)
+        except RuleBroken as broken:
+            raise typed(broken) from broken
 
     async def _stream(self, started: Started, context: CallContext) -> None:
         assert started.feed is not None
@@ -149,9 +159,9 @@ def stream_event(event: TaskEvent) -> StreamEvent:
     )
 
 
-def make_service(operations: Operations, report: Report | None = None) -> Service:
+def make_service(operations: Operations, pushes: Pushes, report: Report | None = None) -> Service:
     """The service of a node."""
-    return Service(PROTOCOL, "node", NodeHandler(operations), report=report, explain=explain)
+    return Service(PROTOCOL, "node", NodeHandler(operations, pushes), report=report, explain=explain)
 
 
 def explain(method: str, params: bytes, error: Exception) -> Exception | None:

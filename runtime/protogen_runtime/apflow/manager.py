@@ -66,8 +66,8 @@ class RunRecord(msgspec.Struct, kw_only=True):
     attachments: list[Json] = []
 
 
-OnEnter: TypeAlias = Callable[[str, RunRecord], None]
-"""Told the root of a flow and what is kept of its run."""
+OnEnter: TypeAlias = Callable[["TaskManager", str, RunRecord], None]
+"""Told of a run that begins or goes on: the manager, the root of the flow, and what is kept of its run."""
 
 ARRIVING: Final = "arriving"
 RUNNING: Final = "running"
@@ -137,7 +137,7 @@ class TaskManager:
         run = self._queue.join(root, members)
         self._records[root] = record
         if self._on_enter is not None:
-            self._on_enter(root, record)
+            self._on_enter(self, root, record)
         if not run.open:
             self._over.append(run)
         self._wake()
@@ -163,6 +163,16 @@ class TaskManager:
         node = self._queue.find(member.key)
         if node is not None:
             self._queue.revise(member)
+            self._wake()
+
+    def retire(self, key: str) -> None:
+        """A task is pending, and not to be executed by the run that it took part in."""
+        node = self._queue.find(key)
+        if node is not None:
+            run = node.run
+            self._queue.retire(node)
+            if run is not None and not run.open:
+                self._over.append(run)
             self._wake()
 
     # --- following --------------------------------------------------------------------------------
@@ -297,7 +307,10 @@ class TaskManager:
     def _start_all(self, view: View, starts: Sequence[Node], refused: set[Node], done: _Done, now: str) -> None:
         entries = view.get_all(node.key for node in starts)
         for node in starts:
-            if refused and not refused.isdisjoint(node.needs):
+            if node.phase is not Phase.TAKEN:
+                continue
+            # What it waits for was cancelled first, or it was changed since its turn came: it is looked at again.
+            if not refused.isdisjoint(node.needs) or node.unmet or view.is_touched(node.key):
                 done.withheld.append(node)
                 continue
             entry = entries.get(node.key)
@@ -334,13 +347,11 @@ class TaskManager:
     # --- consequences: in the event loop ----------------------------------------------------------
 
     def _follow(self, done: _Done) -> None:
-        for each in done.refused:
-            self._queue.correct(each.running.node)
-            self._running.pop(each.running.key, None)
         for node in done.withheld:
             self._queue.put_back(node)
         for each in done.refused:
             self._queue.correct(each.running.node)
+            self._running.pop(each.running.key, None)
         for each, task in done.ended:
             if self._running.get(each.running.key) is each.running:
                 del self._running[each.running.key]
@@ -349,7 +360,8 @@ class TaskManager:
             self._tell(root, task, kind="task_progress_update")
         for node in done.gone:
             run = node.run
-            self._queue.settle(node, completed=False)
+            if node.phase is Phase.TAKEN:
+                self._queue.settle(node, completed=False)
             if run is not None and not run.open:
                 self._over.append(run)
         for start in done.started:
@@ -517,10 +529,18 @@ async def open_manager(
     *,
     clock: Clock | None = None,
     settings: Settings | None = None,
+    on_enter: OnEnter | None = None,
 ) -> AsyncGenerator[TaskManager, None]:
     """A manager that executes tasks for as long as the context lasts; what it interrupts goes on after a restart."""
     async with trio.open_nursery() as nursery:
-        manager = TaskManager(tasks, registry, clock=clock or Clock(), settings=settings or Settings(), nursery=nursery)
+        manager = TaskManager(
+            tasks,
+            registry,
+            clock=clock or Clock(),
+            settings=settings or Settings(),
+            nursery=nursery,
+            on_enter=on_enter,
+        )
         await manager.recover()
         nursery.start_soon(manager.pump)
         nursery.start_soon(manager.report)

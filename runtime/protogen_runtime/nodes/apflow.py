@@ -16,12 +16,13 @@ import msgspec
 import trio
 
 from protogen_runtime.apflow import handler
-from protogen_runtime.apflow.executors.builtin import make_registry
+from protogen_runtime.apflow.executors.builtin import make_registry, outgoing_of
 from protogen_runtime.apflow.executors.registry import CannotRegister, ExecutorRegistry
 from protogen_runtime.apflow.executors.settings import ExecutorSettings
 from protogen_runtime.apflow.manager import Settings as ManagerSettings
 from protogen_runtime.apflow.manager import open_manager
 from protogen_runtime.apflow.operations import Operations
+from protogen_runtime.apflow.push import PushSettings, open_pushes
 from protogen_runtime.apflow.records import SCHEMA
 from protogen_runtime.apflow.repository import open_tasks
 from protogen_runtime.apflow.retries import NEVER, Retry
@@ -49,6 +50,7 @@ class Settings(server.Settings, frozen=True, kw_only=True, forbid_unknown_fields
     concurrency: Annotated[int, msgspec.Meta(ge=1)] = 100
     retry: Retry = NEVER
     executors: ExecutorSettings = ExecutorSettings()
+    push: PushSettings = PushSettings()
 
 
 def serve_http(settings: Settings) -> None:
@@ -99,11 +101,15 @@ async def open_node(
     async with (
         open_store(settings.database, SCHEMA) as store,
         open_tasks(store) as tasks,
+        open_pushes(outgoing_of(settings.executors), settings.push) as pushes,
         open_manager(
-            tasks, registry, settings=ManagerSettings(concurrency=settings.concurrency, retry=settings.retry)
+            tasks,
+            registry,
+            settings=ManagerSettings(concurrency=settings.concurrency, retry=settings.retry),
+            on_enter=pushes.on_enter,
         ) as manager,
     ):
-        yield handler.make_service(Operations(tasks, manager, registry), _report)
+        yield handler.make_service(Operations(tasks, manager, registry), pushes, _report)
 
 
 def _report(method: str, what: str, error: BaseException) -> None:
