@@ -130,7 +130,7 @@ class ExecutorRegistry:
         """Import a module, "package.module" or "folder/file.py"; register what it declares. Raises CannotRegister."""
         try:
             module = _import_file(Path(name)) if name.endswith(".py") else import_module(name)
-        except Exception as reason:  # noqa: BLE001  # a module of others may fail in any way while it is imported
+        except Exception as reason:  # a module of others may fail in any way while it is imported
             raise CannotRegister(f"{name} cannot be imported: {type(reason).__name__}: {reason}") from reason
         return self.add_module(module)
 
