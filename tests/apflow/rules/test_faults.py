@@ -64,6 +64,23 @@ def test_the_table_of_errors_has_every_error_of_the_protocol_but_those_of_the_en
     }
 
 
+def test_refused_transition_names_the_task_the_change_and_the_reason() -> None:  # A56
+    assert faults.refused_transition(
+        "x", current="completed", to="in_progress", reason="completed is terminal"
+    ).data == {
+        "task_id": "x",
+        "current_status": "completed",
+        "attempted_transition": "completed -> in_progress",
+        "reason": "completed is terminal",
+    }
+
+
+def test_unknown_executor_is_named_with_its_path() -> None:  # A12
+    broken = faults.executor_not_found("nobody", path=("tasks", 0, "schemas", "method"))
+    assert (broken.error, broken.data["actual"]) == ("ExecutorNotFound", "nobody")
+    assert broken.data["path"] == ["tasks", 0, "schemas", "method"]
+
+
 REFUSALS: list[tuple[RuleBroken, type[errors.TypedError]]] = [
     (faults.refusal("InvalidParams", [ONE]), errors.InvalidParamsError),
     (faults.task_not_found("x"), errors.TaskNotFoundError),

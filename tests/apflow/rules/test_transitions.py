@@ -120,6 +120,13 @@ def test_task_cancelled_before_it_ran_has_no_start_and_no_progress() -> None:  #
     assert (cancelled.started_at, cancelled.progress, cancelled.result) == (None, 0.0, None)
 
 
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+def test_task_that_has_ended_is_not_cancelled(status: TaskStatus) -> None:  # A26
+    with pytest.raises(RuleBroken) as found:
+        transitions.cancel(task(status=status), now=NOW)
+    assert (found.value.error, found.value.data["current_status"]) == ("InvalidStateTransition", status)
+
+
 @pytest.mark.parametrize("message", [None, ""])
 def test_cancellation_without_a_message_gets_one(message: str | None) -> None:  # A25
     assert transitions.cancel(task(), now=NOW, error=message).error == "Cancelled"

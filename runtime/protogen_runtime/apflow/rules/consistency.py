@@ -2,6 +2,8 @@
 
 Knows no other task. Sources: 03-data-model.md, Field Relationships and Constraints; 04-execution-lifecycle.md, State
 Consistency; 09-validation.md, Field Consistency Validation.
+
+Clauses: AF-DATA-015 to -019, AF-DATA-027 to -031, AF-DATA-035, AF-STATE-015, AF-TIME-002 to -005, AF-TIME-007.
 """
 
 from __future__ import annotations

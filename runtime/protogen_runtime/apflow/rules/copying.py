@@ -1,6 +1,8 @@
 """Copying: new tasks with the definition of existing ones.
 
 Knows no store: it gets all tasks that a copy may need.
+
+Clauses: AF-COPY-001 to -007.
 """
 
 from __future__ import annotations

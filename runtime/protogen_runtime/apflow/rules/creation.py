@@ -1,6 +1,8 @@
 """Creation: a whole task from what a caller describes.
 
 Knows no store: whether parents, dependencies and sources exist is asked of `trees`, `dependencies` and `provenance`.
+
+Clauses: AF-CREATE-001 to -003, AF-DATA-010, AF-DATA-011, AF-DATA-025, AF-STATE-016, AF-STORE-002, AF-VER-007.
 """
 
 from __future__ import annotations

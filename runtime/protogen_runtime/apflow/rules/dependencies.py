@@ -1,6 +1,8 @@
 """Dependencies: whether a task can start, and whether tasks depend on each other in a circle.
 
 Knows no store: states and tasks are looked up through the functions that callers give.
+
+Clauses: AF-DEP-001 to -005, AF-DEP-007 to -015, AF-ERR-010, AF-ERR-015, AF-ERR-019.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Knows no code and no transport: the names are those of the protocol's `x-errors`, and `typed` turns a refusal into the
 generated error class.
+
+Clauses: AF-ERR-001 to -021, AF-VAL-008, AF-VAL-009.
 """
 
 from __future__ import annotations

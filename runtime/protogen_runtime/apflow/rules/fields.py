@@ -2,6 +2,9 @@
 
 Knows no typed task: it reads plain JSON, since what it explains could not be decoded. Sources: 03-data-model.md,
 Complete Field Specification; 06-interfaces.md for the parameters; 08-errors.md and 09-validation.md for the form.
+
+Clauses: AF-DATA-001 to -014, AF-DATA-021, AF-DATA-023, AF-DATA-032 to -034, AF-TIME-001, AF-TIME-006, AF-DEP-006,
+AF-LIST-003, AF-EXECUTE-005, AF-METH-001, AF-VAL-001 to -003.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Identifiers: one way to write each UUID.
 
 Knows no store and makes no ids.
+
+Clauses: AF-DATA-004.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Provenance: links, copies and archives, and the tasks that they come from.
 
 Knows no store: sources are looked up through the function that the caller gives.
+
+Clauses: AF-DATA-032 to -035, AF-COPY-006.
 """
 
 from __future__ import annotations

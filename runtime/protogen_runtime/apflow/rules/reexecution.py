@@ -1,6 +1,8 @@
 """Re-execution: which tasks run again when some do.
 
 Knows no store; `transitions.reset` does what happens to each task.
+
+Clauses: AF-REEX-001 to -006, AF-STATE-013.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Schedules: six notations of when a task is triggered, and the next time it is.
 
 Knows no timer: whoever triggers tasks asks for the next time, and says when it did. All times are UTC (A47).
+
+Clauses: AF-TIME-004, AF-TIME-005, AF-TIME-007.
 """
 
 from __future__ import annotations

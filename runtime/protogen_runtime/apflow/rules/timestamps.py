@@ -1,6 +1,8 @@
 """Timestamps: RFC 3339 text and the time that it says.
 
 The one module of the rules that computes with dates; it never asks what time it is.
+
+Clauses: AF-DATA-023, AF-DATA-024, AF-DATA-031.
 """
 
 from __future__ import annotations

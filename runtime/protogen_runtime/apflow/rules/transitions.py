@@ -1,6 +1,8 @@
 """Transitions: the state machine of tasks, and what each change of state does to the fields.
 
 Knows no dependencies and no executors: whether a task may start is asked of `dependencies`, and the caller runs it.
+
+Clauses: AF-STATE-001 to -014, AF-CANCEL-001 to -003, AF-CANCEL-006, AF-DATA-026, AF-REEX-007.
 """
 
 from __future__ import annotations

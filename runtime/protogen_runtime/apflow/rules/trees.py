@@ -1,6 +1,9 @@
 """Trees: the parents of tasks, from a flat list to one root.
 
 Knows no order of execution: parents group tasks, only dependencies order them.
+
+Clauses: AF-TREE-001 to -008, AF-DELETE-001, AF-DELETE-002, AF-STORE-006, AF-STORE-007, AF-STORE-009, AF-ERR-017,
+AF-ERR-018, AF-ERR-020.
 """
 
 from __future__ import annotations

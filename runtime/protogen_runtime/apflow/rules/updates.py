@@ -2,6 +2,8 @@
 
 Knows no store: other tasks are looked up through the function that the caller gives. Sources: 06-interfaces.md,
 tasks.update; A19, A29, A46, A54.
+
+Clauses: AF-UPDATE-001 to -003, AF-STORE-005, AF-TIME-008, AF-STATE-006.
 """
 
 from __future__ import annotations
