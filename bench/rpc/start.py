@@ -126,8 +126,7 @@ def load(port: int, connections: int, seconds: int) -> int:
         text=True,
         check=True,
     ).stdout
-    if "Non-2xx" in done or "Socket errors" in done:
-        raise suite.CannotMeasure(f"wrong answers:\n{done}")
+    suite.check_answers(done)
     return int(re.search(r"(\d+) requests in", done)[1])  # type: ignore[index]  # wrk prints the line
 
 

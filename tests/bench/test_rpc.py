@@ -70,3 +70,10 @@ def test_messages_are_read_whole(protocol: str, unknown: bool) -> None:
     codec = decode.PROTOCOLS[protocol][0].codec
     assert msgspec.json.decode(codec.encode(params)) == msgspec.json.decode(frame)["params"]
     assert (params.extra == {"x-note": "kept"}) is unknown
+
+
+def test_slow_answers_are_measured_and_wrong_ones_are_not() -> None:
+    suite.check_answers("  Socket errors: connect 0, read 0, write 0, timeout 44\n10 requests in 3.00s")
+    for told in ("  Socket errors: connect 0, read 3, write 0, timeout 0", "  Non-2xx or 3xx responses: 4"):
+        with pytest.raises(suite.CannotMeasure, match="wrong answers"):
+            suite.check_answers(told)

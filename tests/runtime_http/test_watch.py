@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from functools import partial
 
 import pytest
 import trio
@@ -67,7 +68,7 @@ def test_who_is_woken_may_take_others_away() -> None:
         async with trio.open_nursery() as nursery:
             await start(nursery, watch)
             for number, (mine, other) in enumerate(pairs):
-                watch.add(mine.fileno(), lambda number=number: wake(number))
+                watch.add(mine.fileno(), partial(wake, number))
                 other.send(b"x")
             await ready.wait()
             await trio.sleep(0.002)
