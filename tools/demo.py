@@ -1,4 +1,4 @@
-"""Demo: build the SDKs and show a client of each language calling a tiny server.
+"""Demo: build the SDKs, show a client of each language calling a tiny server, and a flow on the reference node.
 
 Usage: .venv/bin/python tools/demo.py, after `python3 tools/setup.py demo`; `make demo` does both.
 """
@@ -33,10 +33,11 @@ def main() -> int:
         python()
         typescript()
         go()
+        apflow()
     except Failed as failure:
         print(f"demo: {failure}", file=sys.stderr)
         return 1
-    print("\nThe programs are in docs/examples/echo; the tutorial is docs/tutorial.md.")
+    print("\nThe programs are in docs/examples; the tutorial is docs/tutorial.md.")
     return 0
 
 
@@ -74,6 +75,12 @@ def go() -> None:
             f"module demo\n\ngo 1.24\n\nrequire protogen.dev/echo v0.0.0\n\nreplace protogen.dev/echo => {sdk}\n"
         )
         run([tool("go"), "run", "."], work, {"GOPROXY": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local"})
+
+
+def apflow() -> None:
+    """A flow on the reference node, with its tasks in SQLite."""
+    print("\napflow: a node executes a flow of a dozen tasks, two at a time (docs/examples/apflow)", flush=True)
+    run([sys.executable, str(ROOT / "docs" / "examples" / "apflow" / "demo.py")], ROOT)
 
 
 def title(language: str, path: str) -> None:
