@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import trustme
@@ -16,16 +14,7 @@ pytest.register_assert_rewrite("protogen_runtime.io.contract")
 # pytest's importlib mode puts no folder of tests on sys.path.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-
-class Authority(NamedTuple):
-    """A certificate authority of the tests': what a server at localhost and 127.0.0.1 shows, and whom to trust."""
-
-    tls: Tls
-    trust: Path
-
-    def context(self) -> ssl.SSLContext:
-        """A context that trusts nobody else."""
-        return ssl.create_default_context(cafile=str(self.trust))
+from servers import Authority  # noqa: E402 - found only now
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import trio
 
@@ -24,6 +26,17 @@ from protogen_runtime.io.peer import Peer, PeerChannel
 from protogen_runtime.io.session import SessionApp, SessionBounds
 from protogen_runtime.io.stdio import pipe_stream, serve_stdio
 from protogen_runtime.observe import Instruments
+
+
+class Authority(NamedTuple):
+    """A certificate authority of the tests': what a server at localhost and 127.0.0.1 shows, and whom to trust."""
+
+    tls: Tls
+    trust: Path
+
+    def context(self) -> ssl.SSLContext:
+        """A context that trusts nobody else."""
+        return ssl.create_default_context(cafile=str(self.trust))
 
 
 async def serve_stream(stream: FrameStream, service: Service, bounds: Bounds | None = None) -> None:

@@ -16,7 +16,6 @@ import httpx
 import pytest
 import servers
 import trio
-from conftest import Authority
 from prometheus_client.parser import text_string_to_metric_families
 
 from protogen_runtime.io.client import channel_to
@@ -49,24 +48,26 @@ async def counted(tls: Tls | None = None) -> AsyncGenerator[tuple[str, Traffic]]
 
 @pytest.mark.parametrize("scheme", ["http", "ws", "sse+http"])
 @pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "tls"])
-def test_bytes_of_every_transport_are_counted(authority: Authority, scheme: str, is_secure: bool) -> None:
+def test_bytes_of_every_transport_are_counted(authority: servers.Authority, scheme: str, is_secure: bool) -> None:
     async def scenario() -> None:
         async with counted(authority.tls if is_secure else None) as (at, traffic):
             path = "events" if scheme.startswith("sse") else ""
             context = authority.context() if is_secure else None
             channel = channel_to(f"{scheme}{'s' if is_secure else ''}://{at}/{path}", tls=context)
             await channel.open()
-            before = traffic.received_bytes, traffic.sent_bytes
-            await ask(channel, "echo", {"text": TEXT})
-            gained = traffic.received_bytes - before[0], traffic.sent_bytes - before[1]
+            try:
+                before = traffic.received_bytes, traffic.sent_bytes
+                await ask(channel, "echo", {"text": TEXT})
+                gained = traffic.received_bytes - before[0], traffic.sent_bytes - before[1]
+                assert traffic.connections >= 1
+            finally:
+                await channel.aclose()
             assert all(len(TEXT) < it < len(TEXT) + 2000 for it in gained), gained
-            assert traffic.connections >= 1
-            await channel.aclose()
 
     run(scenario)
 
 
-def test_bytes_of_http2_are_counted(authority: Authority) -> None:
+def test_bytes_of_http2_are_counted(authority: servers.Authority) -> None:
     async def scenario() -> None:
         async with counted(authority.tls) as (at, traffic):
             async with httpx.AsyncClient(http2=True, http1=False, verify=authority.context()) as http:

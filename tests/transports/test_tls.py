@@ -13,7 +13,6 @@ import pytest
 import servers
 import trio
 import trustme
-from conftest import Authority
 from echo_protocol import AddParams, AddResult
 from echo_protocol import TransportError as SdkTransportError
 from echo_protocol.client import ServerClient
@@ -61,7 +60,7 @@ async def opened(channel: Channel) -> AsyncGenerator[Channel]:
 
 @EVERY
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_a_file_says_whom_to_trust(authority: Authority, scheme: str, host: str) -> None:
+def test_a_file_says_whom_to_trust(authority: servers.Authority, scheme: str, host: str) -> None:
     async def scenario() -> None:
         async with served(authority.tls) as port:
             callbacks = callbacks_of(Client("me"))
@@ -86,7 +85,7 @@ async def refusal(make: Callable[[], Channel]) -> str:
 
 
 @EVERY
-def test_a_certificate_of_nobody_we_know_is_refused(authority: Authority, scheme: str, tmp_path: Path) -> None:
+def test_a_certificate_of_nobody_we_know_is_refused(authority: servers.Authority, scheme: str, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
 
     async def scenario() -> None:
@@ -116,7 +115,7 @@ def test_a_certificate_for_another_name_is_refused(scheme: str, tmp_path: Path) 
 
 
 @EVERY
-def test_a_server_without_tls_is_told_from_one_that_is_not_trusted(authority: Authority, scheme: str) -> None:
+def test_a_server_without_tls_is_told_from_one_that_is_not_trusted(authority: servers.Authority, scheme: str) -> None:
     async def scenario() -> None:
         async with served(None) as port:
             text = await refusal(partial(channel_to, target(scheme, "localhost", port), trust=authority.trust))
@@ -126,7 +125,7 @@ def test_a_server_without_tls_is_told_from_one_that_is_not_trusted(authority: Au
 
 
 @EVERY
-def test_a_server_may_ask_who_we_are(authority: Authority, scheme: str, tmp_path: Path) -> None:
+def test_a_server_may_ask_who_we_are(authority: servers.Authority, scheme: str, tmp_path: Path) -> None:
     ca = trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "clients.pem")
     ours = authority.context()
@@ -143,7 +142,7 @@ def test_a_server_may_ask_who_we_are(authority: Authority, scheme: str, tmp_path
 
 
 @pytest.mark.parametrize("scheme", ["https", "wss"])
-def test_generated_clients_say_it_too(authority: Authority, scheme: str) -> None:
+def test_generated_clients_say_it_too(authority: servers.Authority, scheme: str) -> None:
     async def scenario() -> None:
         async with servers.http_shell(make_service(), tls=authority.tls) as at:
             async with connect(f"{scheme}://{at}/", ServerClient, trust=authority.trust) as client:
@@ -172,6 +171,6 @@ def test_a_file_without_certificates_is_told(tmp_path: Path, content: bytes | No
         channel_to("https://localhost/", trust=file)
 
 
-def test_a_context_and_a_file_are_not_both_taken(authority: Authority) -> None:
+def test_a_context_and_a_file_are_not_both_taken(authority: servers.Authority) -> None:
     with pytest.raises(ValueError, match="give trust= or tls=, not both"):
         channel_to("https://localhost/", trust=authority.trust, tls=ssl.create_default_context())

@@ -41,7 +41,7 @@ from protogen_runtime.jsonrpc import receive as read_frame
 
 from .asgi import ClientGone, Receive, Scope, Send, identity_of, read_body, respond, text_headers, watch
 from .channel import TransportError, adopt
-from .peer import CANCEL_METHOD, Ticket
+from .peer import CANCEL_METHOD, WRITE_BYTES, Ticket
 
 ID_BYTES: Final = 16
 """128 random bits: nobody can speak in a session whose id was not sent to them."""
@@ -178,9 +178,15 @@ class Session:
     # --- its stream -------------------------------------------------------------------------------
 
     async def unsent(self, scope: trio.CancelScope) -> list[bytes]:
-        """The events that the stream of `scope` has not got yet, once there are any; none when it is not the one."""
+        """What the stream of `scope` is to get next, once there is anything; nothing when it is not the one."""
         while self._stream is not None and self._stream.scope is scope:
-            found = [event.data for event in self._after(self._stream.position)]
+            found: list[bytes] = []
+            size = 0
+            for event in self._after(self._stream.position):
+                found.append(event.data)
+                size += len(event.data)
+                if size >= WRITE_BYTES:
+                    break
             if found:
                 return found
             await self._changed.park()
@@ -397,27 +403,38 @@ class SessionApp:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         endpoint = f"/session/{session.id}"
         data = endpoint.encode() if self._announce == "path" else msgspec.json.encode({"endpoint": endpoint})
-        await self._write(session, send, encode_event(data, name="endpoint"))
+        if not await self._write(session, send, encode_event(data, name="endpoint")):
+            return
         while not session.has_ended:
             events: list[bytes] = []
             with trio.move_on_after(self.bounds.keepalive_seconds) as quiet:
                 events = await session.unsent(stream)
             if not events and not quiet.cancelled_caught:
                 break
-            await self._write(session, send, b"".join(events) or encode_comment("keepalive"))
+            if not await self._write(session, send, b"".join(events) or encode_comment("keepalive")):
+                # Without an end: what was sent is not whole, and the server below resets it.
+                return
             session.sent(stream, len(events))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _write(self, session: Session, send: Send, data: bytes) -> None:
+    async def _write(self, session: Session, send: Send, data: bytes) -> bool:
+        """Whether the client took it in time; its session has ended where it did not."""
         # In pieces, so that a large backlog does not give a client that has stopped reading more time.
         for start in range(0, len(data), PIECE_BYTES):
             piece = data[start : start + PIECE_BYTES]
             seconds = self.bounds.send_seconds + len(piece) / self.bounds.min_bytes_per_second
-            with trio.move_on_after(seconds) as scope:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            begun = trio.current_time()
+            with trio.CancelScope(deadline=begun + seconds) as scope:
+                try:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                except BaseException:
+                    # The server below has a deadline of its own, and may end its connection, and us with it.
+                    if trio.current_time() - begun >= self.bounds.send_seconds:
+                        session.end("the client does not read its events")
+                    raise
             if scope.cancelled_caught:
-                session.end("the client does not read its events")
-                return
+                return False
+        return True
 
     # --- POST: messages ---------------------------------------------------------------------------
 

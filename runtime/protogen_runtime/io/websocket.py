@@ -19,11 +19,11 @@ from .peer import Peer
 
 NORMAL, GOING_AWAY = 1000, 1001
 
-SERVER_BOUNDS: Final = Bounds(max_in_flight=128, max_unread_bytes=1024 * 1024, idle_seconds=600.0)
+SERVER_BOUNDS: Final = Bounds(max_in_flight=128, max_unread_bytes=512 * 1024, idle_seconds=600.0)
 """Tighter than for a process of our own: a connection is one of many, and a stranger's.
 
-128 calls at once is what one HTTP/2 connection may have; 1 MiB is what one client that stops reading may cost; a
-connection without any call for ten minutes was forgotten.
+128 calls at once is what one HTTP/2 connection may have; with 512 KiB unread and what is being written, a
+client that stops reading costs less than 1 MiB; a connection without any call for ten minutes was forgotten.
 """
 
 

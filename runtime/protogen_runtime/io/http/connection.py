@@ -378,11 +378,16 @@ class Connection:
         self._is_sending = True
         self._unsent = b""
         rest = memoryview(data)
-        for start in range(0, len(rest), SEND_PIECE_BYTES):
-            piece = rest[start : start + SEND_PIECE_BYTES]
-            self.deadline = deadlines.after(pace.begin(len(piece), deadlines.now))
-            await self._wire.send(piece)
-            pace.end(len(piece), deadlines.now)
+        try:
+            for start in range(0, len(rest), SEND_PIECE_BYTES):
+                piece = rest[start : start + SEND_PIECE_BYTES]
+                self.deadline = deadlines.after(pace.begin(len(piece), deadlines.now))
+                await self._wire.send(piece)
+                pace.end(len(piece), deadlines.now)
+        except trio.Cancelled:
+            # Whoever gave up, what was sent is not whole, and nothing that makes sense can follow it.
+            self.abort()
+            raise
         self._is_sending = False
         self.deadline = before
 

@@ -130,13 +130,13 @@ class HandedOver:
     async def send_all(self, data: bytes) -> None:
         """Send in the time that the size allows. Errors: those of trio's streams."""
         seconds, before = self._limits.send_piece_seconds, self.deadline
+        self._traffic.sent_bytes += len(data)
         self._sending += 1
         rest = memoryview(data)
         try:
             for start in range(0, len(rest), SEND_PIECE_BYTES):
                 self.deadline = self._deadlines.after(seconds)
                 await self._stream.send_all(rest[start : start + SEND_PIECE_BYTES])
-            self._traffic.sent_bytes += len(data)
             self._answered.set()
         finally:
             self._sending -= 1
