@@ -98,6 +98,10 @@ class View:
             entry = None if record is None else entry_of_record(record)
         return entry
 
+    def is_touched(self, key: str) -> bool:
+        """Whether a decision of the same transaction has changed this task."""
+        return key in self._written
+
     def get_all(self, keys: Iterable[str]) -> dict[str, Entry]:
         """Those of the tasks that exist, by key."""
         found: dict[str, Entry] = {}

@@ -237,7 +237,12 @@ class Operations:
                 view.depend(key, needs_before, needs)
             if after.original_task_id != task.original_task_id:
                 self._mark_source(view, after)
-            return after, before, changed, self._manager.member_of(after, view.get) if in_run and after.status == "pending" else None
+            return (
+                after,
+                before,
+                changed,
+                self._manager.member_of(after, view.get) if in_run and after.status == "pending" else None,
+            )
 
         def then(done: tuple[Task, Entry, Entry, Member | None]) -> None:
             _, before, after, member = done

@@ -30,6 +30,11 @@ class Phase(IntEnum):
     COMPLETED = 3
     LOST = 4
     """Failed or cancelled."""
+    IDLE = 5
+    """Pending, but no longer to be executed: it neither runs nor lets others run, unless it joins again."""
+
+
+_UNSETTLED: Final = (Phase.WAITING, Phase.READY, Phase.TAKEN)
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -166,8 +171,9 @@ class ReadyQueue:
                 run.nodes.append(node)
                 if member.needs:
                     needing.append((node, member.needs))
-            elif node.phase in (Phase.COMPLETED, Phase.LOST):
+            elif node.phase not in _UNSETTLED:
                 self._reopen(node)
+                node.phase = Phase.WAITING
             else:
                 continue
             node.priority, node.group = member.priority, member.group
@@ -196,11 +202,13 @@ class ReadyQueue:
         return None
 
     def put_back(self, node: Node) -> None:
-        """Let a taken task be ready again, at its old place."""
-        if node.phase is Phase.TAKEN and node.run is not None:
-            self._vacate(node)
-            node.phase = Phase.READY
-            self._enqueue(node, node.run)
+        """Let a taken task be ready again, at its old place, unless it has come to wait for something."""
+        if node.phase is Phase.TAKEN:
+            self._leave(node)
+            node.phase = Phase.WAITING
+            node.unmet = node.count_unmet()
+            if not node.unmet:
+                self._make_ready(node)
 
     # --- changes ----------------------------------------------------------------------------------
 
@@ -208,14 +216,19 @@ class ReadyQueue:
         """A task has ended, taken or not; what waited for it alone is ready now."""
         if node.run is None or node.phase in (Phase.COMPLETED, Phase.LOST):
             return
-        if node.phase is not Phase.WAITING:
-            node.run.open -= 1
-        if node.phase is Phase.TAKEN:
-            self._vacate(node)
+        self._leave(node)
         node.phase = Phase.COMPLETED if completed else Phase.LOST
         if completed:
             self._satisfy(node.required_by)
         self._satisfy(node.optional_to)
+
+    def retire(self, node: Node) -> None:
+        """A task is pending and not to be executed: what had relied on its end waits again, unless it was taken."""
+        if node.run is None or node.phase is Phase.IDLE:
+            return
+        self._leave(node)
+        self._reopen(node)
+        node.phase = Phase.IDLE
 
     def correct(self, node: Node) -> None:
         """A task that was settled as completed was lost after all; what it had made ready waits again."""
@@ -247,7 +260,11 @@ class ReadyQueue:
             if each.open:
                 return False
             seen.add(each.root)
-            pending += [node.run for node in each.outside if node.run is not None and node.run.root not in seen]
+            pending += [
+                node.run
+                for node in each.outside
+                if node.run is not None and node.run.root not in seen and _is_awaited(node, each)
+            ]
         return True
 
     def end(self, run: Run) -> list[Node]:
@@ -329,11 +346,19 @@ class ReadyQueue:
                     self._make_ready(dependant)
 
     def _reopen(self, node: Node) -> None:
-        """A task that was settled is pending again: whom it had satisfied waits for it again."""
+        """A task that may have been settled is pending again: whom it had satisfied waits for it again."""
         if node.phase is Phase.COMPLETED:
             self._withhold(node.required_by)
-        self._withhold(node.optional_to)
-        node.phase = Phase.WAITING
+        if node.phase in (Phase.COMPLETED, Phase.LOST):
+            self._withhold(node.optional_to)
+
+    def _leave(self, node: Node) -> None:
+        """A task is no longer ready or taken, if it was."""
+        if node.phase in (Phase.READY, Phase.TAKEN):
+            assert node.run is not None
+            node.run.open -= 1
+        if node.phase is Phase.TAKEN:
+            self._vacate(node)
 
     def _withhold(self, dependants: list[Node] | None) -> None:
         for dependant in dependants or ():
@@ -366,6 +391,12 @@ def _pop(heap: list[tuple[int, Node]], priority: int) -> Node | None:
         if node.phase is Phase.READY and node.priority == priority:
             return node
     return None
+
+
+def _is_awaited(node: Node, run: Run) -> bool:
+    """Whether a task of a run waits for one that has not ended."""
+    dependants = (*(node.required_by or ()), *(node.optional_to or ()))
+    return node.phase in _UNSETTLED and any(it.run is run and it.phase is Phase.WAITING for it in dependants)
 
 
 def _with(nodes: list[Node] | None, node: Node) -> list[Node]:
