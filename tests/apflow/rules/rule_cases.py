@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apflow_protocol import TASK_STATUS_VALUES, Dependency, Task, TaskInput, TaskStatus
+from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -56,6 +57,9 @@ def in_state(new: Task, status: TaskStatus) -> Task:
         case "cancelled":
             return transitions.cancel(started, now=ENDED, error="no more")
 
+
+unhurried = settings(deadline=None)
+"""For tests that draw values: on a busy machine any of them can take long."""
 
 statuses = st.sampled_from(TASK_STATUS_VALUES)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
-from rule_cases import ENDED, NOW, STARTED, A, B, statuses, task
+from rule_cases import ENDED, NOW, STARTED, A, B, statuses, task, unhurried
 
 from protogen_runtime.apflow.rules.consistency import BY_STATUS, faults_of_task
 
@@ -121,6 +121,7 @@ def test_fault_names_the_field_by_its_path() -> None:
     assert (fault.path, fault.actual, fault.expected) == (("tasks", 2, "result"), {"n": 1}, None)
 
 
+@unhurried
 @given(statuses, st.sampled_from(["started_at", "completed_at", "result", "error", "max_runs", "schedule_type"]))
 def test_absent_fields_count_as_null(status: TaskStatus, field: str) -> None:
     absent = replace(task(status=status), **{field: UNSET})

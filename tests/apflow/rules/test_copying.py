@@ -9,7 +9,7 @@ from apflow_protocol import TASK_STATUS_VALUES, Task, TaskSchemas, TaskStatus
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict
-from rule_cases import NOW, A, B, C, D, E, graphs, ids, needs, task, uid
+from rule_cases import NOW, A, B, C, D, E, graphs, ids, needs, task, uid, unhurried
 
 from protogen_runtime.apflow.rules.consistency import faults_of_task
 from protogen_runtime.apflow.rules.copying import copy
@@ -104,6 +104,7 @@ def test_copied_schedule_does_not_trigger_by_itself() -> None:
     assert (copy_.schedule_enabled, copy_.next_run_at, copy_.last_run_at, copy_.run_count) == (False, None, None, 0)
 
 
+@unhurried
 @given(graphs, st.data())
 def test_copies_are_a_sound_flow_of_their_own(graph: list[list[int]], data: st.DataObject) -> None:
     parents = [data.draw(st.integers(0, node - 1)) if node else None for node in range(len(graph))]

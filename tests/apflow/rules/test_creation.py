@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import asdict
-from rule_cases import NOW, A, B, C, D, ids, uid
+from rule_cases import NOW, A, B, C, D, ids, uid, unhurried
 
 from protogen_runtime.apflow.rules import creation, fields
 from protogen_runtime.apflow.rules.consistency import faults_of_task
@@ -141,6 +141,7 @@ def test_time_that_rfc_3339_does_not_know_is_stored_as_one_that_it_knows() -> No
 inputs = st.fixed_dictionaries({}, optional={name: st.just(value) for name, value in FULL.items() if name != "name"})
 
 
+@unhurried
 @given(inputs, st.booleans())
 def test_whatever_is_left_out_the_task_is_whole_and_sound(sent: dict[str, Any], enabled: bool) -> None:
     value = {**sent, "name": "Crawl Website"}

@@ -9,7 +9,7 @@ import pytest
 from apflow_protocol import Task, TaskStatus
 from hypothesis import given
 from hypothesis import strategies as st
-from rule_cases import A, B, C, D, graphs, needs, task, uid
+from rule_cases import A, B, C, D, graphs, needs, task, uid, unhurried
 
 from protogen_runtime.apflow.rules import dependencies
 from protogen_runtime.apflow.rules.faults import RuleBroken
@@ -51,6 +51,7 @@ def test_one_lost_dependency_blocks_whatever_the_others_do(order: tuple[str, ...
     assert dependencies.readiness(task(dependencies=needs(*order)), states.get) == "blocked"
 
 
+@unhurried
 @given(st.lists(st.sampled_from(OUTCOMES)))
 def test_readiness_of_many_is_the_worst_of_each(wanted: list[tuple[TaskStatus | None, bool, str]]) -> None:
     listed = [
@@ -82,6 +83,7 @@ def test_circle_is_named_with_its_first_task_repeated(edges: dict[str, list[str]
     assert dependencies.find_cycle(edges) == cycle
 
 
+@unhurried
 @given(graphs)
 def test_circle_is_found_where_there_is_one_and_is_real(graph: list[list[int]]) -> None:
     edges = {str(node): [str(wanted) for wanted in wanteds] for node, wanteds in enumerate(graph)}

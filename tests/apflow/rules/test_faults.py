@@ -55,6 +55,13 @@ def test_long_actual_value_is_shortened(value: object, shown: object) -> None:
     assert FieldFault(field="f", reason="r", actual=value).as_data()["actual"] == shown
 
 
+def test_value_that_is_too_deep_to_be_written_is_left_out() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert FieldFault(field="f", reason="r", actual=deep).as_data()["actual"] == "…"
+
+
 def test_the_table_of_errors_has_every_error_of_the_protocol_but_those_of_the_envelope(root: Path) -> None:
     document = json.loads((root / "schemas/apflow/1.0/protocol.json").read_text("utf-8"))
     envelope = {"ParseError", "InvalidRequest", "MethodNotFound", "InternalError"}

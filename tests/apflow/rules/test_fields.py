@@ -8,7 +8,7 @@ import pytest
 from apflow_protocol import CODEC, METHODS, Task, TaskInput, TasksCreateParams, TaskUpdates, ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
-from rule_cases import CREATED, A, B, uid
+from rule_cases import CREATED, A, B, uid, unhurried
 
 from protogen_runtime.apflow.rules import fields
 from protogen_runtime.apflow.rules.faults import FieldFault
@@ -207,6 +207,7 @@ def decoded(definition: str, value: Any) -> Any:
         return None
 
 
+@unhurried
 @given(objects)
 def test_table_and_generated_types_agree_on_every_input(value: dict[str, Any]) -> None:
     found = fields.faults_of_input(value)
@@ -217,6 +218,7 @@ def test_table_and_generated_types_agree_on_every_input(value: dict[str, Any]) -
         assert found
 
 
+@unhurried
 @given(objects)
 def test_table_and_generated_types_agree_on_every_stored_task(value: dict[str, Any]) -> None:
     whole = {"id": A, "name": "x", "status": "pending", **value}
@@ -333,6 +335,7 @@ params = st.dictionaries(
 )
 
 
+@unhurried
 @given(st.sampled_from(sorted(METHODS)), params)
 def test_whatever_is_refused_is_explained_by_a_field(method: str, value: dict[str, Any]) -> None:
     if decoded(METHODS[method].params, value) is None:

@@ -6,7 +6,7 @@ import pytest
 from apflow_protocol import Task, TaskStatus
 from hypothesis import given
 from hypothesis import strategies as st
-from rule_cases import A, B, C, D, graphs, needs, statuses, task, uid
+from rule_cases import A, B, C, D, graphs, needs, statuses, task, uid, unhurried
 
 from protogen_runtime.apflow.rules.reexecution import cascade
 
@@ -52,6 +52,7 @@ def test_children_are_no_dependants() -> None:
     assert cascade([A], [task(A, "completed"), task(B, "completed", parent_id=A)]) == [A]
 
 
+@unhurried
 @given(graphs, st.data())
 def test_cascade_is_the_closure_of_dependants(graph: list[list[int]], data: st.DataObject) -> None:
     tasks = [

@@ -9,7 +9,7 @@ import pytest
 from apflow_protocol import ScheduleType
 from hypothesis import given
 from hypothesis import strategies as st
-from rule_cases import A, B, C, D, E, needs, task
+from rule_cases import A, B, C, D, E, needs, task, unhurried
 
 from protogen_runtime.apflow.rules import schedules
 from protogen_runtime.apflow.rules.consistency import faults_of_task
@@ -161,23 +161,27 @@ def both(one: tuple[ScheduleType, str], other: tuple[ScheduleType, str], after: 
     assert left is not None
 
 
+@unhurried
 @given(times, hours, minutes)
 def test_daily_is_what_cron_says(after: datetime, hour: int, minute: int) -> None:
     both(("daily", f"{hour:02}:{minute:02}"), ("cron", f"{minute} {hour} * * *"), after)
 
 
+@unhurried
 @given(times, hours, minutes, st.sets(st.sampled_from(WEEKDAYS), min_size=1))
 def test_weekly_is_what_cron_says(after: datetime, hour: int, minute: int, days: set[str]) -> None:
     listed = ",".join(sorted(days))
     both(("weekly", f"{listed}@{hour:02}:{minute:02}"), ("cron", f"{minute} {hour} * * {listed}"), after)
 
 
+@unhurried
 @given(times, hours, minutes, st.sets(st.integers(1, 31), min_size=1, max_size=4))
 def test_monthly_is_what_cron_says(after: datetime, hour: int, minute: int, days: set[int]) -> None:
     listed = ",".join(map(str, days))
     both(("monthly", f"{listed}@{hour:02}:{minute:02}"), ("cron", f"{minute} {hour} {listed} * *"), after)
 
 
+@unhurried
 @given(times, times, st.integers(1, 10**7))
 def test_interval_is_the_first_multiple_after_now(start: datetime, after: datetime, seconds: int) -> None:
     found = parse(schedules.next_run("interval", str(seconds), after=written(after), start_at=written(start)) or "")
@@ -188,6 +192,7 @@ def test_interval_is_the_first_multiple_after_now(start: datetime, after: dateti
     assert found - timedelta(seconds=seconds) <= max(after, start)
 
 
+@unhurried
 @given(st.sampled_from([*GOOD]), st.text() | st.text("0123456789*/,-@:LW#monTZ \t"))
 def test_no_expression_breaks_the_reader(kind: ScheduleType, expression: str) -> None:
     if schedules.fault_of_expression(kind, expression) is None:

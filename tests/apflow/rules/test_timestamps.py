@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rule_cases import unhurried
 
 from protogen_runtime.apflow.rules import timestamps
 
@@ -66,6 +67,7 @@ def test_times_are_written_in_utc_with_microseconds() -> None:
     assert timestamps.written(local) == "2025-01-20T09:00:00.000000Z"
 
 
+@unhurried
 @given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
 def test_written_times_are_read_back_and_sort_as_times_do(one: datetime, other: datetime) -> None:
     texts = timestamps.written(one), timestamps.written(other)

@@ -11,7 +11,7 @@ from apflow_protocol import TASK_STATUS_VALUES, TaskStatus
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict, replace
-from rule_cases import CREATED, ENDED, NOW, STARTED, A, statuses, task
+from rule_cases import CREATED, ENDED, NOW, STARTED, A, statuses, task, unhurried
 
 from protogen_runtime.apflow.rules import transitions
 from protogen_runtime.apflow.rules.consistency import faults_of_task
@@ -183,6 +183,7 @@ def test_tasks_are_values() -> None:
     assert before == task()
 
 
+@unhurried
 @given(
     st.lists(st.tuples(st.sampled_from([*MOVES, "pending"]), st.integers(0, 5), st.floats(0, 1))),
 )
@@ -208,6 +209,7 @@ def test_whatever_happens_the_fields_fit_the_status(steps: list[tuple[TaskStatus
         assert faults_of_task(current) == []
 
 
+@unhurried
 @given(statuses)
 def test_terminal_states_are_those_without_a_way_on_but_for_another_try(status: TaskStatus) -> None:
     is_final = transitions.TABLE[status] <= {"pending"}

@@ -9,7 +9,7 @@ import pytest
 from apflow_protocol import CODEC, Task, TaskStatus, TaskTreeNode
 from hypothesis import given
 from hypothesis import strategies as st
-from rule_cases import A, B, C, D, E, graphs, needs, task, uid
+from rule_cases import A, B, C, D, E, graphs, needs, task, uid, unhurried
 
 from protogen_runtime.apflow.rules import trees
 from protogen_runtime.apflow.rules.faults import RuleBroken
@@ -179,6 +179,7 @@ def test_tree_of_an_unknown_task_is_an_error() -> None:
         trees.build_tree(B, [task()])
 
 
+@unhurried
 @given(graphs, st.randoms(use_true_random=False))
 def test_tree_holds_each_task_once_below_its_parent(graph: list[list[int]], shuffle: random.Random) -> None:
     tasks = random_tree(graph)
@@ -194,6 +195,7 @@ def test_tree_holds_each_task_once_below_its_parent(graph: list[list[int]], shuf
         pending += children
 
 
+@unhurried
 @given(graphs)
 def test_written_tree_is_the_built_tree(graph: list[list[int]]) -> None:
     tasks = random_tree(graph)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from apflow_protocol import CODEC, TASK_STATUS_VALUES, Task, TaskStatus
+from apflow_protocol import CODEC, TASK_STATUS_VALUES, Task, TaskStatus, TaskUpdates
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict
-from rule_cases import ENDED, NOW, STARTED, A, B, C, D, needs, statuses, task
+from rule_cases import ENDED, NOW, STARTED, A, B, C, D, needs, statuses, task, unhurried
 
 from protogen_runtime.apflow.rules import transitions
 from protogen_runtime.apflow.rules.consistency import faults_of_task
@@ -69,6 +69,14 @@ def test_unknown_member_that_is_there_changes_nothing() -> None:
 
 def test_true_is_not_one() -> None:
     assert updated(task(inputs={"n": 1}), {"inputs": {"n": True}}).inputs == {"n": True}
+
+
+def test_value_that_is_too_deep_to_compare_counts_as_new() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    after = apply_updates(task(), TaskUpdates(inputs={"deep": deep}), now=NOW, find=OTHERS.get)
+    assert after.updated_at == NOW
 
 
 def test_unknown_members_are_added_to_those_there_are() -> None:  # A52
@@ -178,7 +186,7 @@ def test_what_a_node_sets_may_be_sent_back_as_it_is() -> None:
     before = task(status="completed")
     whole = asdict(before)
     del whole["extra"], whole["status"]
-    assert updated(before, {**whole, "name": "new"}).name == "new"
+    assert updated(before, {**whole, "name": "new", "progress": 1}).name == "new"
 
 
 @pytest.mark.parametrize("updates", [{"name": "new"}, {"x-note": 1}, {"status": "cancelled"}])
@@ -272,6 +280,7 @@ changes = st.fixed_dictionaries(
 )
 
 
+@unhurried
 @given(statuses, st.lists(changes, max_size=4))
 def test_whatever_is_updated_the_task_stays_sound(status: TaskStatus, many: list[dict[str, Any]]) -> None:
     current = task(status=status)

@@ -97,7 +97,10 @@ def shortened(value: Json) -> Json:
     """`value` as it stands, or the start of its JSON text where that is longer than MAX_ACTUAL characters."""
     if value is None or isinstance(value, bool | float):
         return value
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    try:
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    except RecursionError:  # what could just be read is too deep to be written from further down the stack
+        return "…"
     return value if len(text) <= MAX_ACTUAL else text[: MAX_ACTUAL - 1] + "…"
 
 

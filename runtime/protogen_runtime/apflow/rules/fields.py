@@ -263,7 +263,9 @@ def explain_params(method: str, params: Json) -> RuleBroken:
     faults = list(_members(params, table, required=_REQUIRED.get(method, ("task_id",))))
     nested = list(_nested(method, params))
     if faults or not nested:
-        unknown = FieldFault(field="params", reason="Not valid for this method", expected=f"the params of {method}")
+        unknown = FieldFault(
+            field="params", reason="Not valid for this method, or nested too deeply", expected=f"the params of {method}"
+        )
         return refusal("InvalidParams", _bounded([*faults, *nested]) or [unknown])
     return refusal("InvalidTaskSchema", _bounded(nested))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from apflow_protocol import Json, Task, TaskInput, TaskStatus, TaskUpdates
+from apflow_protocol import CODEC, Json, Task, TaskInput, TaskStatus, TaskUpdates
 from apflow_protocol.rpc.boundary import to_json
 from apflow_protocol.rpc.jsonvalue import same
 from msgspec import UNSET
@@ -103,14 +103,22 @@ def _changes(task: Task, updates: TaskUpdates) -> dict[str, Json]:
             value = kept(value)
         elif value and name == "dependencies":
             value = canonical_dependencies(value)
-        if not same(to_json(value), to_json(getattr(task, name))):
+        if _differs(value, getattr(task, name)):
             changes[name] = value
     unknown = unknown_members(updates.extra)
     if unknown is not UNSET:
         before = task.extra if task.extra is not UNSET else {}
-        if not same({**before, **unknown}, before):
+        if _differs({**before, **unknown}, before):
             changes["extra"] = {**before, **unknown}
     return changes
+
+
+def _differs(one: Json, other: Json) -> bool:
+    """Whether two values differ as JSON: true is not 1, but 1 is 1.0."""
+    try:
+        return CODEC.encode(one) != CODEC.encode(other) and not same(to_json(one), to_json(other))
+    except RecursionError:  # too deep to tell; whoever stores the task will refuse it
+        return True
 
 
 def _touches_execution(task: Task, updates: TaskUpdates, changes: dict[str, Json]) -> bool:
@@ -142,7 +150,7 @@ def _check_set_by_node(task: Task, changed: Task, updates: TaskUpdates, at: Path
         if name not in FIELDS:
             continue
         given = canonical(value) if name == "id" else value
-        if not same(given, getattr(task, name)) and not same(given, getattr(changed, name)):
+        if _differs(given, getattr(task, name)) and _differs(given, getattr(changed, name)):
             reason = "Never changes" if name == "id" else "Set by the node alone"
             expected = getattr(task, name)
             faults.append(FieldFault(field=name, reason=reason, expected=expected, actual=value, path=(*at, name)))
