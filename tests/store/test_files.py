@@ -188,6 +188,13 @@ def test_place_that_is_read_only(folder_mode: int, file_mode: int | None, words:
     assert message == f"{folder}/{words}; choose another file or give this user the right to write there"
 
 
+def test_folder_of_blobs_that_may_not_be_read(folder: Path) -> None:
+    blobs = folder / "store.db.blobs"
+    blobs.mkdir(0o000)
+    message = refusal_without_privileges(f"sqlite:///{folder}/store.db")
+    assert message == f"{blobs}: Permission denied; give this user the right to read and write there"
+
+
 def refusal_without_privileges(address: str) -> str:
     """What a process is told that may do only what the modes of files say."""
     # The administrator may write everywhere; without capabilities only what the owner may.

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,28 @@ from protogen_runtime.store.sqlite import Options, open_sqlite
 
 PROGRAM = Path(__file__).with_name("full_disk.py")
 SMALL_DISK = 'mount -t tmpfs -o size=4m tmpfs "$1" && exec "$2" "$3" "$1" filler'
+OPENER = """
+import sys, trio
+from protogen_runtime.store import CannotOpen, open_store
+from protogen_runtime.store.contract import SCHEMA
+async def main():
+    try:
+        async with open_store(sys.argv[1], SCHEMA):
+            print("open")
+    except CannotOpen as refused:
+        print(refused)
+trio.run(main)
+"""
+FULL_DISK = """
+mount -t tmpfs -o size=1m tmpfs "$1" || exit
+open() { "$2" -c "$3" "sqlite:///$1/store.db" || exit; }
+if [ "$4" = "a database" ]; then open "$@" > /dev/null; rm "$1/store.db.lock"; fi
+if [ "$5" = "empty lock file" ]; then : > "$1/store.db.lock"; fi
+dd if=/dev/zero of="$1/filler" bs=4k 2> /dev/null
+open "$@"
+rm "$1/filler"
+open "$@"
+"""
 NAMESPACES = (["--user", "--map-root-user", "--mount"], ["--mount"])
 
 
@@ -40,16 +61,33 @@ RECOVERED = {
 }
 
 
-def test_disk_without_space(tmp_path: Path) -> None:
+@pytest.fixture
+def unshare() -> list[str]:
+    """A command that runs another where disks can be mounted."""
     for namespaces in NAMESPACES:
         unshare = ["unshare", *namespaces]
         if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0:
-            break
-    else:
-        reason = "a disk of its own needs root, or user namespaces that are permitted"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+            return unshare
+    reason = "a disk of its own needs root, or user namespaces that are permitted"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.mark.parametrize("lock_file", ["no lock file", "empty lock file"])
+@pytest.mark.parametrize("database", ["no database", "a database"])
+def test_disk_without_space_when_the_file_is_opened(
+    database: str, lock_file: str, unshare: list[str], tmp_path: Path
+) -> None:
+    script = [*unshare, "sh", "-c", FULL_DISK, "sh", str(tmp_path), sys.executable, OPENER, database, lock_file]
+    done = subprocess.run(script, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        f"{tmp_path}/store.db: the disk is full; make space on the disk or choose another file\nopen\n"
+    )
+
+
+def test_disk_without_space(unshare: list[str], tmp_path: Path) -> None:
     seen = report([*unshare, "sh", "-c", SMALL_DISK, "sh", str(tmp_path), sys.executable, str(PROGRAM)])
     assert seen == {**RECOVERED, "errors_when_full": ["StoreFull"]}
 
@@ -68,12 +106,14 @@ def test_database_at_its_largest_size(folder: Path) -> None:
             def limit(pages: int) -> None:
                 store._opened.writer.execute(f"PRAGMA max_page_count = {pages}").fetchall()
 
+            async def fill() -> None:
+                for number in range(100):
+                    await store.write(Insert("notes", [Record(str(number), b"x" * 3000)]))
+
             limit(60)
-            written = 0
-            with suppress(StoreFull):
-                while written < 100:
-                    await store.write(Insert("notes", [Record(str(written), b"x" * 3000)]))
-                    written += 1
+            with pytest.raises(StoreFull, match="the disk is full; nothing of this write was kept"):
+                await fill()
+            written = len((await store.read(Select("notes"))).records)
             assert 20 < written < 100
             await store.write(Insert("notes", [Record("small", b"")], "keep"))
             assert len((await store.read(Select("notes"))).records) == written + 1

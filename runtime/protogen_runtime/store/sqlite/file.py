@@ -79,7 +79,8 @@ class Lock:
         try:
             self._file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as reason:
-            raise CannotOpen(f"{name}: cannot be written ({os.strerror(reason.errno or 0)}); {_WAY_OUT}") from None
+            way_out = _MAKE_SPACE if is_full(reason) else _WAY_OUT
+            raise CannotOpen(f"{name}: cannot be written ({os.strerror(reason.errno or 0)}); {way_out}") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -89,8 +90,10 @@ class Lock:
                 f"{path} is in use by process {holder}, and a database has one process at a time;"
                 " stop that one or choose another file"
             ) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        # The number is for people; on a full disk the lock is held without it.
+        with suppress(OSError):
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let another process have it."""
@@ -98,6 +101,9 @@ class Lock:
 
 
 _WAY_OUT: Final = "choose another file or give this user the right to write there"
+_MAKE_SPACE: Final = "make space on the disk or choose another file"
+LEAST_FREE_BYTES: Final = 64 * 1024
+"""What opening needs: the index of the log alone takes 32 KiB."""
 
 
 def open_writer(
@@ -218,8 +224,9 @@ def _cannot_open(path: Path, reason: sqlite3.Error) -> StoreError:
         return CannotOpen(f"{path}: {reason}; {_WAY_OUT}")
     if code == sqlite3.SQLITE_BUSY:
         return CannotOpen(f"{path} is locked by a program that works on it (a backup?); wait until it has finished")
-    if code == sqlite3.SQLITE_FULL:
-        return CannotOpen(f"{path}: the disk is full; make space")
+    # Where its index of the log does not fit, SQLite speaks of I/O.
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _free_bytes(path) < LEAST_FREE_BYTES):
+        return CannotOpen(f"{path}: the disk is full; {_MAKE_SPACE}")
     return CannotOpen(f"{path}: {reason}; look at the disk, or choose another file")
 
 
@@ -236,6 +243,11 @@ def is_sync_failure(reason: sqlite3.Error) -> bool:
     It forgets what it could not write, so that a later success would prove nothing.
     """
     return getattr(reason, "sqlite_errorcode", 0) in (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
+
+
+def _free_bytes(path: Path) -> int:
+    disk = os.statvfs(path.parent)
+    return disk.f_bavail * disk.f_frsize
 
 
 def _code(reason: sqlite3.Error) -> int:

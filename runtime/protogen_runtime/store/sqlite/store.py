@@ -19,7 +19,7 @@ import trio
 
 from protogen_runtime.store.blobs import CheckedReader, pieces
 from protogen_runtime.store.catalogue import Catalogue, check_digests
-from protogen_runtime.store.errors import BlobCorrupt, BlobMissing, BlobTooLarge
+from protogen_runtime.store.errors import BlobCorrupt, BlobMissing, BlobTooLarge, CannotOpen
 from protogen_runtime.store.interface import BlobReader, Schema, Snapshot, Transaction
 from protogen_runtime.store.lane import MAX_WAITING, Lane
 from protogen_runtime.store.model import Blob, Change, Query
@@ -88,13 +88,21 @@ class _Opened:
             try:
                 self.readers += [file.open_reader(path, connect=options.connect) for _ in range(options.readers)]
                 self.folder = BlobFolder(path.with_name(f"{path.name}.blobs"), options.disk)
-                self.folder.sweep(Tables(self.writer, self.catalogue).blob_files)
+                self._sweep()
             except BaseException:
                 self._close_connections()
                 raise
         except BaseException:
             self._lock.release()
             raise
+
+    def _sweep(self) -> None:
+        try:
+            self.folder.sweep(Tables(self.writer, self.catalogue).blob_files)
+        except OSError as reason:
+            raise CannotOpen(
+                f"{reason.filename}: {reason.strerror}; give this user the right to read and write there"
+            ) from reason
 
     def close(self) -> None:
         """Close everything, the lock last."""
