@@ -74,8 +74,9 @@ def unshare() -> list[str]:
     pytest.skip(reason)
 
 
-@pytest.mark.parametrize("lock_file", ["no lock file", "empty lock file"])
-@pytest.mark.parametrize("database", ["no database", "a database"])
+@pytest.mark.parametrize(
+    ("database", "lock_file"), [("no database", "empty lock file"), ("a database", "no lock file")]
+)
 def test_disk_without_space_when_the_file_is_opened(
     database: str, lock_file: str, unshare: list[str], tmp_path: Path
 ) -> None:
