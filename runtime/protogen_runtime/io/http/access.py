@@ -62,8 +62,8 @@ class Guard:
         self._good_hosts: set[bytes] = set()
         self._allowances: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def check(self, request: Request) -> Reply | None:
-        """A refusal, or None, with `request.identity` set where keys are asked for."""
+    def check(self, request: Request, *, spends: bool = True) -> Reply | None:
+        """A refusal, or None, with `request.identity` set where keys are asked for; `spends`: it counts as one."""
         headers = request.headers
         host = headers.get(b"host")
         if host not in self._good_hosts:
@@ -78,9 +78,14 @@ class Guard:
             request.identity = self._identify(headers)
             if request.identity is None:
                 return refusal(401, "a valid key is needed", (b"www-authenticate", b"Bearer"))
-        if self._limits.requests_per_second is not None:
-            return self._spend(request, self._limits.requests_per_second)
-        return None
+        if not spends or self.may_ask(request):
+            return None
+        return refusal(429, "too many requests", (b"retry-after", b"%d" % self._limits.retry_after_seconds))
+
+    def may_ask(self, request: Request) -> bool:
+        """Take one from the allowance of the request's client; False where nothing is left of it."""
+        rate = self._limits.requests_per_second
+        return rate is None or self._spend(request, rate)
 
     def cors(self, request: Request) -> Headers:
         """What lets the page of an allowed origin read the answer."""
@@ -125,7 +130,7 @@ class Guard:
                 found = user
         return found
 
-    def _spend(self, request: Request, rate: float) -> Reply | None:
+    def _spend(self, request: Request, rate: float) -> bool:
         client = request.identity or (request.client[0] if request.client else "")
         now = self._deadlines.now
         left, then = self._allowances.pop(client, (float(self._limits.burst), now))
@@ -134,6 +139,4 @@ class Guard:
         self._allowances[client] = (left if refused else left - 1, now)
         if len(self._allowances) > MAX_REMEMBERED_CLIENTS:
             self._allowances.popitem(last=False)
-        if not refused:
-            return None
-        return refusal(429, "too many requests", (b"retry-after", b"%d" % self._limits.retry_after_seconds))
+        return not refused

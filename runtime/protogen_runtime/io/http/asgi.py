@@ -9,8 +9,10 @@ from typing import Final, Protocol
 
 import trio
 
+from protogen_runtime.io.channel import Bounds
 from protogen_runtime.io.websocket import WebSocketApp
 
+from .admitted import Admitted
 from .connection import MAX_DROPPED_BYTES, House
 from .foreign import Foreign, Receive, Scope, Send
 from .handling import Handling
@@ -26,8 +28,8 @@ class SocketHouse(House, Protocol):
     """A house that has WebSockets, too."""
 
     @property
-    def websockets(self) -> WebSocketApp:
-        """The transport of WebSockets."""
+    def websocket_bounds(self) -> Bounds:
+        """The bounds of each WebSocket."""
         ...
 
 
@@ -206,8 +208,12 @@ async def serve_websocket(shell: SocketHouse, scope: Scope, receive: Receive, se
     request = _request_of(scope)
     refused = _check_head(shell, request) or shell.endpoint.admit_websocket(request)
     if refused is not None:
+        shell.count_refused(refused.status)
+        shell.endpoint.tag(request)
+        headers = [*refused.headers, *shell.endpoint.marks(request), (b"content-length", b"%d" % len(refused.body))]
         await receive()
-        # Before it is accepted, a close is an answer of 403.
-        await send({"type": "websocket.close", "code": 1008})
+        await send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": refused.body, "more_body": False})
         return
-    await shell.websockets({**scope, "state": {"identity": request.identity}}, receive, send)
+    app = WebSocketApp(Admitted(shell.endpoint, request), bounds=shell.websocket_bounds)
+    await app({**scope, "state": {"identity": request.identity}}, receive, send)

@@ -79,7 +79,9 @@ class Endpoint:
         """Decide on a head: a refusal, or None where the body is wanted."""
         if request.target[:1] != b"/":
             _use_absolute_form(request)
-        refused = self.guard.check(request)
+        # The handshake of a WebSocket is asked about once more when it is whole, and must not count twice.
+        is_handshake = request.method == b"GET" and request.headers.get(b"upgrade", b"").lower() == b"websocket"
+        refused = self.guard.check(request, spends=not is_handshake)
         if refused is not None:
             return refused
         path = request.target

@@ -47,7 +47,8 @@ class Upgrade:
         """The request's head once more, by default as if it asked for nothing."""
         request = self.request
         lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target)]
-        hop = () if with_upgrade else (b"upgrade", b"connection", b"http2-settings")
+        # No extension of WebSocket: the only one is compression, by which a small message can be a huge one.
+        hop = (b"sec-websocket-extensions",) if with_upgrade else (b"upgrade", b"connection", b"http2-settings")
         lines += [b"%b: %b\r\n" % header for header in request.headers.items() if header[0] not in hop]
         return b"".join([*lines, b"\r\n"])
 

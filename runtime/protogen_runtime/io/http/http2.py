@@ -30,6 +30,7 @@ class Http2(H2Protocol):
         super().__init__(*arguments, **more)
         self._late_bytes = 0
         self._ended: set[int] = set()
+        self.connection.local_settings.enable_connect_protocol = 0
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Send a piece of an answer. A stream that closes without an end has broken off, and the client is told so."""
@@ -62,6 +63,10 @@ class Http2(H2Protocol):
         for event in events:
             if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
                 self._drop(event)
+            elif isinstance(event, h2.events.RequestReceived) and (b":method", b"CONNECT") in event.headers:
+                # WebSocket within HTTP/2 (RFC 8441): a second way to the same thing, with bounds of its own to keep.
+                assert event.stream_id is not None
+                self.connection.reset_stream(event.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
             else:
                 # One by one: the first may begin the stream of the second.
                 await super()._handle_events([event])

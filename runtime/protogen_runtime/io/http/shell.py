@@ -14,7 +14,7 @@ import msgspec
 import trio
 
 from protogen_runtime.dispatch import Service
-from protogen_runtime.io.websocket import SERVER_BOUNDS, WebSocketApp
+from protogen_runtime.io.websocket import SERVER_BOUNDS
 from protogen_runtime.observe import Answer, Instruments, Traffic
 
 from .access import Access, Guard
@@ -88,12 +88,16 @@ class Shell:
         self.endpoint.tags_requests = instruments is not None and instruments.tags_requests
         # A rate is spent by each request, whatever its head says.
         self.heads = Heads(is_used=self.limits.requests_per_second is None)
-        bounds = msgspec.structs.replace(
+        limits = self.limits
+        self.websocket_bounds = msgspec.structs.replace(
             SERVER_BOUNDS,
-            max_frame_bytes=self.limits.max_body_bytes,
-            max_in_flight=self.limits.max_in_flight_per_connection,
+            max_frame_bytes=limits.max_body_bytes,
+            max_batch=limits.max_batch,
+            max_in_flight=limits.max_in_flight_per_connection,
+            send_seconds=limits.send_seconds,
+            min_bytes_per_second=limits.min_bytes_per_second,
+            call_seconds=limits.call_seconds,
         )
-        self.websockets = WebSocketApp(service, bounds=bounds, max_connections=self.limits.max_connections)
         self.watch = Watch()
         self.connections: set[Connection] = set()
         self.open_connections = 0
