@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ def programs(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactor
         "python": {role: [sys.executable, "-P", str(HERE / "python" / f"{role}.py")] for role in ("worker", "runtime")},
         "typescript": _typescript(tool, folder / "typescript"),
         "go": _go(tool, folder / "go"),
+        "stack": {"worker": [*STACK, "--serve"]},
     }
 
 
@@ -124,6 +126,32 @@ def test_every_client_understands_every_server(programs: Commands, worker: str, 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_python_client_on_both_event_loops(programs: Commands, backend: str, worker: str) -> None:
     assert play([*programs["python"]["runtime"], worker, "--backend", backend]) == EXPECTED
+
+
+# --- the runtime's own transports -----------------------------------------------------------------------
+
+STACK = [sys.executable, "-P", str(HERE / "python" / "stack.py")]
+
+
+@pytest.mark.parametrize("worker", LANGUAGES, indirect=True, ids=lambda name: f"worker={name}")
+def test_the_stack_calls_each_over_http(programs: Commands, worker: str) -> None:
+    assert play([*STACK, worker]) == EXPECTED
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_stack_calls_each_over_stdio(programs: Commands, language: str) -> None:
+    assert play([*STACK, f"stdio:{shlex.join([*programs[language]['worker'], '--stdio'])}"]) == EXPECTED
+
+
+@pytest.mark.parametrize("worker", ["stack"], indirect=True)
+@pytest.mark.parametrize("runtime", LANGUAGES)
+def test_each_calls_the_stack_over_http(programs: Commands, worker: str, runtime: str) -> None:
+    assert play([*programs[runtime]["runtime"], worker]) == EXPECTED
+
+
+@pytest.mark.parametrize("runtime", LANGUAGES)
+def test_each_calls_the_stack_over_stdio(programs: Commands, runtime: str) -> None:
+    assert play([*programs[runtime]["runtime"], "--stdio", *STACK, "--serve", "--stdio"]) == EXPECTED
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

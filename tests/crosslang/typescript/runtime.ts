@@ -1,6 +1,7 @@
-/** The runtime of the cross-talk tests in TypeScript: calls the worker at the URL given and prints what each step gave. */
+/** The runtime of the cross-talk tests in TypeScript: calls the worker at the URL given, or one that it starts (`--stdio COMMAND`), and prints what each step gave. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { spawnStdio } from "@protogen/stepflow/node";
 
 import {
   BlobNotFoundError,
@@ -37,9 +38,10 @@ class Runtime implements RuntimeHandler {
   }
 }
 
-const url = process.argv[2];
-if (url === undefined) throw new Error("usage: runtime URL");
-const worker = new WorkerClient(url, { handler: new Runtime(), timeoutMs: 10_000 });
+const [target, ...command] = process.argv.slice(2);
+if (target === undefined) throw new Error("usage: runtime URL, or runtime --stdio COMMAND...");
+const [program = "", ...words] = command;
+const worker = new WorkerClient(target === "--stdio" ? spawnStdio(program, words) : target, { handler: new Runtime(), timeoutMs: 10_000 });
 
 function say(step: string, got: unknown): void {
   console.log(JSON.stringify({ step, got }));

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"sync"
 	"time"
 
@@ -165,12 +166,46 @@ func (s scenario) parallel(ctx context.Context) {
 }
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: runtime URL")
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: runtime URL, or runtime --stdio COMMAND...")
 		os.Exit(2)
 	}
 	handler := stepflow.WithRuntimeHandler(&runtime{blobs: map[string]stepflow.PutBlobParams{}})
-	worker := stepflow.NewWorkerClient(rpc.NewHTTP(os.Args[1]), handler, rpc.WithTimeout(10*time.Second))
-	defer worker.Close()
+	timeout := rpc.WithTimeout(10 * time.Second)
+	if os.Args[1] != "--stdio" {
+		worker := stepflow.NewWorkerClient(rpc.NewHTTP(os.Args[1]), handler, timeout)
+		defer worker.Close()
+		scenario{worker}.play(context.Background())
+		return
+	}
+	conn, wait := spawn(os.Args[2:])
+	worker := stepflow.NewWorkerClient(conn, handler, timeout)
 	scenario{worker}.play(context.Background())
+	_ = worker.Close()
+	wait()
+}
+
+// spawn starts a command and talks to it over its pipes; wait ends when the command has.
+func spawn(words []string) (conn *rpc.Conn, wait func()) {
+	command := exec.Command(words[0], words[1:]...)
+	command.Stderr = os.Stderr
+	in, err := command.StdinPipe()
+	must(err)
+	out, err := command.StdoutPipe()
+	must(err)
+	must(command.Start())
+	conn = rpc.NewConn(out, in, nil)
+	ended := make(chan error, 1)
+	go func() { ended <- conn.Run(context.Background()) }()
+	return conn, func() {
+		must(<-ended)
+		must(command.Wait())
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
