@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -11,8 +12,16 @@ import pytest
 import trio
 from executor_rig import execution, registry
 
-from protogen_runtime.apflow.executors import CannotRegister, Execution, ExecutorRegistry, executor, run
+from protogen_runtime.apflow.executors import (
+    CannotRegister,
+    Execution,
+    ExecutorRegistry,
+    ExecutorSettings,
+    executor,
+    run,
+)
 from protogen_runtime.apflow.executors import registry as registry_module
+from protogen_runtime.apflow.executors.builtin import make_registry
 
 
 class Doubler:
@@ -199,3 +208,61 @@ def test_broken_distributions_are_named(monkeypatch: pytest.MonkeyPatch, value: 
         offer(monkeypatch, broken=value).add_installed()
     assert said in str(caught.value)
     assert f"({value} of an unknown distribution)" in str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in [name for name, module in sys.modules.items() if is_below(module, tmp_path)]:
+        del sys.modules[name]
+
+
+def is_below(module: ModuleType, folder: Path) -> bool:
+    return str(getattr(module, "__file__", None) or "").startswith(str(folder))
+
+
+MODULE = """
+from protogen_runtime.apflow.executors import executor
+
+@executor("named")
+async def named(inputs):
+    return {"named": True}
+"""
+
+
+@pytest.mark.parametrize("name", ["{folder}/named_executors.py", "named_executors"])
+def test_settings_name_modules_and_files(folder: Path, name: str) -> None:
+    (folder / "named_executors.py").write_text(MODULE, "utf-8")
+    found = make_registry(ExecutorSettings(modules=(name.format(folder=folder),)))
+    registered = found.find("named")
+    assert registered is not None
+    assert trio.run(run, registered, {}, execution()) == {"named": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("missing.py", None, "missing.py cannot be imported: ImportError: there is no such file"),
+        ("no_such_module", None, "no_such_module cannot be imported: ModuleNotFoundError"),
+        ("faulty_executors.py", "1/0", "cannot be imported: ZeroDivisionError: division by zero"),
+        ("broken_executors.py", "def", "cannot be imported: SyntaxError"),
+        ("json.py", MODULE, "the name json is that of another module; rename the file"),
+        ("empty_executors.py", "", "has nothing decorated with @executor"),
+        ("echo_executors.py", MODULE.replace('"named"', '"echo"'), "'echo' is registered already"),
+    ],
+)
+def test_modules_that_cannot_be_used_are_one_line(folder: Path, name: str, text: str | None, said: str) -> None:
+    if text is not None:
+        (folder / name).write_text(text, "utf-8")
+    with pytest.raises(CannotRegister) as caught:
+        make_registry(ExecutorSettings(modules=(str(folder / name) if name.endswith(".py") else name,)))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_networks_that_are_none_are_one_line() -> None:
+    with pytest.raises(
+        CannotRegister, match=r"allowed_networks: .* has host bits set; write the network's first address"
+    ):
+        make_registry(ExecutorSettings(allowed_networks=("10.0.0.1/8",)))

@@ -8,7 +8,7 @@ what values are valid.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeGuard
 from urllib.parse import unquote
 
 import msgspec
@@ -17,6 +17,7 @@ from protogen_runtime.apflow.rules.faults import Path
 
 from .contract import Json, JsonObject
 from .patterns import weight
+from .shapes import is_array, is_object
 
 MAX_SCHEMA_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 64
@@ -71,7 +72,7 @@ class Cost:
     """How much work a schema can ask for. Raises BadSchema for what is beyond all bounds, or refers elsewhere."""
 
     def __init__(self, schema: Json) -> None:
-        if not isinstance(schema, dict | bool):
+        if not _is_schema(schema):
             raise BadSchema("Not a draft-07 schema", expected="an object, or true or false")
         self._root: Schema = schema
         self._steps = 0
@@ -131,13 +132,13 @@ class Cost:
             needs = self._needs[key]
             if isinstance(item, str):
                 steps += times * needs.states * len(item)
-            elif isinstance(item, dict):
+            elif is_object(item):
                 for name, member in item.items():
                     steps += times * needs.states * len(name)
                     for inner, count in (*needs.each.items(), *needs.named.get(name, {}).items()):
                         # What is applied to each may be for the names themselves.
                         pending += [(inner, member, times * count), (inner, name, times * count)]
-            elif isinstance(item, list):
+            elif is_array(item):
                 pending += [(inner, member, times * count) for inner, count in needs.each.items() for member in item]
             if steps > MAX_MATCHING or visits + len(pending) > _MAX_VISITS:
                 return False
@@ -201,7 +202,7 @@ class Cost:
         for name, value in schema.items():
             if name in ("enum", "const"):
                 needs.evaluations += measure(value).nodes
-            elif name in _COUNTED and isinstance(value, list | dict):
+            elif name in _COUNTED and (is_array(value) or is_object(value)):
                 needs.evaluations += len(value)
         needs.states = _states(schema)
         for name, inner in _members(schema, "properties").items():
@@ -212,7 +213,7 @@ class Cost:
 
     def _apply(self, applied: dict[int, int], schema: Json) -> None:
         self._spend(1)
-        if isinstance(schema, dict | bool):
+        if _is_schema(schema):
             self._schemas[id(schema)] = schema
             applied[id(schema)] = applied.get(id(schema), 0) + 1
 
@@ -250,25 +251,25 @@ class Cost:
             elif name == "patternProperties":
                 yield from _schemas(inner)
             elif name == "items":
-                yield from _schemas(inner if isinstance(inner, list) else [inner])
+                yield from _schemas(inner if is_array(inner) else [inner])
 
     def _resolve(self, reference: Json) -> Schema:
         found: Json = self._root
         for part in str(reference).removeprefix("#").split("/")[1:]:
             name = unquote(part).replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and name.isascii() and name.isdigit() and int(name) < len(found):
+            if is_array(found) and name.isascii() and name.isdigit() and int(name) < len(found):
                 found = found[int(name)]
-            elif isinstance(found, dict) and name in found:
+            elif is_object(found) and name in found:
                 found = found[name]
             else:
                 raise BadSchema("A reference leads nowhere", expected=f"something at {str(reference)[:200]}")
-        if not isinstance(found, dict | bool):
+        if not _is_schema(found):
             raise BadSchema("A reference leads to no schema", expected=f"a schema at {str(reference)[:200]}")
         return found
 
     def _check(self, schema: Json, path: Path, depth: int) -> None:
         """Go through all that stands where a schema may stand, and refuse what leaves the document."""
-        if not isinstance(schema, dict):
+        if not is_object(schema):
             return
         self._spend(1)
         if depth > MAX_DEPTH:
@@ -285,10 +286,10 @@ class Cost:
         if self._states > MAX_STATES:
             raise BadSchema("Patterns too large", expected="patterns that repeat less, or fewer of them")
         for name, inner in schema.items():
-            if name in _BY_NAME and isinstance(inner, dict):
+            if name in _BY_NAME and is_object(inner):
                 for key, one in inner.items():
                     self._check(one, (*path, name, key), depth + 1)
-            elif name in _LISTS and isinstance(inner, list):
+            elif name in _LISTS and is_array(inner):
                 for index, one in enumerate(inner):
                     self._check(one, (*path, name, index), depth + 1)
             elif name in _SINGLE:
@@ -313,10 +314,10 @@ def measure(value: Json) -> Size:
         nodes += len(level)
         below: list[Json] = []
         for item in level:
-            if isinstance(item, dict):
+            if is_object(item):
                 nodes += len(item)
                 below += item.values()
-            elif isinstance(item, list):
+            elif is_array(item):
                 below += item
         level = below
     return Size(nodes, height)
@@ -325,20 +326,20 @@ def measure(value: Json) -> Size:
 def _states(schema: JsonObject) -> int:
     own = schema.get("pattern")
     named = schema.get("patternProperties")
-    return (weight(own) if isinstance(own, str) else 0) + (sum(map(weight, named)) if isinstance(named, dict) else 0)
+    return (weight(own) if isinstance(own, str) else 0) + (sum(map(weight, named)) if is_object(named) else 0)
 
 
 def _members(schema: JsonObject, name: str) -> JsonObject:
     found = schema.get(name)
-    return found if isinstance(found, dict) else {}
+    return found if is_object(found) else {}
 
 
 def _schemas(values: Json) -> Iterator[Schema]:
     """The schemas in a list, or among the members of an object."""
-    if isinstance(values, dict):
-        values = values.values()
-    elif not isinstance(values, list):
-        return
-    for value in values:
-        if isinstance(value, dict | bool):
-            yield value
+    members = list(values.values()) if is_object(values) else values
+    if is_array(members):
+        yield from (value for value in members if _is_schema(value))
+
+
+def _is_schema(value: Json) -> TypeGuard[Schema]:
+    return isinstance(value, dict | bool)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, cast
 
 import msgspec
 
 from .contract import ExecutorFailed, InvalidInputs, Json, JsonObject
+from .shapes import is_object
 
 MAX_ERROR: Final = 2000
 """Characters of an error: errors are read by people, and stand in every list of tasks."""
@@ -17,15 +19,10 @@ def as_result(value: object, *, max_bytes: int | None = None) -> JsonObject:
     """A copy of what an executor returned, as the JSON object that it must be. Raises ExecutorFailed, naming the place
     (02-core-concepts.md: an executor returns an object, never a primitive).
     """
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise ExecutorFailed(f"the executor returned {_kind(value)}; it must return an object (dict)")
-    try:
-        text = msgspec.json.encode(value)
-        copy: JsonObject = msgspec.json.decode(text)
-        plain = copy == value
-    except (TypeError, ValueError, RecursionError):
-        plain = False
-    if not plain:
+    copy, text = _as_it_stands(value)
+    if copy is None or copy != value:
         # Slower, and able to say where: tuples and keys that are numbers pass as JSON has them, nothing else does.
         copy = _object(value, "result", 0)
         text = msgspec.json.encode(copy)
@@ -38,13 +35,14 @@ def failure_text(reason: BaseException) -> str:
     """What a task's `error` says of an exception: its text if it was expected, else its type, too; never a traceback,
     never empty.
     """
-    while isinstance(reason, BaseExceptionGroup) and len(reason.exceptions) == 1:
-        reason = reason.exceptions[0]
+    inner = _inner(reason)
+    if len(inner) == 1:
+        return failure_text(inner[0])
     text = str(reason)
-    if isinstance(reason, InvalidInputs):
+    if inner:
+        text = "; ".join(map(failure_text, inner))
+    elif isinstance(reason, InvalidInputs):
         text = f"invalid inputs: {text}"
-    elif isinstance(reason, BaseExceptionGroup):
-        text = "; ".join(failure_text(inner) for inner in reason.exceptions)
     elif not isinstance(reason, ExecutorFailed):
         text = f"{type(reason).__name__}: {text}" if text else type(reason).__name__
     # A lone surrogate, from the name of a file for example, is no text that JSON can hold.
@@ -54,11 +52,27 @@ def failure_text(reason: BaseException) -> str:
     return text if len(text) <= MAX_ERROR else text[: MAX_ERROR - 1] + "…"
 
 
+def _as_it_stands(value: JsonObject) -> tuple[JsonObject | None, bytes]:
+    """A copy by way of JSON, which equals the value unless that held something else; None where it cannot be made."""
+    try:
+        text = msgspec.json.encode(value)
+        return msgspec.json.decode(text), text
+    except (TypeError, ValueError, RecursionError):
+        return None, b""
+
+
 _MAX_DEPTH: Final = 200
 """Levels of a result: what is nested deeper, many readers of JSON refuse."""
 
 
-def _json(value: object, place: str, depth: int) -> Json:
+def _inner(reason: BaseException) -> Sequence[BaseException]:
+    """The exceptions of a group; none for what is no group."""
+    return (
+        cast("BaseExceptionGroup[BaseException]", reason).exceptions if isinstance(reason, BaseExceptionGroup) else ()
+    )
+
+
+def _json(value: Json, place: str, depth: int) -> Json:
     match value:
         case None | bool() | int():
             return value
@@ -70,12 +84,13 @@ def _json(value: object, place: str, depth: int) -> Json:
             if not math.isfinite(value):
                 raise ExecutorFailed(f"{place} is {value}, which JSON cannot hold")
             return value
-        case dict():
+        case _ if is_object(value):
             return _object(value, place, depth)
         case list() | tuple():
             if depth == _MAX_DEPTH:
                 raise ExecutorFailed(f"the result is nested deeper than {_MAX_DEPTH} levels")
-            return [_json(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(value)]
+            items = cast("Sequence[Json]", value)
+            return [_json(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(items)]
         case _:
             raise ExecutorFailed(f"{place} is {_kind(value)}, which JSON cannot hold")
 

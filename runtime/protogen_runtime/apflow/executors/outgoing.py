@@ -10,7 +10,7 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpcore
 import httpx
@@ -166,7 +166,8 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     def __init__(self, guard: Guard, max_bytes: int | None) -> None:
         self._guard = guard
         self._max_bytes = max_bytes
-        self._trio = httpcore.TrioBackend()
+        # The typing of httpcore does not know which backends its own conditions leave.
+        self._trio = cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
 
     async def connect_tcp(
         self,
@@ -256,8 +257,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             answer = await self._pool.handle_async_request(sent)
         except _CORE_ERRORS as reason:
             raise httpx.TransportError(_sentence(reason), request=request) from reason
-        assert not isinstance(answer.stream, bytes)
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions)
+        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -48,7 +48,8 @@ async def run_program(
     """
     variables = {name: os.environ[name] for name in environment if name in os.environ}
     stdout, stderr = bytearray(), bytearray()
-    with trio.move_on_after(seconds) as deadline:
+    code: int | None = None
+    with trio.move_on_after(seconds):
         async with started(arguments, folder=folder, variables=variables) as process, trio.open_nursery() as nursery:
             assert process.stdin is not None
             assert process.stdout is not None
@@ -56,17 +57,15 @@ async def run_program(
             nursery.start_soon(_feed, process.stdin, stdin)
             nursery.start_soon(_collect, process.stdout, stdout, max_output_bytes, nursery.cancel_scope)
             nursery.start_soon(_collect, process.stderr, stderr, max_output_bytes, nursery.cancel_scope)
-            await process.wait()
+            code = await process.wait()
             # What it left behind may hold the pipes open, so the group goes first; a daemon that left the group is
             # not waited for.
             kill_group(process.pid)
             nursery.cancel_scope.deadline = trio.current_time() + _PIPES_SECONDS
     if max(len(stdout), len(stderr)) > max_output_bytes:
         raise ProgramFailed(f"it wrote more than {max_output_bytes} bytes")
-    if deadline.cancelled_caught:
+    if code is None:
         raise ProgramFailed(f"it did not end within {seconds:g} s")
-    assert process.returncode is not None
-    code = process.returncode
     return Ended(code=code if code >= 0 else 128 - code, stdout=bytes(stdout), stderr=bytes(stderr))
 
 

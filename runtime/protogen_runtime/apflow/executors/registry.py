@@ -159,14 +159,14 @@ class ExecutorRegistry:
             raise CannotRegister(f"executor {executor_id!r} is registered already; choose another identifier")
 
     def _executor(self, work: Work, *, process: bool) -> Executor:
-        if inspect.isclass(work):
-            work = cast(Executor, _instance(work))
-        if hasattr(work, "execute"):
+        found = _instance(work) if inspect.isclass(work) else work
+        if hasattr(found, "execute"):
             if process:
                 raise ValueError("only a function can have a process of its own, not an object with `execute`")
-            if not inspect.iscoroutinefunction(work.execute):
+            executor = cast(Executor, found)
+            if not inspect.iscoroutinefunction(executor.execute):
                 raise ValueError("execute must be `async def execute(self, inputs, execution)`")
-            return work
+            return executor
         if not callable(work):
             raise ValueError(f"{work!r} is neither a function nor has it `execute`")
         takes_execution = _takes_execution(work)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 import trio
 
-from .contract import Execution, InvalidInputs, JsonObject
+from .contract import Execution, InvalidInputs, Json, JsonObject
 from .messages import Failed, Finished, Job, Progressed, Rejected, Report
 from .outcomes import as_result, failure_text
 from .processes import find
@@ -44,8 +45,7 @@ def _run(job: Job, pipe: IO[bytes]) -> JsonObject:
         report=lambda fraction: _tell(pipe, Progressed(fraction)),
         dependency_results=lambda: job.dependency_results,
     )
-    function = find(job.function)
-    assert callable(function)
+    function = cast("Callable[..., Json]", find(job.function))
     call = partial(function, job.inputs, *([execution] if job.takes_execution else []))
     return as_result(trio.run(call) if inspect.iscoroutinefunction(function) else call())
 

@@ -6,7 +6,7 @@ Its inputs and results are those of the protocol's reference implementation, so 
 from __future__ import annotations
 
 import base64
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 import httpx
@@ -108,9 +108,10 @@ class HttpRequest:
         }
 
 
-def _headers_and_params(inputs: JsonObject) -> tuple[dict[str, str], dict[str, Any]]:
-    headers = {name.lower(): _text(value) for name, value in (inputs.get("headers") or {}).items()}
-    params: dict[str, Any] = dict(inputs.get("params") or {})
+def _headers_and_params(inputs: JsonObject) -> tuple[dict[str, str], JsonObject]:
+    given: JsonObject = inputs.get("headers") or {}
+    headers = {name.lower(): _text(value) for name, value in given.items()}
+    params: JsonObject = dict(inputs.get("params") or {})
     match inputs.get("auth"):
         case {"type": "bearer", "token": str(token)}:
             headers.setdefault("authorization", f"Bearer {token}")
