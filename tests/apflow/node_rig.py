@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,8 +13,8 @@ from apflow_protocol import (
     Dependency,
     TaskInput,
     TasksCancelParams,
-    TasksCopyParams,
     TaskSchemas,
+    TasksCopyParams,
     TasksCreateParams,
     TasksDeleteParams,
     TasksExecuteParams,
@@ -97,7 +97,14 @@ class Rig:
     """What a test has at hand."""
 
     def __init__(
-        self, store: Store, tasks: Tasks, manager: TaskManager, registry: ExecutorRegistry, gate: Gate, clock: Clock
+        self,
+        store: Store,
+        tasks: Tasks,
+        manager: TaskManager,
+        registry: ExecutorRegistry,
+        gate: Gate,
+        clock: Clock,
+        new_id: Callable[[], str],
     ) -> None:
         self.store = store
         self.tasks = tasks
@@ -105,7 +112,7 @@ class Rig:
         self.registry = registry
         self.gate = gate
         self.clock = clock
-        self.operations = Operations(tasks, manager, registry, clock=clock)
+        self.operations = Operations(tasks, manager, registry, clock=clock, new_id=new_id)
 
     async def create(self, user: str | None = None, **fields: Any) -> str:
         given = {"name": "task", **_typed(fields)}
@@ -174,6 +181,17 @@ def task(task_id: str | None = None, **fields: Any) -> TaskInput:
     return TaskInput(**_typed(given))
 
 
+class CountedIds:
+    """Identifiers that are the same in every run."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self) -> str:
+        self._count += 1
+        return f"00000000-0000-4000-8000-{self._count:012x}"
+
+
 def ids(count: int) -> list[str]:
     return [new_uuid() for _ in range(count)]
 
@@ -187,6 +205,7 @@ async def open_rig(
     executors: Iterable[tuple[str, Any]] = (),
     store: Store | None = None,
     cache_bytes: int | None = None,
+    new_id: Callable[[], str] = new_uuid,
     **options: Any,
 ) -> AsyncGenerator[Rig, None]:
     """A rig over the store at an address, or over one that is open."""
@@ -204,18 +223,20 @@ async def open_rig(
             open_tasks(store, **sizes) as tasks,
             open_manager(tasks, registry, clock=clock, settings=settings, **options) as manager,
         ):
-            yield Rig(store, tasks, manager, registry, gate, clock)
+            yield Rig(store, tasks, manager, registry, gate, clock, new_id)
         return
-    async with open_store(address, SCHEMA) as opened:
-        async with open_rig(
+    async with (
+        open_store(address, SCHEMA) as opened,
+        open_rig(
             store=opened,
             settings=settings,
             gate_options=gate_options,
             executors=executors,
             cache_bytes=cache_bytes,
             **options,
-        ) as rig:
-            yield rig
+        ) as rig,
+    ):
+        yield rig
 
 
 def by_status(tasks: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
