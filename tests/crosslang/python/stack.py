@@ -1,7 +1,7 @@
 """Both programs of the cross-talk tests on the runtime's own transports.
 
-Usage: stack.py TARGET (what `connect` takes) plays the scenario; stack.py --serve serves over HTTP (prints its port), and
-stack.py --serve --stdio over its pipes.
+Usage: stack.py TARGET (what `connect` takes) plays the scenario; stack.py --serve serves over HTTP (prints its port),
+and stack.py --serve --stdio over its pipes.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from protogen_runtime.observe import ObserveSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from runtime import Runtime, Scenario  # noqa: E402 - found only now
-from worker import Worker  # noqa: E402 - as above
+from worker import Worker
+
+from runtime import Runtime, Scenario
 
 
 def make_worker() -> Service:

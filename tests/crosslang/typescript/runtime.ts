@@ -41,7 +41,10 @@ class Runtime implements RuntimeHandler {
 const [target, ...command] = process.argv.slice(2);
 if (target === undefined) throw new Error("usage: runtime URL, or runtime --stdio COMMAND...");
 const [program = "", ...words] = command;
-const worker = new WorkerClient(target === "--stdio" ? spawnStdio(program, words) : target, { handler: new Runtime(), timeoutMs: 10_000 });
+const worker = new WorkerClient(target === "--stdio" ? spawnStdio(program, words) : target, {
+  handler: new Runtime(),
+  timeoutMs: 10_000,
+});
 
 function say(step: string, got: unknown): void {
   console.log(JSON.stringify({ step, got }));
@@ -79,7 +82,10 @@ const input = { text: "é\u2028😀", big: 9007199254740993n, list: [1, null, {}
 const blob = (await execute("/blob", input)).output as { data: typeof input };
 say("callback", [blob.data.text, String(blob.data.big), blob.data.list]);
 say("typed error", await failure(execute("/nowhere", null)));
-say("invalid params", ((await failure(worker.call("components/execute", { component: "/blob" }))) as unknown[]).slice(0, 2));
+say(
+  "invalid params",
+  ((await failure(worker.call("components/execute", { component: "/blob" }))) as unknown[]).slice(0, 2),
+);
 say("unknown method", ((await failure(worker.call("components/nope", {}))) as unknown[]).slice(0, 2));
 say("internal error", await failure(execute("/boom", null)));
 const abandon = new AbortController();
@@ -91,5 +97,8 @@ say("abandoned", await cancellations(1));
 say("time-out", await failure(execute("/sleep", null, { timeoutMs: 200 })));
 say("time-out seen", await cancellations(2));
 const many = await Promise.all(Array.from({ length: 20 }, (_, index) => execute("/blob", index)));
-say("parallel", many.map(({ output }) => (output as { data: number }).data));
+say(
+  "parallel",
+  many.map(({ output }) => (output as { data: number }).data),
+);
 await worker.close();
