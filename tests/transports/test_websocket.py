@@ -20,7 +20,7 @@ from protogen_runtime.io.channel import Bounds, TransportError
 from protogen_runtime.io.contract import Client, Server, ask, callbacks_of, service_of
 from protogen_runtime.io.peer import PeerChannel
 from protogen_runtime.io.websocket import SERVER_BOUNDS, WebSocketApp
-from protogen_runtime.io.websocket_client import WebSocketChannel
+from protogen_runtime.io.websocket_client import WebSocketChannel, _Socket
 
 ECHO = '{"jsonrpc":"2.0","id":1,"method":"echo","params":{"a":1}}'
 ECHOED = {"jsonrpc": "2.0", "id": 1, "result": {"a": 1}}
@@ -321,6 +321,26 @@ def test_a_connection_that_ends_fails_its_calls(script: Script, reason: str) -> 
                 await ask(channel, "any")
             with pytest.raises(TransportError):
                 await channel.notify("any", Raw())
+
+    run(scenario, clock=jumping())
+
+
+def test_a_ping_that_crosses_our_close_is_not_answered() -> None:
+    async def scenario() -> None:
+        ours, theirs = trio.testing.memory_stream_pair()
+        host = Host(theirs)
+        socket = _Socket(ours, 1000, 20)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(host.accept)
+            await socket.shake_hands("h", "/", [])
+        await host.say(Ping(b"well?"), TextMessage("{}"))
+        await ours.send_all(socket._protocol.send(CloseConnection(code=1000)))
+        assert await socket.receive_frames() == [b"{}"]
+        assert isinstance(await host.event(), CloseConnection)
+        await host.stream.aclose()
+        with trio.fail_after(60):
+            assert await socket.receive_frames() is None
+        await socket.aclose()
 
     run(scenario, clock=jumping())
 

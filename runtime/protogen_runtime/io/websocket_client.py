@@ -106,6 +106,8 @@ class _Socket:
             case BytesMessage(data=data):
                 self._add(bytes(data), event.message_finished, frames)
             case Ping():
+                if self._protocol.state is not ConnectionState.OPEN:
+                    return  # we have said that we close, and nothing may follow that (RFC 6455, section 5.5.1)
                 await self._send(self._protocol.send(event.response()))
             case CloseConnection():
                 self._ended = True
@@ -133,7 +135,7 @@ class _Socket:
                 await self._feed()
             if not scope.cancelled_caught:
                 return
-            if not is_last:
+            if not is_last and self._protocol.state is ConnectionState.OPEN:
                 await self._send(self._protocol.send(Ping()))
         raise TransportError(f"the server did not answer a ping within {self._ping_seconds:g} s")
 
