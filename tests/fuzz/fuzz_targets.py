@@ -156,7 +156,7 @@ def check_exchange(data: bytes) -> None:
     replies = _replies(exchange)
     _check_round_trip(exchange)
     _check_single(frame, exchange)
-    expected = _expected(frame)
+    expected = expected_of(frame)
     if expected is None:
         return
     kinds = [type(work).__name__ for work in exchange.work]
@@ -174,7 +174,7 @@ def _replies(exchange: Exchange) -> list[dict[str, Any]]:
     if reply is None:
         return []
     assert b"\n" not in reply
-    tree = _parse(reply)
+    tree = parsed(reply)
     members: list[dict[str, Any]] = tree if isinstance(tree, list) else [tree]
     assert isinstance(tree, list) is (exchange.is_batch and bool(members))
     for member in members:
@@ -203,7 +203,7 @@ def _check_single(frame: bytes, exchange: Exchange) -> None:
         assert exchange.answers == (message,)
 
 
-def _parse(text: bytes) -> Any:
+def parsed(text: bytes) -> Any:
     """Strict JSON: numbers stay text (their size is nobody's problem here), the last of duplicate keys counts."""
 
     def refuse(constant: str) -> None:
@@ -242,17 +242,17 @@ class _Number(str):
         return str.__new__(cls, "0" if written == "-0" else written)
 
 
-def _expected(frame: bytes) -> list[tuple[str, Any]] | None:
+def expected_of(frame: bytes, max_batch: int = MAX_BATCH) -> list[tuple[str, Any]] | None:
     """The messages of a frame as (kind, id), None where this reader is out of its depth."""
     if frame.count(b"[") + frame.count(b"{") > _DEEPEST:
         return None
     try:
-        tree = _parse(frame)
+        tree = parsed(frame)
     except ValueError:
         return [("BadRequest", None)]
     if not isinstance(tree, list):
         return [_kind(tree)]
-    if not 1 <= len(tree) <= MAX_BATCH:
+    if not 1 <= len(tree) <= max_batch:
         return [("BadRequest", None)]
     return [_kind(member) for member in tree]
 

@@ -10,7 +10,8 @@ import trustme
 
 from protogen_runtime.io.http.server import Tls
 
-sys.path.insert(0, str(Path(__file__).parent))
+# The second reader of JSON-RPC is the fuzzer's.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[1] / "fuzz")]
 
 
 @pytest.fixture(scope="session")

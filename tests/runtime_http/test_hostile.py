@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
 import trio
+from fuzz_targets import expected_of, parsed
 from http_rig import Server, call, post, run, running, split
 
-from protogen_runtime.jsonrpc import Call, Failure, Notification, Success, decode
-
+MAX_BATCH = 100
 SLOWEST_SECONDS = 0.1
 MINIMUM = 500
 
@@ -89,19 +93,6 @@ def corpus() -> list[bytes]:
     return SPECIAL + bodies
 
 
-def expected(body: bytes) -> str:
-    """What kind of answer is right, judged by the core's own reading of single messages and by shape for batches."""
-    text = body.lstrip(b" \t\r\n")
-    if text[:1] == b"[":
-        return "any"
-    match decode(body):
-        case Call():
-            return "one"
-        case Notification() | Success() | Failure():
-            return "none"
-    return "any"
-
-
 async def ask(server: Server, stream: trio.SocketStream, body: bytes) -> tuple[int, bytes]:
     await stream.send_all(post(body))
     got = b""
@@ -114,21 +105,36 @@ async def ask(server: Server, stream: trio.SocketStream, body: bytes) -> tuple[i
     return status, answer
 
 
-def check(body: bytes, status: int, answer: bytes) -> None:
-    kind = expected(body)
-    if not answer:
-        assert status == 202, body[:200]
-        assert kind != "one", body[:200]
-        return
-    assert status in (200, 400), (body[:200], status)
-    assert kind != "none" or status == 400, body[:200]
-    read = msgspec.json.decode(answer)
-    for member in read if isinstance(read, list) else [read]:
+def check(body: bytes, answer: bytes) -> None:
+    """An answer, or silence, is the one that a second reader of JSON-RPC expects."""
+    messages = expected_of(body, MAX_BATCH)
+    members = [] if not answer else parsed(answer)
+    members = members if isinstance(members, list) else [members]
+    for member in members:
         assert member["jsonrpc"] == "2.0"
-        assert "id" in member
         assert ("result" in member) != ("error" in member)
-    if isinstance(read, list):
-        assert 0 < len(read) <= 100
+    assert len(members) <= MAX_BATCH
+    if messages is None:
+        # Deeper than that reader goes: one call that is answered, or one error.
+        assert len(members) == 1, body[:200]
+        return
+    owed = [(kind, request_id) for kind, request_id in messages if kind in ("Call", "BadRequest")]
+    assert [member["id"] for member in members] == [request_id for _, request_id in owed], body[:200]
+    for (kind, _), member in zip(owed, members, strict=True):
+        code = int(member["error"]["code"]) if "error" in member else 0
+        assert kind != "BadRequest" or code in (-32700, -32600), body[:200]
+        assert kind != "Call" or code != -32700, body[:200]
+
+
+def check_http(body: bytes, status: int, answer: bytes) -> None:
+    messages = expected_of(body, MAX_BATCH) or []
+    if status == 400:
+        # Answers to calls that nobody made, and nothing else.
+        assert {kind for kind, _ in messages} == {"Answer"}, body[:200]
+        assert msgspec.json.decode(answer)["error"]["code"] == -32600
+        return
+    assert (status, bool(answer)) in ((200, True), (202, False)), (body[:200], status)
+    check(body, answer)
 
 
 def test_corpus_is_large() -> None:
@@ -145,7 +151,7 @@ def test_every_hostile_body_gets_one_right_answer_in_time() -> None:
                 status, answer = await ask(server, stream, body)
                 if time.process_time() - began > SLOWEST_SECONDS:
                     slow.append((time.process_time() - began, body[:80]))
-                check(body, status, answer)
+                check_http(body, status, answer)
             assert slow == []
             assert server.shell.endpoint.in_flight == 0
 
@@ -165,3 +171,69 @@ def test_memory_stays_flat_under_the_corpus() -> None:
             assert peaks[-1] - peaks[1] < 8 * 1024
 
     run(main)
+
+
+COMMAND = [sys.executable, "-P", "-c", "from protogen.cli import main; main()", "serve", "echo", "--stdio"]
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Child:
+    """The echo server on pipes."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self._asked = 0
+
+    def ask(self, body: bytes, owed: int) -> list[bytes]:
+        """The lines that answer a body; a call behind it tells when silence is all."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self._asked += 1
+        end = f"end-{self._asked}"
+        self.process.stdin.write(body + b"\n" + call("add", [1, 2], end) + b"\n")
+        self.process.stdin.flush()
+        lines: list[bytes] = []
+        is_over = False
+        # A batch yields between its members, so that its answer may come after the one behind it.
+        while not is_over or len(lines) < owed:
+            line = self.process.stdout.readline()
+            if end.encode() in line:
+                is_over = True
+            else:
+                lines.append(line)
+        return lines
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def resident_bytes(self) -> int:
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def test_every_hostile_line_gets_one_right_answer_in_time() -> None:
+    bodies = [body for body in corpus() if body.strip() and b"\n" not in body]
+    assert len(bodies) >= MINIMUM
+    slow: list[tuple[float, bytes]] = []
+    memory = 0
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        child = Child(process)
+        child.ask(call("add", [1, 2]), 1)
+        for number, body in enumerate(bodies):
+            if number == 50:
+                # The largest are the first.
+                memory = child.resident_bytes()
+            messages = expected_of(body, MAX_BATCH)
+            owes = messages is None or any(kind in ("Call", "BadRequest") for kind, _ in messages)
+            began = child.cpu_seconds()
+            lines = child.ask(body, int(owes))
+            taken = child.cpu_seconds() - began
+            if taken > SLOWEST_SECONDS + 1 / TICKS:
+                slow.append((taken, body[:80]))
+            assert len(lines) == owes, body[:200]
+            check(body, b"".join(lines))
+        assert child.resident_bytes() - memory < 4 * 1024 * 1024
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(20) == 0
+    assert slow == []
