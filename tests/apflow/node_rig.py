@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import wraps
 from typing import Any
 
 import msgspec
@@ -24,16 +25,17 @@ from apflow_protocol import (
     TasksUpdateParams,
     TaskUpdates,
 )
+from trio.testing import MockClock
 
 from protogen_runtime.apflow.clock import Clock
 from protogen_runtime.apflow.executors import Execution, ExecutorFailed, ExecutorRegistry
 from protogen_runtime.apflow.executors.builtin import register_builtin
-from protogen_runtime.apflow.manager import Settings, TaskManager, open_manager
-from protogen_runtime.apflow.operations import Operations, Started, new_uuid
+from protogen_runtime.apflow.operations import Operations, Started, new_uuid, open_operations
 from protogen_runtime.apflow.records import SCHEMA
-from protogen_runtime.apflow.repository import Tasks, open_tasks
 from protogen_runtime.store import Store, open_store
 
+SECONDS = 20
+"""What a test may take that waits for nothing but the machine."""
 START = 1_800_000_000.0
 """What the clock of a rig says at first; from there it follows trio's."""
 
@@ -96,23 +98,13 @@ class Gate:
 class Rig:
     """What a test has at hand."""
 
-    def __init__(
-        self,
-        store: Store,
-        tasks: Tasks,
-        manager: TaskManager,
-        registry: ExecutorRegistry,
-        gate: Gate,
-        clock: Clock,
-        new_id: Callable[[], str],
-    ) -> None:
-        self.store = store
-        self.tasks = tasks
-        self.manager = manager
+    def __init__(self, operations: Operations, registry: ExecutorRegistry, gate: Gate, clock: Clock) -> None:
+        self.operations = operations
+        self.tasks = operations.tasks
+        self.manager = operations.manager
         self.registry = registry
         self.gate = gate
         self.clock = clock
-        self.operations = Operations(tasks, manager, registry, clock=clock, new_id=new_id)
 
     async def create(self, user: str | None = None, **fields: Any) -> str:
         given = {"name": "task", **_typed(fields)}
@@ -200,43 +192,50 @@ def ids(count: int) -> list[str]:
 async def open_rig(
     address: str = "memory:",
     *,
-    settings: Settings | None = None,
     gate_options: dict[str, Any] | None = None,
     executors: Iterable[tuple[str, Any]] = (),
     store: Store | None = None,
-    cache_bytes: int | None = None,
-    new_id: Callable[[], str] = new_uuid,
+    start: float = START,
     **options: Any,
 ) -> AsyncGenerator[Rig, None]:
-    """A rig over the store at an address, or over one that is open."""
+    """A rig over the store at an address, or over one that is open; `options` are those of `open_operations`."""
     registry = ExecutorRegistry()
     register_builtin(registry)
     gate = Gate()
     registry.register("gate", gate, **(gate_options or {}))
     for name, work in executors:
         registry.register(name, work)
-    started = trio.current_time()
-    clock = Clock(lambda: START + trio.current_time() - started)
-    sizes = {} if cache_bytes is None else {"cache_bytes": cache_bytes}
-    if store is not None:
-        async with (
-            open_tasks(store, **sizes) as tasks,
-            open_manager(tasks, registry, clock=clock, settings=settings, **options) as manager,
-        ):
-            yield Rig(store, tasks, manager, registry, gate, clock, new_id)
-        return
-    async with (
-        open_store(address, SCHEMA) as opened,
-        open_rig(
-            store=opened,
-            settings=settings,
-            gate_options=gate_options,
-            executors=executors,
-            cache_bytes=cache_bytes,
-            **options,
-        ) as rig,
-    ):
-        yield rig
+    began = trio.current_time()
+    clock = Clock(lambda: start + trio.current_time() - began)
+    async with AsyncExitStack() as stack:
+        opened = store or await stack.enter_async_context(open_store(address, SCHEMA))
+        operations = await stack.enter_async_context(open_operations(opened, registry, clock=clock, **options))
+        yield Rig(operations, registry, gate, clock)
+
+
+Test = Callable[..., Awaitable[None]]
+
+
+def in_trio(test: Test) -> Callable[..., None]:
+    """Run an asynchronous test, which has SECONDS."""
+    return _run(test, None)
+
+
+def in_no_time(test: Test) -> Callable[..., None]:
+    """Run an asynchronous test with a clock that jumps to the next deadline; it must not wait for threads."""
+    return _run(test, MockClock(autojump_threshold=0))
+
+
+def _run(test: Test, clock: MockClock | None) -> Callable[..., None]:
+    @wraps(test)
+    def run(*arguments: Any, **options: Any) -> None:
+        async def bounded() -> None:
+            with trio.fail_after(SECONDS if clock is None else 10**9):
+                await test(*arguments, **options)
+
+        trio.run(bounded, clock=clock)
+
+    return run
 
 
 def by_status(tasks: Iterable[dict[str, Any]]) -> dict[str, set[str]]:

@@ -66,6 +66,14 @@ class RunRecord(msgspec.Struct, kw_only=True):
     attachments: list[Json] = []
 
 
+class Entered(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks that were stored for a run, for the manager to go on with."""
+
+    root: str
+    record: RunRecord
+    members: Iterable[Member]
+
+
 OnEnter: TypeAlias = Callable[["TaskManager", str, RunRecord], None]
 """Told of a run that begins or goes on: the manager, the root of the flow, and what is kept of its run."""
 
@@ -119,6 +127,8 @@ class TaskManager:
         self._resumed: set[str] = set()
         """Tasks that were in progress when the node ended, and go on."""
         self._is_draining = False
+        self.arriving: set[str] = set()
+        """Roots of flows that are not wholly stored yet: they can be read, and nothing else."""
         self._queue = ReadyQueue(registry_limits(registry))
         self._records: dict[str, RunRecord] = {}
         self._feeds: dict[str, list[Feed]] = {}
@@ -494,6 +504,15 @@ def registry_limits(registry: ExecutorRegistry) -> dict[str, int]:
         if registered is not None and registered.concurrency is not None:
             limits[registered.id] = registered.concurrency
     return limits
+
+
+def renew_record(view: View, root: str, *, new_id: Callable[[], str], attachment: Json = None) -> RunRecord:
+    """What is to be kept of a run that tasks join or begin: another id, and all that was attached before."""
+    attachments: list[Json] = [] if attachment is None else [attachment]
+    kept = view.run_document(root)
+    if kept is not None:
+        attachments = [*read_record(kept).attachments, *attachments]
+    return RunRecord(id=new_id(), attachments=attachments)
 
 
 _record_decoder: Final = msgspec.json.Decoder(RunRecord)

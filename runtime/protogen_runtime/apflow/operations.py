@@ -9,7 +9,8 @@ Knows no transport.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -38,15 +39,28 @@ from apflow_protocol import (
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
+from protogen_runtime.store import Store
+
 from .clock import Clock
 from .commits import View
 from .events import Feed
 from .executors.inputs import InputSchemas
 from .executors.registry import ExecutorRegistry
-from .manager import ARRIVING, RUNNING, RunRecord, TaskManager, read_record, write_record
+from .manager import (
+    ARRIVING,
+    RUNNING,
+    Entered,
+    OnEnter,
+    RunRecord,
+    Settings,
+    TaskManager,
+    open_manager,
+    renew_record,
+    write_record,
+)
 from .queue import Member
 from .records import Entry, entry_of, needs_of, owner_of
-from .repository import EVERYONE, Owner, Tasks
+from .repository import CACHE_BYTES, EVERYONE, Owner, Tasks, open_tasks
 from .rules import copying, creation, dependencies, provenance, reexecution, transitions, trees, updates
 from .rules.faults import (
     FieldFault,
@@ -58,6 +72,7 @@ from .rules.faults import (
     unauthorized,
 )
 from .rules.ids import canonical
+from .scheduler import Scheduler
 
 LARGE: Final = 1000
 """Tasks beyond which a flow is checked in a thread and stored in pieces."""
@@ -73,6 +88,10 @@ def new_uuid() -> str:
 def visible(user: str | None, entry: Entry) -> bool:
     """Whether a user may know of a task: where users are told apart, everyone sees their own."""
     return user is None or entry.owner == owner_of(user)
+
+
+def _new_record(record_id: str, attachment: Json) -> RunRecord:
+    return RunRecord(id=record_id, attachments=[] if attachment is None else [attachment])
 
 
 def _nothing(_: str) -> None:
@@ -95,14 +114,6 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     feed: Feed | None = None
 
 
-class _Entered(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as it was stored, for the manager to go on with."""
-
-    root: str
-    record: RunRecord
-    members: Iterable[Member]
-
-
 class Operations:
     """The ten methods over one repository and its manager."""
 
@@ -115,16 +126,14 @@ class Operations:
         clock: Clock | None = None,
         new_id: Callable[[], str] = new_uuid,
     ) -> None:
-        self._tasks = tasks
-        self._manager = manager
+        self.tasks = self._tasks = tasks
+        self.manager = self._manager = manager
         self._registry = registry
         self._clock = clock or Clock()
         self._new_id = new_id
         self._schemas = InputSchemas()
         self._schemas_in_decisions = InputSchemas()
         """Decisions run in another thread, one at a time."""
-        self._arriving: set[str] = set()
-        """Roots of flows that are not wholly stored; they can only be read."""
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -202,7 +211,7 @@ class Operations:
             dependencies.check_dependencies(task, find)
             provenance.check_origin(task, find)
             parent = view.get(task.parent_id) if task.parent_id else None
-            if parent is not None and parent.root in self._arriving:
+            if parent is not None and parent.root in self._manager.arriving:
                 raise already_executing(parent.key)
             view.insert(entry_of(task, root=parent.root if parent else task.id, in_run=False), needs_of(task))
             self._mark_source(view, task)
@@ -360,17 +369,17 @@ class Operations:
             tasks = await trio.to_thread.run_sync(self._checked, params, user, now, InputSchemas())
         feeds: list[Feed] = []
 
-        def then(entered: _Entered) -> None:
+        def then(entered: Entered) -> None:
             if follow:
                 feeds.append(self._manager.subscribe(entered.root))
             self._manager.enter(entered.root, entered.record, entered.members)
 
-        entered: _Entered | None = None
+        entered: Entered | None = None
         if len(tasks) > LARGE and not await self._tasks.any_known([task.id for task in tasks]):
             entered = await self._store_large(tasks, user, attachment, then)
         if entered is None:
 
-            def decide(view: View) -> _Entered:
+            def decide(view: View) -> Entered:
                 return self._enter(view, tasks, params, user, attachment, now)
 
             entered = await self._tasks.commit(decide, then=then, weight=len(tasks))
@@ -390,8 +399,8 @@ class Operations:
         return tasks
 
     async def _store_large(
-        self, tasks: Sequence[Task], user: str | None, attachment: Json, then: Callable[[_Entered], None]
-    ) -> _Entered | None:
+        self, tasks: Sequence[Task], user: str | None, attachment: Json, then: Callable[[Entered], None]
+    ) -> Entered | None:
         """Store a large new flow piece by piece, so that nobody waits behind all of it; it counts once it is whole.
 
         Nothing is left of one that fails, or that a crash cuts short. None where an id turns out to be taken.
@@ -399,12 +408,12 @@ class Operations:
         top = await trio.to_thread.run_sync(trees.check_tree, tasks)
         # The root comes first, so that it is ours before anything else is stored under its name.
         ordered = [top, *(task for task in tasks if task is not top)]
-        record = RunRecord(id=self._new_id(), attachments=[] if attachment is None else [attachment])
+        record = _new_record(self._new_id(), attachment)
         document = write_record(record)
         keys = {task.id for task in tasks}
-        if top.id in self._arriving:
+        if top.id in self._manager.arriving:
             raise already_executing(top.id)
-        self._arriving.add(top.id)
+        self._manager.arriving.add(top.id)
         is_ours = is_whole = False
         try:
             for start in range(0, len(ordered), PIECE):
@@ -428,16 +437,16 @@ class Operations:
                     is_whole = is_stored and is_last
                     if is_whole:
                         members = (self._manager.member_of(task, _nothing, keys) for task in tasks)
-                        then(_Entered(root=top.id, record=record, members=members))
+                        then(Entered(root=top.id, record=record, members=members))
 
                 if not await self._tasks.commit(decide, then=entered, weight=len(piece)):
                     return None
-            return _Entered(root=top.id, record=record, members=())
+            return Entered(root=top.id, record=record, members=())
         finally:
             if is_ours and not is_whole:
                 with trio.CancelScope(shield=True):
                     await self._tasks.remove_flow(top.id)
-            self._arriving.discard(top.id)
+            self._manager.arriving.discard(top.id)
 
     def _enter(
         self,
@@ -447,7 +456,7 @@ class Operations:
         user: str | None,
         attachment: Json,
         now: str,
-    ) -> _Entered:
+    ) -> Entered:
         # An id that was made here is new.
         stored = view.get_all(
             task.id for task, input_ in zip(given, params.tasks, strict=True) if input_.id is not UNSET
@@ -455,7 +464,7 @@ class Operations:
         for entry in stored.values():
             if not visible(user, entry):
                 raise task_not_found(entry.key)
-            if entry.root in self._arriving:
+            if entry.root in self._manager.arriving:
                 raise already_executing(entry.key)
         find = _finder(view, user)
         tasks = [stored[task.id].task if task.id in stored else task for task in given]
@@ -495,9 +504,13 @@ class Operations:
         if stored and len(ready) == 1:
             dependencies.check_outside(ready, lambda id_: _status(view, id_))
         members = [self._manager.member_of(task, view.get, chosen) for task in ready]
-        record = self._record(view, root, attachment, is_new=not stored and root == top.id)
+        record = (
+            renew_record(view, root, new_id=self._new_id, attachment=attachment)
+            if stored or root != top.id
+            else _new_record(self._new_id(), attachment)
+        )
         view.keep_run(root, write_record(record), RUNNING)
-        return _Entered(root=root, record=record, members=members)
+        return Entered(root=root, record=record, members=members)
 
     def _check_again(self, before: Task, after: Task) -> None:
         if after.schemas is not before.schemas and after.schemas:
@@ -525,13 +538,6 @@ class Operations:
                 if any(need in chosen for need in needs_of(task)):
                     chosen[id_] = waiting.pop(id_)
                     found = True
-
-    def _record(self, view: View, root: str, attachment: Json, *, is_new: bool) -> RunRecord:
-        attachments: list[Json] = [] if attachment is None else [attachment]
-        kept = None if is_new else view.run_document(root)
-        if kept is not None:
-            attachments = [*read_record(kept).attachments, *attachments]
-        return RunRecord(id=self._new_id(), attachments=attachments)
 
     def _check_executor(self, task: Task, *, at: Path) -> None:
         if task.schemas and self._registry.find(task.schemas.method) is None:
@@ -597,3 +603,30 @@ def _check_owner(user_id: str | None, user: str | None, *, is_change: bool = Fal
     """Nobody acts for somebody else."""
     if user is not None and user_id != user and (user_id is not None or is_change):
         raise unauthorized("user_id is another than yours; leave it out, it is set for you")
+
+
+@asynccontextmanager
+async def open_operations(
+    store: Store,
+    registry: ExecutorRegistry,
+    *,
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    new_id: Callable[[], str] = new_uuid,
+    on_enter: OnEnter | None = None,
+    cache_bytes: int = CACHE_BYTES,
+) -> AsyncGenerator[Operations, None]:
+    """A node without ways in, over a store that was opened with `records.SCHEMA`, for as long as the context lasts.
+
+    It goes on with what was under way when the store was last closed, and follows schedules. `on_enter`: see
+    `open_manager`.
+    """
+    clock = clock or Clock()
+    async with (
+        open_tasks(store, cache_bytes=cache_bytes) as tasks,
+        open_manager(tasks, registry, clock=clock, settings=settings, on_enter=on_enter) as manager,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(Scheduler(tasks, manager, clock=clock, new_id=new_id).run)
+        yield Operations(tasks, manager, registry, clock=clock, new_id=new_id)
+        nursery.cancel_scope.cancel()

@@ -48,6 +48,7 @@ class Tasks:
         self._pages: OrderedDict[object, bytes] = OrderedDict()
         self._pages_bytes = 0
         self._version = 0
+        self._schedule_changed = trio.Event()
         self._committer = Committer(store, self._cache, self._applied)
 
     # --- reading ----------------------------------------------------------------------------------
@@ -178,6 +179,11 @@ class Tasks:
                 return
             last = page.records[-1].arrival
 
+    def schedule_changed(self) -> trio.Event:
+        """An event that is set when the `next_run_at` of any task changes from now on."""
+        self._schedule_changed = trio.Event()
+        return self._schedule_changed
+
     async def due(self, now: str, *, limit: int) -> list[Entry]:
         """Tasks whose `next_run_at` has come, the longest overdue first."""
         page = await self._store.read(Select(TASKS, [Compare("next_run", "<=", now)], order=["next_run"], limit=limit))
@@ -243,6 +249,9 @@ class Tasks:
         self._pages.clear()
         self._pages_bytes = 0
         for changed in changes:
+            before = changed.before.next_run if changed.before is not None else None
+            if changed.after is not None and changed.after.next_run != before:
+                self._schedule_changed.set()
             if changed.before is not None:
                 self._counts[changed.before.owner, changed.before.status] -= 1
             if changed.after is not None:
