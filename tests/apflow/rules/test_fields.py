@@ -146,6 +146,11 @@ def test_fault_inside_of_a_field_is_named_by_its_path(
     assert (fault.field, fault.reason, fault.path) == (field, reason, path)
 
 
+def test_what_is_expected_is_said_in_words() -> None:
+    (fault,) = fields.faults_of_input({"name": "x", "status": "bogus"})
+    assert fault.expected == "pending, in_progress, completed, failed or cancelled"
+
+
 def test_name_is_all_that_an_input_needs() -> None:  # A16
     (fault,) = fields.faults_of_input({})
     assert (fault.field, fault.reason, fault.path) == ("name", "Required", ("name",))

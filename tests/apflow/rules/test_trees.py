@@ -39,6 +39,7 @@ def test_several_roots_are_no_tree() -> None:  # A24, A33
     broken = refused([task(), task(B), task(C, parent_id=A)])
     assert broken.error == "TaskTreeValidationFailed"
     assert (broken.data["roots"], broken.data["count"]) == ([A, B], 2)
+    assert broken.data["reason"] == "Several tasks have no parent"
 
 
 def test_no_task_is_no_tree() -> None:
