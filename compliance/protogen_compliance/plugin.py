@@ -58,6 +58,8 @@ class Record:
 
 
 SETTINGS = pytest.StashKey[Settings]()
+SHAPES = pytest.StashKey[tuple[str, ...]]()
+"""The clauses on the shape of what a target sends: where they are broken, tests stumble over what is not there."""
 EVIDENCE = pytest.StashKey[list[Evidence]]()
 RECORD = pytest.StashKey[Record]()
 
@@ -175,6 +177,9 @@ def _evidence(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.Test
             case Unmet():
                 evidence.outcome = "unmet"
                 evidence.blame = raised.blame
+            case LookupError() | TypeError() | AttributeError():
+                evidence.outcome = "unmet"
+                evidence.blame = item.config.stash.get(SHAPES, ())
             case _:
                 evidence.outcome = "failed"
         evidence.text = _said(raised)

@@ -57,7 +57,7 @@ def suite_folder(protocol: str) -> Path:
 
 
 def clause(*ids: str) -> pytest.MarkDecorator:
-    """Marks a test with the clauses that it proves."""
+    """Marks a test with the clauses that it proves; where they say the same, the first is the one that fails."""
     return pytest.mark.clause(*ids)
 
 

@@ -1,6 +1,7 @@
 """Verdicts: from what the tests said to one verdict for each clause. Pure; knows neither pytest nor any wire.
 
-One root cause gives one finding: a test that failed because of what another clause already reports is BLOCKED by it.
+One root cause gives one finding: a test that failed because of what another clause already reports is BLOCKED by it,
+and where a test proves several clauses, because they say the same, its failure is the first one's.
 """
 
 from __future__ import annotations
@@ -57,12 +58,14 @@ def judge(clauses: Mapping[str, Clause], evidence: Iterable[Evidence]) -> list[V
     """One verdict for every clause, in the order of `clauses`."""
     tests = list(evidence)
     blocked = _blocked(tests)
-    broken = {name for at, test in enumerate(tests) if _failed(test) and at not in blocked for name in test.clauses}
+    broken = {test.clauses[0] for at, test in enumerate(tests) if _failed(test) and at not in blocked and test.clauses}
     found: dict[str, list[_Finding]] = {}
     for at, test in enumerate(tests):
         for name in test.clauses:
-            status = _status(clauses[name], test, is_blocked=at in blocked)
-            found.setdefault(name, []).append(_Finding(status, test, blocked.get(at, ())))
+            causes = blocked.get(at, ())
+            if _failed(test) and not causes and name != test.clauses[0]:
+                causes = test.clauses[:1]
+            found.setdefault(name, []).append(_Finding(_status(clauses[name], test, causes), test, causes))
     return [_verdict(clause, found.get(clause.id, []), broken) for clause in clauses.values()]
 
 
@@ -103,10 +106,10 @@ def _blocked(tests: list[Evidence]) -> dict[int, tuple[str, ...]]:
     return blocked
 
 
-def _status(clause: Clause, test: Evidence, *, is_blocked: bool) -> Status:
+def _status(clause: Clause, test: Evidence, causes: tuple[str, ...]) -> Status:
     if test.outcome == "skipped":
         return "SKIPPED"
-    if test.outcome == "lacking" or is_blocked:
+    if test.outcome == "lacking" or causes:
         return "BLOCKED"
     if _failed(test):
         return "FAIL" if clause.must else "WARN"

@@ -17,7 +17,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -58,6 +58,7 @@ FIELDS: dict[str, Any] = {
     "max_runs": None,
     "run_count": 0,
 }
+INDIA = timezone(timedelta(hours=5, minutes=30))
 STATUSES = ("pending", "in_progress", "completed", "failed", "cancelled")
 TERMINAL = STATUSES[2:]
 NEXT = {"pending": ("in_progress", "cancelled"), "in_progress": TERMINAL, "failed": ("pending",)}
@@ -219,7 +220,9 @@ SHOWN: dict[str, Callable[[Task], None]] = {
     "AF-DATA-019": _where(["failed", "cancelled"], error=None),
     "AF-DATA-020": _where(["failed"], error="x"),
     "AF-DATA-023:naive": lambda task: task.update(created_at=task["created_at"].removesuffix("Z")),
-    "AF-DATA-024": lambda task: task.update(created_at=task["created_at"].replace("Z", "+05:30")),
+    "AF-DATA-024": lambda task: task.update(
+        created_at=datetime.fromisoformat(task["created_at"]).astimezone(INDIA).isoformat()
+    ),
     "AF-DATA-025": lambda task: task.update(created_at="2001-01-01T00:00:00Z"),
     "AF-DATA-027": lambda task: task.update(started_at=task["created_at"]) if task["status"] == "pending" else None,
     "AF-DATA-028": _where(["in_progress"], started_at=None),
@@ -395,6 +398,8 @@ class ReferenceNode:
             reply["result"] = handler(params, request, user)
         except Fault as fault:
             reply = self.failed(request.get("id"), fault)
+        except (TypeError, KeyError, AttributeError, ValueError):  # what a defect let in
+            reply = self.failed(request.get("id"), Fault(-32602))
         for defect in self.defects & ANSWERED.keys():
             ANSWERED[defect](method, request, reply)
         return reply
@@ -494,7 +499,11 @@ class ReferenceNode:
 
     def built(self, fields: dict[str, Any], task_id: str) -> Task:
         """A whole task from what a client gave."""
-        kept = {key: value for key, value in fields.items() if key not in OWN}
+        taken = {"AF-DATA-021": "progress", "AF-DATA-034": "has_references"}
+        own = set(OWN) - {name for defect, name in taken.items() if self.broken(defect)}
+        kept = {key: value for key, value in fields.items() if key not in own}
+        if self.broken("AF-DATA-005") and not uuid4(fields.get("parent_id")):
+            kept["parent_id"] = None
         stamp = self.now()
         task = {**json.loads(json.dumps(FIELDS)), **kept, "id": task_id, "created_at": stamp, "updated_at": stamp}
         if self.broken("AF-DATA-010:default"):
@@ -657,7 +666,11 @@ class ReferenceNode:
             found.append(_wrong("limit", "Out of range", "1..1000", limit, ("limit",)))
         if not (whole(offset) and offset >= 0):
             found.append(_wrong("offset", "Out of range", ">= 0", offset, ("offset",)))
-        for name, holds in (("status", lambda v: v in STATUSES), ("user_id", lambda v: isinstance(v, str) and v != "")):
+        known = self.broken("AF-DATA-009")
+        for name, holds in (
+            ("status", lambda v: known or v in STATUSES),
+            ("user_id", lambda v: isinstance(v, str) and v != ""),
+        ):
             if name in params and not holds(params[name]):
                 found.append(_wrong(name, "Invalid value", None, params[name], (name,)))
         self.check(found, -32602)
@@ -850,7 +863,7 @@ class ReferenceNode:
         """One transition with its effects; tells who listens."""
         stamp = self.now()
         task["status"] = to
-        if not self.broken("AF-DATA-026:transition"):
+        if not self.broken("AF-STATE-007:updated"):
             task["updated_at"] = stamp
         if to == "pending":
             task.update(RESET)
@@ -918,7 +931,7 @@ class ReferenceNode:
     def urgency(self, task: Task) -> int:
         if self.broken("AF-PRIO-001"):
             return -int(task["priority"])
-        return int(task["priority"])
+        return int(task["priority"]) if whole(task["priority"]) else 2
 
     def start(self, task: Task) -> None:
         attempt = next(self.attempts)
@@ -953,7 +966,7 @@ class ReferenceNode:
             if task is None or late or self.current.get(task_id) != attempt:
                 return
             self.change(task, status, **fields)
-            if self.broken("AF-CANCEL-002"):
+            if self.broken("AF-CANCEL-002") and status == "completed":
                 task["error"] = None
             self.wake()
 

@@ -8,12 +8,17 @@ import pytest
 
 from protogen_compliance.peer.http import parse_url
 from protogen_compliance.peer.rpc import Json, RpcPeer
-from protogen_compliance.plugin import Lacking, Record, Settings, marked
-from protogen_compliance.suites.apflow.node import Node, new_id
+from protogen_compliance.plugin import SHAPES, Lacking, Record, Settings, marked
+from protogen_compliance.suites.apflow.node import SHAPE_CLAUSES, Node, new_id
 from protogen_compliance.suites.apflow.observed import Observed
 from protogen_compliance.suites.apflow.scenes import SCENES, Scenes
 
 DEFAULT_EXECUTORS = {"ok": "echo", "slow": "sleep", "fail": "fail"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Says which clauses are broken where a task or a result has no shape to rely on."""
+    config.stash[SHAPES] = SHAPE_CLAUSES
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ A method used as a setup raises Unmet, which blames the clauses of that method; 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import uuid
@@ -19,6 +20,7 @@ from protogen_compliance.suites.apflow.observed import Answered, Observed, Refus
 
 Task = dict[str, Json]
 
+UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
 TERMINAL = ("completed", "failed", "cancelled")
 STATUSES = ("pending", "in_progress", *TERMINAL)
 INVALID = (-32602, -32005)
@@ -36,12 +38,18 @@ BLAME = {
     "tasks.delete": ("AF-DELETE-004",),
     "tasks.list": ("AF-LIST-003",),
     "tasks.execute": ("AF-EXECUTE-004", "AF-IND-005"),
-    "tasks.cancel": ("AF-CANCEL-007",),
+    "tasks.cancel": ("AF-CANCEL-007", "AF-CANCEL-001"),
     "tasks.tree": ("AF-TREEQ-001",),
     "tasks.children": ("AF-CHILD-001",),
     "tasks.copy": ("AF-COPY-001",),
 }
 """Method to the clauses whose own tests tell what is wrong with it."""
+
+SHAPE_CLAUSES = ("AF-DATA-001", "AF-DATA-002", *(name for names in BLAME.values() for name in names))
+TIMES = ("AF-DATA-023", "AF-DATA-027", "AF-DATA-028", "AF-DATA-029", "AF-DATA-030", "AF-DATA-031")
+RESULTS = ("AF-DATA-015", "AF-DATA-016", "AF-DATA-017")
+ERRORS = ("AF-DATA-018", "AF-DATA-019")
+"""What a test relies on that reads these fields of a task."""
 
 ALWAYS_BLAMED = ("AF-TRANS-001", "AF-TRANS-003", "AF-RPC-013")
 
@@ -176,6 +184,8 @@ class Node:
         made = result.get("id", MISSING) if isinstance(result, dict) else MISSING
         if not isinstance(made, str):
             raise Unmet(method_blame("tasks.create"), f"tasks.create returned no id: {result!r}")
+        if not UUID4.fullmatch(made):
+            raise Unmet(("AF-CREATE-002",), f"tasks.create returned the id {made!r}; expected a UUID of version 4")
         self.observed.made.append(made)
         return made
 

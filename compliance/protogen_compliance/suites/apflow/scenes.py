@@ -6,7 +6,7 @@ A scene returns what was sent and what was seen; it judges nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -41,8 +41,13 @@ class Seen(NamedTuple):
 
 
 def named(*tasks: Task) -> dict[str, Task]:
-    """Tasks by name."""
+    """Tasks that we sent, by name."""
     return {task["name"]: task for task in tasks}
+
+
+def read(sent: Iterable[Task], found: Iterable[Task]) -> dict[str, Task]:
+    """Tasks that the node showed, in the order of those that were sent, by the names of these."""
+    return {task["name"]: shown for task, shown in zip(sent, found, strict=True)}
 
 
 @scene
@@ -58,7 +63,7 @@ def diamond(node: Node) -> Seen:
     reply = node.call("tasks.execute", {"tasks": sent})
     if reply.result is MISSING:
         raise Unmet(("AF-EXECUTE-004", "AF-TRANS-001"), f"a flow of six tasks was not executed: {reply.summary()}")
-    return Seen(named(*sent), named(*node.settled(*sent)), {"execute": reply}, {})
+    return Seen(named(*sent), read(sent, node.settled(*sent)), {"execute": reply}, {})
 
 
 @scene
@@ -72,16 +77,27 @@ def failure(node: Node) -> Seen:
     root = node.task("root", node.ok())
     sent = node.flow(root, required, plain, optional, chained, x)
     node.execute(*sent)
-    settled = node.settled(root, x)
-    after = node.settled(optional, blame=("AF-DEP-013",))
-    blocked = node.still([required, plain, chained])
-    return Seen(named(*sent), named(*settled, *after, *blocked), {}, {})
+    settled = read([root, x], node.settled(root, x)) | read([optional], node.settled(optional, blame=("AF-DEP-013",)))
+    waiting = [required, plain, chained]
+    return Seen(named(*sent), settled | read(waiting, node.still(waiting)), {}, {})
+
+
+def caught(play: Callable[[Node, float], Seen]) -> Callable[[Node], Seen]:
+    """Plays a scene again with a slower task where a busy machine let it pass unseen."""
+
+    def patient(node: Node) -> Seen:
+        seen = play(node, TICK)
+        return seen if seen.more["during"].get("status") == "in_progress" else play(node, 4 * TICK)
+
+    patient.__name__ = play.__name__
+    return patient
 
 
 @scene
-def ordering(node: Node) -> Seen:
+@caught
+def ordering(node: Node, tick: float) -> Seen:
     """A slow task of low priority, dependants of both kinds and of high priority, and a root that is its parent."""
-    slow = node.task("slow", node.slow(), priority=3)
+    slow = node.task("slow", node.slow(tick), priority=3)
     required = node.task("required", node.ok(), priority=0, dependencies=[needs_task(slow)])
     optional = node.task("optional", node.ok(), priority=0, dependencies=[needs_task(slow, required=False)])
     root = node.task("root", node.ok())
@@ -89,7 +105,7 @@ def ordering(node: Node) -> Seen:
     node.execute(*sent)
     during = node.running(slow)
     waiting = node.still([required, optional], seconds=0)
-    return Seen(named(*sent), named(*node.settled(*sent)), {}, {"during": during, "waiting": waiting})
+    return Seen(named(*sent), read(sent, node.settled(*sent)), {}, {"during": during, "waiting": waiting})
 
 
 @scene
@@ -102,13 +118,14 @@ def running(node: Node) -> Seen:
     now = node.running(long)
     if now.get("status") != "in_progress":
         raise Unmet(("AF-STATE-007",), f"a task of {LONG_SECONDS:g} s is {now.get('status')!r} soon after its start")
-    return Seen(named(*sent), named(now, node.get(waiting["id"])), {}, {})
+    return Seen(named(*sent), {"long": now, "waiting": node.get(waiting["id"])}, {}, {})
 
 
 @scene
-def cancelled_running(node: Node) -> Seen:
+@caught
+def cancelled_running(node: Node, tick: float) -> Seen:
     """A slow task cancelled in progress, with dependants of both kinds; watched beyond the end it would have had."""
-    slow = node.task("slow", node.slow(2 * TICK))
+    slow = node.task("slow", node.slow(2 * tick))
     required = node.task("required", node.ok(), dependencies=[needs_task(slow)])
     optional = node.task("optional", node.ok(), dependencies=[needs_task(slow, required=False)])
     root = node.task("root", node.ok())
@@ -117,10 +134,7 @@ def cancelled_running(node: Node) -> Seen:
     during = node.running(slow)
     reply = node.call("tasks.cancel", {"task_id": slow["id"]})
     just_after = node.get(slow["id"])
-    threading.Event().wait(2 * TICK + 0.2)
-    later, blocked = node.get(slow["id"]), node.get(required["id"])
-    freed = node.get(optional["id"])
-    end = named(later, blocked, freed, node.get(root["id"]))
+    end = read(sent, node.still(sent, seconds=2 * tick + 0.2))
     return Seen(named(*sent), end, {"cancel": reply}, {"during": during, "just_after": just_after})
 
 
@@ -136,9 +150,8 @@ def cancelled_waiting(node: Node) -> Seen:
     node.execute(*sent)
     before = node.get(victim["id"])
     reply = node.call("tasks.cancel", {"task_id": victim["id"], "error_message": "stopped by the kit"})
-    settled = node.settled(gate, root)
-    later = node.still([victim, required, optional])
-    return Seen(named(*sent), named(*settled, *later), {"cancel": reply}, {"before": before})
+    node.settled(gate, root)
+    return Seen(named(*sent), read(sent, node.still(sent)), {"cancel": reply}, {"before": before})
 
 
 @scene
@@ -153,7 +166,7 @@ def priorities(node: Node) -> Seen:
     root = node.task("root", node.ok())
     sent = node.flow(root, behind[0], absent, *behind[1:], gate)
     node.execute(*sent)
-    return Seen(named(*sent), named(*node.settled(*sent)), {}, {})
+    return Seen(named(*sent), read(sent, node.settled(*sent)), {}, {})
 
 
 @scene
@@ -164,7 +177,7 @@ def concurrent(node: Node) -> Seen:
     root = node.task("root", node.ok())
     sent = node.flow(root, *slow, *equal)
     node.execute(*sent)
-    return Seen(named(*sent), named(*node.settled(*sent)), {}, {})
+    return Seen(named(*sent), read(sent, node.settled(*sent)), {}, {})
 
 
 @scene
@@ -185,7 +198,7 @@ def raced(node: Node) -> Seen:
         thread.join(timeout=15)
     during = node.running(task)
     end = node.settled(task)
-    return Seen(named(task), named(*end), {str(at): reply for at, reply in enumerate(replies)}, {"during": during})
+    return Seen(named(task), read([task], end), {str(at): it for at, it in enumerate(replies)}, {"during": during})
 
 
 @scene
@@ -194,10 +207,8 @@ def unknown_executor(node: Node) -> Seen:
     node.ok()
     task = node.task("stranger", schemas={"method": f"no-such-executor-{new_id()[:8]}"})
     reply = node.call("tasks.execute", {"tasks": [task]})
-    end: list[Task] = []
-    if reply.error is None:
-        end = node.settled(task, blame=("AF-EXEC-008",))
-    return Seen(named(task), named(*end), {"execute": reply}, {})
+    end = read([task], node.settled(task, blame=("AF-EXEC-008",))) if reply.error is None else {}
+    return Seen(named(task), end, {"execute": reply}, {})
 
 
 @scene
@@ -213,10 +224,10 @@ def schema_broken(node: Node) -> Seen:
             ("AF-DATA-012", "AF-EXECUTE-004"), f"a task with a fitting input_schema was refused: {control.summary()}"
         )
     reply = node.call("tasks.execute", {"tasks": [bad]})
-    end = node.settled(good)
+    end = read([good], node.settled(good))
     if reply.error is None:
-        end += node.settled(bad, blame=("AF-VAL-004",))
-    return Seen(named(good, bad), named(*end), {"execute": reply, "control": control}, {})
+        end |= read([bad], node.settled(bad, blame=("AF-VAL-004",)))
+    return Seen(named(good, bad), end, {"execute": reply, "control": control}, {})
 
 
 @scene
@@ -270,13 +281,13 @@ def rerun_completed(node: Node) -> Seen:
     c = node.task("c", node.ok(mark="c"), dependencies=[needs_task(b)])
     sent = node.flow(a, c, b)
     node.execute(*sent)
-    first = named(*node.settled(*sent))
+    first = read(sent, node.settled(*sent))
     node.observed.rerun.update(task["id"] for task in sent)
     reply = node.call("tasks.execute", {"tasks": [a]})
     again = first
     if reply.error is None:
-        done = node.settled(a)
-        again = named(*done, *node.still([b, c], seconds=0.3))
+        node.settled(a)
+        again = read(sent, node.still(sent, seconds=0.3))
     return Seen(named(*sent), again, {"execute": reply}, {"first": first})
 
 

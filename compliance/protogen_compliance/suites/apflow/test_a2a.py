@@ -10,7 +10,7 @@ import pytest
 from protogen_compliance.peer.rpc import MISSING, Json, Reply
 from protogen_compliance.plugin import Record
 from protogen_compliance.registry import clause, needs
-from protogen_compliance.suites.apflow.node import Node, Task, new_id
+from protogen_compliance.suites.apflow.node import ERRORS, RESULTS, Node, Task, new_id
 from protogen_compliance.suites.apflow.test_transport import CARD_PATHS
 
 NO_SUCH_METHOD = -32601
@@ -74,6 +74,7 @@ def test_agent_card_is_served(node: Node, record: Record) -> None:
 
 
 @clause("AF-A2A-003")
+@needs(*RESULTS, *ERRORS)
 def test_task_is_mapped(node: Node) -> None:
     task = node.task("by A2A", node.ok(mark="carried by A2A"))
     done = send(node, task).task

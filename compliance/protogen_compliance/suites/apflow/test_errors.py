@@ -9,9 +9,10 @@ import pytest
 from protogen_compliance.peer.rpc import MISSING, Json, Reply
 from protogen_compliance.plugin import Record
 from protogen_compliance.registry import clause, last, needs, profile, sums
-from protogen_compliance.suites.apflow.node import INVALID, Node, needs_task, new_id
+from protogen_compliance.suites.apflow.node import INVALID, TIMES, Node, needs_task, new_id
 from protogen_compliance.suites.apflow.scenes import Seen
 from protogen_compliance.suites.apflow.test_envelope import each, request
+from protogen_compliance.suites.apflow.test_fields import VALUES
 
 BAD_TREE, BAD_PARENT, BAD_DEPENDENCY, CIRCLE = -32012, -32010, -32011, -32002
 NOT_FOUND = -32001
@@ -117,6 +118,7 @@ def test_unauthorised(node: Node) -> None:
 
 
 @clause("AF-ERR-013")
+@needs("AF-DATA-010", "AF-DATA-032")
 def test_task_object_is_invalid(node: Node) -> None:
     node.execute(node.task("good", node.ok(), priority=3))
     expect(
@@ -146,6 +148,7 @@ def test_invalid_state_transition(node: Node) -> None:
 
 
 @clause("AF-ERR-015")
+@needs("AF-DEP-009", *TIMES)
 def test_dependency_not_satisfied_is_recorded(node: Node, record: Record, failure: Seen) -> None:
     blocked = failure.sent["required"]
     alone = {**blocked, "parent_id": None}
@@ -274,7 +277,7 @@ def test_no_bad_request_is_a_server_fault(node: Node) -> None:
 
 @last
 @clause("AF-ERR-021")
-@needs("AF-VAL-008")
+@needs("AF-VAL-008", "AF-DATA-007")
 def test_data_has_detail(node: Node) -> None:
     some_errors(node)
     reply = node.call("tasks.get", {"task_id": new_id()})
@@ -303,7 +306,17 @@ def refusals(node: Node) -> list[Json]:
 
 @last
 @clause("AF-VAL-002")
-@needs("AF-ERR-007", "AF-ERR-008", "AF-ERR-009", "AF-ERR-013", "AF-ERR-018", "AF-ERR-019", "AF-ERR-020", "AF-RPC-012")
+@needs(
+    *VALUES,
+    "AF-ERR-007",
+    "AF-ERR-008",
+    "AF-ERR-009",
+    "AF-ERR-013",
+    "AF-ERR-018",
+    "AF-ERR-019",
+    "AF-ERR-020",
+    "AF-RPC-012",
+)
 def test_invalid_data_has_the_right_code(node: Node, refusals: list[Json]) -> None:
     wrong = [it for it in refusals if it.reply.code not in it.codes]
     if wrong:
@@ -321,6 +334,7 @@ def faults_of(data: Json) -> list[Json]:
 
 @last
 @clause("AF-VAL-008")
+@needs("AF-DATA-007", "AF-ERR-021")
 def test_validation_errors_are_structured(node: Node, refusals: list[Json]) -> None:
     def structured(fault: Json) -> bool:
         return isinstance(fault, dict) and all(isinstance(fault.get(key), str) for key in ("field", "reason"))
@@ -335,7 +349,7 @@ def test_validation_errors_are_structured(node: Node, refusals: list[Json]) -> N
 
 @last
 @clause("AF-VAL-003")
-@needs("AF-VAL-008")
+@needs("AF-VAL-008", "AF-DATA-007", "AF-ERR-021")
 def test_validation_errors_name_the_field(node: Node, refusals: list[Json]) -> None:
     checked = [it for it in refusals if it.field is not None and it.reply.code in INVALID]
     wrong = [it for it in checked if it.field not in repr(it.reply.data)]
@@ -344,7 +358,7 @@ def test_validation_errors_name_the_field(node: Node, refusals: list[Json]) -> N
 
 
 @clause("AF-VAL-009")
-@needs("AF-VAL-008")
+@needs("AF-VAL-008", "AF-DATA-007", "AF-DATA-010", "AF-ERR-021")
 def test_several_errors_are_reported_together(node: Node) -> None:
     params = {"name": "", "user_id": node.user, "priority": 9}
     reply = node.refused("an empty name and priority 9", "tasks.create", params)

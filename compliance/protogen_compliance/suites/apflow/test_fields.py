@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -12,11 +11,10 @@ import pytest
 from protogen_compliance.peer.rpc import MISSING, Json
 from protogen_compliance.plugin import Record, Unmet
 from protogen_compliance.registry import clause, needs, sums
-from protogen_compliance.suites.apflow.node import INVALID, Node, Task, method_blame, needs_task, new_id
+from protogen_compliance.suites.apflow.node import INVALID, UUID4, Node, Task, method_blame, needs_task, new_id
 from protogen_compliance.suites.apflow.scenes import Seen
 from protogen_compliance.suites.apflow.timestamps import before, from_now, instant
 
-UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
 FAR = "2099-01-01T00:00:00Z"
 """A start for schedules that must not trigger during the run."""
 
@@ -68,6 +66,10 @@ VALUES = {
 """Clause to the values that its own test sends in tasks.create; other tests send them elsewhere."""
 
 
+REFERENCES = {"parent_id": (-32010,), "dependencies": (-32011,)}
+"""Fields whose bad values have a code of their own too."""
+
+
 @pytest.mark.parametrize(
     "values", [pytest.param(values, marks=clause(name), id=values.field) for name, values in VALUES.items()]
 )
@@ -78,7 +80,9 @@ def test_field_takes_good_values_and_no_bad_ones(node: Node, values: Values) -> 
         if reply.result is MISSING and reply.code != -32003:
             raise Unmet(method_blame("tasks.create"), f"{values.field} {good!r} is valid and gave {reply.summary()}")
     for bad in values.bad:
-        node.refused(f"{values.field} {bad!r}", "tasks.create", _task(node, values.field, bad), field=values.field)
+        codes = (*INVALID, *REFERENCES.get(values.field, ()))
+        params = _task(node, values.field, bad)
+        node.refused(f"{values.field} {bad!r}", "tasks.create", params, codes=codes, field=values.field)
 
 
 def _task(node: Node, field: str, value: Json) -> Task:
@@ -122,13 +126,20 @@ def test_status_is_one_of_five(node: Node) -> None:
     node.refused("status 'bogus' in a filter", "tasks.list", {"status": "bogus"}, codes=(-32602,), field="status")
 
 
-@clause("AF-DATA-010", "AF-DATA-011", "AF-DATA-014")
+DEFAULTS: tuple[tuple[str, str, Json], ...] = (
+    ("AF-DATA-010", "priority", 2),
+    ("AF-DATA-011", "inputs", {}),
+    ("AF-DATA-014", "params", None),
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "default"), [pytest.param(field, value, marks=clause(name), id=field) for name, field, value in DEFAULTS]
+)
 @needs("AF-DATA-001")
-def test_defaults_of_a_bare_task(node: Node) -> None:
-    task = node.get(node.create())
-    expected = {"priority": 2, "inputs": {}, "params": None, "schemas": None, "dependencies": []}
-    found = {key: task.get(key, MISSING) for key in expected}
-    assert found == expected, f"the defaults are {found}; expected {expected}"
+def test_absent_field_has_its_default(node: Node, field: str, default: Json) -> None:
+    found = node.get(node.create()).get(field, MISSING)
+    assert found == default, f"{field} was left out and is {found!r}; expected {default!r}"
 
 
 @clause("AF-DATA-001")
@@ -169,6 +180,7 @@ def test_ids_are_unique(node: Node) -> None:
 
 
 @clause("AF-DATA-004")
+@needs("AF-DATA-005", "AF-DEP-006")
 def test_identifiers_are_version_4_and_checked(node: Node) -> None:
     made = node.create()
     assert UUID4.fullmatch(made), f"tasks.create returned {made!r}, no UUID of version 4"
@@ -176,12 +188,14 @@ def test_identifiers_are_version_4_and_checked(node: Node) -> None:
     assert upper.code not in INVALID, f"an id in upper case is valid and gave {upper.summary()}"
     for bad in ("abc", V1, made[:-1]):
         node.refused(f"task_id {bad!r}", "tasks.get", {"task_id": bad}, codes=(-32602, -32001), field="task_id")
-        node.refused(f"parent_id {bad!r}", "tasks.create", _task(node, "parent_id", bad), field="parent_id")
-        node.refused(f"dependency {bad!r}", "tasks.create", _task(node, "dependencies", [{"id": bad}]))
+        node.refused(f"parent_id {bad!r}", "tasks.create", _task(node, "parent_id", bad), codes=(*INVALID, -32010))
+        params = _task(node, "dependencies", [{"id": bad}])
+        node.refused(f"dependency {bad!r}", "tasks.create", params, codes=(*INVALID, -32011))
         reply = node.call("tasks.execute", {"tasks": [{**node.task("odd", node.ok()), "id": bad}]})
         if reply.error is None:
             found = node.call("tasks.get", {"task_id": bad})
             assert found.error is not None, f"tasks.execute stored a task under the id {bad!r}"
+            assert bad not in [task.get("id") for task in node.listed()], f"tasks.list shows a task with the id {bad!r}"
 
 
 @clause("AF-DATA-022")
@@ -192,6 +206,7 @@ def test_progress_moves_while_a_task_runs(node: Node, running: Seen, ordering: S
 
 
 @clause("AF-DATA-025")
+@needs("AF-DATA-023")
 def test_created_at_is_the_time_of_creation(node: Node) -> None:
     task = node.get(node.create())
     made = instant(task.get("created_at"))
@@ -201,6 +216,7 @@ def test_created_at_is_the_time_of_creation(node: Node) -> None:
 
 
 @clause("AF-DATA-026")
+@needs("AF-DATA-023")
 def test_updated_at_moves_with_changes_alone(node: Node) -> None:
     made = node.create()
     first = node.get(made).get("updated_at")
@@ -226,6 +242,7 @@ def test_source_of_a_link_is_completed(node: Node, diamond: Seen) -> None:
 
 @clause("AF-DATA-036")
 @sums("AF-DATA-", "AF-TIME-00", "AF-DEP-006")
+@needs(*VALUES)
 def test_bad_values_are_refused_in_a_flow_too(node: Node) -> None:
     node.execute(node.task("good", node.ok()))
     for values in VALUES.values():
@@ -300,6 +317,7 @@ def test_disabled_schedule_does_nothing(node: Node) -> None:
 
 
 @clause("AF-TIME-004")
+@needs("AF-DATA-001")
 def test_run_count_is_not_above_max_runs(node: Node) -> None:
     reply = node.call("tasks.create", {**_task(node, "max_runs", 2), "run_count": 5})
     if reply.error is None:

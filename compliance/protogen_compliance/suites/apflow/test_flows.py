@@ -7,7 +7,7 @@ from itertools import pairwise
 from protogen_compliance.peer.rpc import Reply
 from protogen_compliance.plugin import Record
 from protogen_compliance.registry import clause, needs, sums
-from protogen_compliance.suites.apflow.node import INVALID, TERMINAL, Node, Task, needs_task, new_id
+from protogen_compliance.suites.apflow.node import INVALID, TERMINAL, TIMES, Node, Task, needs_task, new_id
 from protogen_compliance.suites.apflow.observed import nodes_of
 from protogen_compliance.suites.apflow.scenes import Seen
 from protogen_compliance.suites.apflow.test_fields import ALL_FIELDS
@@ -81,7 +81,7 @@ def test_dependencies_are_checked_at_create_and_update(node: Node) -> None:
 
 
 @clause("AF-DEP-006")
-@needs("AF-DEP-009", "AF-DEP-010")
+@needs("AF-DEP-009", *TIMES)
 def test_required_is_true_where_absent(node: Node, failure: Seen) -> None:
     for bad in ("yes", 1, None):
         dependencies = [{"id": node.create(), "required": bad}]
@@ -91,7 +91,7 @@ def test_required_is_true_where_absent(node: Node, failure: Seen) -> None:
 
 
 @clause("AF-DEP-007")
-@needs("AF-DEP-008")
+@needs("AF-DEP-008", *TIMES)
 def test_each_task_starts_after_its_dependencies(node: Node, diamond: Seen) -> None:
     for name, task in diamond.sent.items():
         for dependency in task.get("dependencies", ()):
@@ -101,6 +101,7 @@ def test_each_task_starts_after_its_dependencies(node: Node, diamond: Seen) -> N
 
 
 @clause("AF-DEP-008")
+@needs(*TIMES)
 def test_required_dependency_is_completed_first(node: Node, ordering: Seen) -> None:
     assert ordering.more["during"].get("status") == "in_progress", "the slow task was never seen in progress"
     late = starts_after(ordering.end["required"], ordering.end["slow"])
@@ -108,6 +109,7 @@ def test_required_dependency_is_completed_first(node: Node, ordering: Seen) -> N
 
 
 @clause("AF-DEP-009")
+@needs(*TIMES)
 def test_dependant_of_a_failed_task_does_not_run(node: Node, failure: Seen) -> None:
     assert failure.end["x"].get("status") == "failed", "the task that was to fail did not"
     assert failure.end["optional"].get("started_at"), "the task with an optional dependency did not run either"
@@ -116,7 +118,7 @@ def test_dependant_of_a_failed_task_does_not_run(node: Node, failure: Seen) -> N
 
 
 @clause("AF-DEP-010")
-@needs("AF-DEP-009", "AF-DATA-018")
+@needs("AF-DEP-009", "AF-DATA-018", *TIMES)
 def test_dependant_of_a_failed_task_stays_pending(node: Node, failure: Seen) -> None:
     for name in ("required", "chained"):
         found = {key: failure.end[name].get(key) for key in ("status", "error", "started_at", "completed_at")}
@@ -125,6 +127,7 @@ def test_dependant_of_a_failed_task_stays_pending(node: Node, failure: Seen) -> 
 
 
 @clause("AF-DEP-012")
+@needs(*TIMES)
 def test_optional_dependency_is_awaited(node: Node, ordering: Seen) -> None:
     assert ordering.more["during"].get("status") == "in_progress", "the slow task was never seen in progress"
     late = starts_after(ordering.end["optional"], ordering.end["slow"])
@@ -132,6 +135,7 @@ def test_optional_dependency_is_awaited(node: Node, ordering: Seen) -> None:
 
 
 @clause("AF-DEP-013")
+@needs(*TIMES)
 def test_failed_optional_dependency_does_not_block(node: Node, failure: Seen) -> None:
     optional, failed = failure.end["optional"], failure.end["x"]
     status = optional.get("status")
@@ -140,6 +144,7 @@ def test_failed_optional_dependency_does_not_block(node: Node, failure: Seen) ->
 
 
 @clause("AF-DEP-014")
+@needs("AF-CANCEL-001", "AF-CANCEL-002", *TIMES)
 def test_dependant_of_a_cancelled_task_does_not_run(
     node: Node, cancelled_running: Seen, cancelled_waiting: Seen
 ) -> None:
@@ -148,6 +153,7 @@ def test_dependant_of_a_cancelled_task_does_not_run(
 
 
 @clause("AF-DEP-015")
+@needs("AF-CANCEL-001", "AF-CANCEL-002")
 def test_cancelled_optional_dependency_does_not_block(
     node: Node, cancelled_running: Seen, cancelled_waiting: Seen
 ) -> None:
@@ -224,6 +230,7 @@ def test_tree_has_complete_tasks(node: Node, diamond: Seen) -> None:
 
 
 @clause("AF-TREE-008")
+@needs(*TIMES)
 def test_parents_do_not_wait_for_children(node: Node, ordering: Seen) -> None:
     root, slow = ordering.end["root"], ordering.end["slow"]
     early = not before(slow.get("completed_at"), root.get("started_at"))
@@ -234,6 +241,7 @@ def test_parents_do_not_wait_for_children(node: Node, ordering: Seen) -> None:
 
 
 @clause("AF-PRIO-001")
+@needs(*TIMES)
 def test_ready_tasks_start_by_priority(node: Node, priorities: Seen) -> None:
     in_order(priorities, "p0", "p1", "p2", "p3")
 
@@ -246,7 +254,7 @@ def in_order(seen: Seen, *names: str) -> None:
 
 
 @clause("AF-PRIO-002")
-@needs("AF-DEP-008", "AF-DEP-012")
+@needs("AF-DEP-008", "AF-DEP-012", *TIMES)
 def test_dependencies_outrank_priority(node: Node, ordering: Seen) -> None:
     for name in ("required", "optional"):
         late = starts_after(ordering.end[name], ordering.end["slow"])
@@ -254,7 +262,7 @@ def test_dependencies_outrank_priority(node: Node, ordering: Seen) -> None:
 
 
 @clause("AF-PRIO-003")
-@needs("AF-PRIO-001")
+@needs("AF-PRIO-001", "AF-DATA-010", *TIMES)
 def test_absent_priority_counts_as_2(node: Node, priorities: Seen) -> None:
     in_order(priorities, "p1", "absent", "p3")
     shown = priorities.end["absent"].get("priority")
@@ -273,7 +281,7 @@ def test_equal_tasks_all_get_their_turn(node: Node, concurrent: Seen, record: Re
 
 
 @clause("AF-MGR-001")
-@needs("AF-DEP-007", "AF-IND-005")
+@needs("AF-DEP-007", "AF-IND-005", *TIMES)
 def test_diamond_runs_in_a_legal_order(node: Node, diamond: Seen) -> None:
     ended = {name: task.get("status") for name, task in diamond.end.items()}
     assert set(ended.values()) == {"completed"}, f"the tasks of a diamond ended as {ended}"
@@ -296,6 +304,7 @@ def overlap(tasks: list[Task]) -> bool:
 
 
 @clause("AF-CONC-001", "AF-CONC-002")
+@needs(*TIMES)
 def test_independent_tasks_run_at_the_same_time(node: Node, concurrent: Seen) -> None:
     slow = [task for name, task in concurrent.end.items() if name.startswith("slow")]
     times = [(task.get("started_at"), task.get("completed_at")) for task in slow]
@@ -303,6 +312,7 @@ def test_independent_tasks_run_at_the_same_time(node: Node, concurrent: Seen) ->
 
 
 @clause("AF-CONC-003")
+@needs(*TIMES)
 def test_task_is_executed_once_at_a_time(node: Node, raced: Seen) -> None:
     replies: list[Reply] = list(raced.replies.values())
     accepted = [reply for reply in replies if reply.error is None]

@@ -42,6 +42,7 @@ def test_tasks_survive_a_restart(node: Node, settings: Settings, diamond: Seen) 
 
 @profile("scheduling")
 @clause("AF-TIME-004")
+@needs("AF-DATA-001")
 def test_schedule_stops_at_max_runs(node: Node, scheduled_twice: Seen) -> None:
     shown = scheduled_twice.end["scheduled"]
     assert shown.get("run_count") == 2, f"max_runs is 2 and run_count {shown.get('run_count')!r}"

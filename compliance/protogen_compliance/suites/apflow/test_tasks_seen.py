@@ -12,10 +12,9 @@ import pytest
 from protogen_compliance.peer.rpc import MISSING, Json
 from protogen_compliance.plugin import Unmet
 from protogen_compliance.registry import clause, last, needs, sums
-from protogen_compliance.suites.apflow.node import STATUSES, TERMINAL, Node, Task
+from protogen_compliance.suites.apflow.node import STATUSES, TERMINAL, UUID4, Node, Task
 from protogen_compliance.suites.apflow.observed import Sighting
 from protogen_compliance.suites.apflow.scenes import Seen
-from protogen_compliance.suites.apflow.test_fields import UUID4
 from protogen_compliance.suites.apflow.timestamps import before, instant
 
 STAMPS = (
@@ -128,6 +127,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
 
 
 @last
+@needs("AF-STATE-001", "AF-COPY-003", "AF-CREATE-002", "AF-CANCEL-002")
 @pytest.mark.parametrize(
     "rules", [pytest.param(rules, marks=clause(name), id=rules[0].field) for name, rules in RULES.items()]
 )
@@ -146,7 +146,7 @@ def each(node: Node, seen: list[Sighting], wrong: Callable[[Task], bool], words:
     found = [it for it in seen if wrong(it.task)]
     if found:
         node.log[:] = [found[0].reply.exchange]
-    shown = {key: found[0].task.get(key, MISSING) for key in ("name", "status", *words.split()[:1])} if found else {}
+    shown = {key: found[0].task.get(key, MISSING) for key in ("name", "status", *words.split()[:1]) if found}
     assert not found, (
         f"{words}; {len(found)} of {len(seen)} sightings are not so, the first from {found[0].method}: {shown}"
     )
@@ -200,7 +200,17 @@ def test_times_follow_the_transitions(node: Node, seen: list[Sighting]) -> None:
 
 @last
 @clause("AF-STATE-015")
-@sums("AF-DATA-015", "AF-DATA-017", "AF-DATA-018", "AF-DATA-019", "AF-DATA-02", "AF-DATA-03", "AF-STATE-014")
+@sums(
+    "AF-DATA-015",
+    "AF-DATA-017",
+    "AF-DATA-018",
+    "AF-DATA-019",
+    "AF-DATA-02",
+    "AF-DATA-03",
+    "AF-STATE-014",
+    "AF-STATE-008",
+)
+@needs("AF-STATE-008")
 def test_fields_fit_the_status_at_all_times(node: Node, seen: list[Sighting]) -> None:
     """Its parts are told apart above; what remains is progress."""
     each(

@@ -55,6 +55,7 @@ def test_responses_say_application_json(node: Node) -> None:
 
 
 @clause("AF-TRANS-006")
+@needs("AF-A2A-001")
 def test_a2a_is_offered_on_the_same_endpoint(node: Node) -> None:
     found = [node.call(name, {}).code for name in ("message/send", "SendMessage")]
     assert any(code != -32601 for code in found), "neither message/send nor SendMessage is a method here"
@@ -79,6 +80,7 @@ def test_bodies_are_json(node: Node) -> None:
 
 
 @clause("AF-NODE-002")
+@needs("AF-DATA-007")
 def test_node_checks_what_comes_in(node: Node) -> None:
     node.create()
     node.refused("a name that is a number", "tasks.create", {"name": 5, "user_id": node.user}, field="name")
@@ -102,7 +104,7 @@ def test_a_flow_is_created_validated_and_run(diamond: Seen) -> None:
 
 @last
 @clause("AF-IND-006")
-@needs("AF-A2A-001", "AF-STREAM-002", "AF-NODE-002")
+@needs("AF-A2A-001", "AF-STREAM-002", "AF-NODE-002", "AF-TRANS-006")
 def test_recommended_parts_are_there(node: Node) -> None:
     missing = [
         what
