@@ -122,6 +122,7 @@ def test_a_key_may_go_into_the_query_and_stays_out_of_results() -> None:
         {"": "1"},
         {"X-A": "\x00"},
         {"X-\u00c4": "1"},
+        {"X-A": "\u2603"},
     ],
 )
 def test_headers_cannot_smuggle(headers: dict[str, str]) -> None:

@@ -184,6 +184,24 @@ def test_schemas_are_compiled_once() -> None:
     assert len(known._known) == 2
 
 
+def test_schemas_that_are_kept_are_bounded_in_bytes() -> None:
+    known = InputSchemas(max_bytes=1_000_000)
+    for n in range(30):
+        known.faults({"pattern": f"^[a-z]{{50}}{n}$"}, {})
+    assert 1 < len(known._known) < 10
+    known.faults({"allOf": [{"pattern": f"^{n}$"} for n in range(50)]}, {})
+    assert len(known._known) == 1
+    for _ in range(3):
+        known.faults({"type": "object"}, {})
+    assert known._held_bytes == sum(len(text) + it.held_bytes for text, it in known._known.items())
+
+
+def test_large_values_under_small_schemas_are_taken() -> None:
+    schema = {"type": "object", "properties": {"document": {"type": "object"}, "name": {"pattern": "^[a-z]{1,60}$"}}}
+    document = {str(n): [{"a": 1, "b": "x" * 50}] for n in range(50_000)}
+    assert faults(schema, {"document": document, "name": "x"}) == []
+
+
 # --- nothing is fetched ---------------------------------------------------------------------------
 
 REFERENCES = [
@@ -368,7 +386,8 @@ DEAR = [
     ),
     ("deep", nested({}, 500), {}),
     ("wide alternatives", {"anyOf": [{"enum": list(range(2000))}] * 20}, 1),
-    ("wide patterns", {"patternProperties": {f"^{n}[a-z]{{50}}": {} for n in range(500)}}, {"a" * 50: 1}),
+    ("many patterns", {"patternProperties": {f"^{n}[a-z]{{2}}": {} for n in range(500)}}, {"a" * 50: 1}),
+    ("large patterns", {"patternProperties": {f"^{n}[a-z]{{90}}": {} for n in range(30)}}, {"a" * 50: 1}),
     ("long", {"enum": ["x" * 70_000]}, "x"),
     ("large value", {"items": {"enum": list(range(100))}}, list(range(200, 100_000))),
     ("large numbers", {"multipleOf": 1e-300}, 10**400),

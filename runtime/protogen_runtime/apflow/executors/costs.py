@@ -26,6 +26,9 @@ MAX_COST: Final = 5_000_000
 """Evaluations of one check: some 50 ns each, if a schema is made to need all that it may."""
 MAX_STATES: Final = 2000
 """States of all patterns: compiling one takes some 10 microseconds."""
+MAX_PATTERNS: Final = 100
+MAX_DFA_BYTES: Final = 128 * 1024
+"""What one pattern may keep of the states that it met; it makes them anew when they no longer fit."""
 MAX_MATCHING: Final = 1_000_000
 """Steps of matching patterns, characters times states: some 20 ns each, where every character makes a new state."""
 _MAX_VISITS: Final = 50_000
@@ -33,6 +36,7 @@ _MAX_VISITS: Final = 50_000
 _MAX_STEPS: Final = 12_000
 """Steps of estimating itself, some microseconds each."""
 _MAX_LEVELS: Final = 128
+_USUAL_LEVELS: Final = 8
 _DIALECTS: Final = tuple(
     f"{scheme}://json-schema.org/draft-07/schema{end}" for scheme in ("http", "https") for end in ("", "#")
 )
@@ -77,6 +81,7 @@ class Cost:
         self._root: Schema = schema
         self._steps = 0
         self._states = 0
+        self._patterns = 0
         self._schemas: dict[int, Schema] = {}
         self._needs: dict[int, Needs] = {}
         self._open: set[int] = set()
@@ -86,10 +91,18 @@ class Cost:
         # For values without members; each further entry for values of one level more.
         self._levels = [{key: needs.evaluations for key, needs in self._needs.items()}]
         self._fixed = False
+        # A schema that does not refer to itself looks no deeper than this.
+        self._level(_USUAL_LEVELS)
+        self._depth = len(self._levels) if self._fixed else None
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory the compiled schema takes."""
+        return self._steps * 500 + self._states * 1000 + self._patterns * MAX_DFA_BYTES
 
     def of(self, value: Json) -> int | None:
         """An upper bound of the evaluations for a value; None where they, or the matching, are beyond the budget."""
-        size = measure(value)
+        size = measure(value, levels=self._depth)
         level = self._level(size.height)
         if level is None:
             return None
@@ -283,7 +296,8 @@ class Cost:
         if schema.get("$schema", _DIALECTS[0]) not in _DIALECTS:
             raise BadSchema("Another dialect", (*path, "$schema"), expected=_DIALECTS[1])
         self._states += _states(schema)
-        if self._states > MAX_STATES:
+        self._patterns += ("pattern" in schema) + len(_members(schema, "patternProperties"))
+        if self._states > MAX_STATES or self._patterns > MAX_PATTERNS:
             raise BadSchema("Patterns too large", expected="patterns that repeat less, or fewer of them")
         for name, inner in schema.items():
             if name in _BY_NAME and is_object(inner):
@@ -304,12 +318,12 @@ _SINGLE: Final = frozenset(
 )
 
 
-def measure(value: Json) -> Size:
-    """How large a value is."""
+def measure(value: Json, *, levels: int | None = None) -> Size:
+    """How large a value is, down to so many levels, or to its leaves."""
     nodes = height = 0
     # Level by level, so that neither depth nor a stack of levels costs anything.
     level: list[Json] = [value]
-    while level:
+    while level and height != levels:
         height += 1
         nodes += len(level)
         below: list[Json] = []

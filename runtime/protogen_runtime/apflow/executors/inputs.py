@@ -17,7 +17,7 @@ import msgspec
 from protogen_runtime.apflow.rules.faults import FieldFault, Path, shortened
 
 from .contract import Json
-from .costs import MAX_SCHEMA_BYTES, BadSchema, Cost
+from .costs import MAX_DFA_BYTES, MAX_SCHEMA_BYTES, BadSchema, Cost
 
 MAX_PATTERN_BYTES: Final = 320 * 1024
 """Size of one compiled pattern: `^.{1,255}$` has half of that, and compiling takes time in proportion."""
@@ -31,13 +31,14 @@ class CompiledSchema:
 
     def __init__(self, schema: Json) -> None:
         self._cost = Cost(schema)
+        self.held_bytes = self._cost.held_bytes
         try:
             # Formats are annotations; the validator is told of no other document, and gets none.
             self._validator = jsonschema_rs.Draft7Validator(
                 schema,
                 validate_formats=False,
                 retriever=_refuse,
-                pattern_options=jsonschema_rs.RegexOptions(size_limit=MAX_PATTERN_BYTES),
+                pattern_options=jsonschema_rs.RegexOptions(size_limit=MAX_PATTERN_BYTES, dfa_size_limit=MAX_DFA_BYTES),
             )
         except jsonschema_rs.ValidationError as reason:
             path = tuple(reason.instance_path)
@@ -72,8 +73,10 @@ class CompiledSchema:
 class InputSchemas:
     """Schemas of tasks, compiled once for as long as they are in use. Bad ones are remembered as well."""
 
-    def __init__(self, *, max_schemas: int = 512) -> None:
+    def __init__(self, *, max_schemas: int = 512, max_bytes: int = 64 * 1024 * 1024) -> None:
         self._max_schemas = max_schemas
+        self._max_bytes = max_bytes
+        self._held_bytes = 0
         self._known: OrderedDict[bytes, CompiledSchema | BadSchema] = OrderedDict()
 
     def faults(self, schema: Json, inputs: Json, *, at: Path = ()) -> list[FieldFault]:
@@ -104,9 +107,14 @@ class InputSchemas:
         except BadSchema as reason:
             found = reason
         self._known[text] = found
-        if len(self._known) > self._max_schemas:
-            self._known.popitem(last=False)
+        self._held_bytes += _held(text, found)
+        while len(self._known) > self._max_schemas or (self._held_bytes > self._max_bytes and len(self._known) > 1):
+            self._held_bytes -= _held(*self._known.popitem(last=False))
         return found
+
+
+def _held(text: bytes, compiled: CompiledSchema | BadSchema) -> int:
+    return len(text) + (compiled.held_bytes if isinstance(compiled, CompiledSchema) else 0)
 
 
 def _refuse(uri: str) -> Json:

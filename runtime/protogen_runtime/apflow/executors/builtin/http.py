@@ -131,7 +131,9 @@ def _headers_and_params(inputs: JsonObject) -> tuple[dict[str, str], JsonObject]
     if forbidden:
         raise ExecutorFailed(f"header {forbidden[0]!r} is the node's to set; leave it out")
     for name, value in headers.items():
-        if not name.isascii() or any((char < " " and char != "\t") or char == "\x7f" for char in name + value):
+        if not (name + value).isascii() or any(
+            (char < " " and char != "\t") or char == "\x7f" for char in name + value
+        ):
             raise ExecutorFailed(f"header {name!r} holds a character that HTTP does not allow")
     return headers, params
 
