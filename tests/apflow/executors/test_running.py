@@ -130,6 +130,10 @@ def test_results_are_bounded() -> None:
         (KeyError("name"), "KeyError: 'name'"),
         (InvalidInputs(), "invalid inputs: the inputs are invalid"),
         (InvalidInputs(FieldFault(field="n", reason="Missing")), "invalid inputs: n: Missing"),
+        (
+            InvalidInputs(FieldFault(field="n", reason="Wrong type", expected="string", path=("inputs", "n", 1))),
+            "invalid inputs: inputs.n.1: Wrong type (expected string)",
+        ),
         (ExceptionGroup("several", [ExecutorFailed("one")]), "one"),
         (ExceptionGroup("several", [ExecutorFailed("one"), ValueError("two")]), "one; ValueError: two"),
         (OSError("\udcff"), "OSError: ?"),

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
-from protogen_runtime.apflow.rules.faults import FieldFault
+from msgspec import UNSET
+
+from protogen_runtime.apflow.rules.faults import FieldFault, shortened
 
 Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Json]
@@ -101,4 +103,6 @@ class Executor(Protocol):
 
 
 def _sentence(fault: FieldFault) -> str:
-    return f"{'.'.join(map(str, fault.path or (fault.field,)))}: {fault.reason}"
+    place = ".".join(map(str, fault.path or (fault.field,)))
+    wanted = "" if fault.expected is UNSET else f" (expected {shortened(fault.expected)})"
+    return f"{place}: {fault.reason}{wanted}"

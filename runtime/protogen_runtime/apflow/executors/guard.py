@@ -52,7 +52,7 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
 class Refused(Exception):
-    """The node does not go there; the text says where and why, and nothing of what names resolve to."""
+    """The node does not go there; the text says where and why, and no address that a name resolves to."""
 
 
 class Guard:
