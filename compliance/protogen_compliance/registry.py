@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pytest
 
 from protogen.load import load
 from protogen.resources import data_root
+
+Test = TypeVar("Test", bound=Callable[..., object])
 
 
 class Clause(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,5 +80,7 @@ def profile(name: str) -> pytest.MarkDecorator:
     return pytest.mark.profile(name)
 
 
-last = pytest.mark.last
-"""Marks a test that looks at everything the run has seen."""
+def last(test: Test) -> Test:
+    """Marks a test that looks at everything the run has seen."""
+    marked: Test = pytest.mark.last(test)
+    return marked

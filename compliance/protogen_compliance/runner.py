@@ -66,8 +66,8 @@ def run(protocol: str, settings: Settings, *, only: Sequence[str] = ()) -> Run:
 
     Raises UnknownProtocol, Unreached and Broken.
     """
-    listed = clauses(protocol)
     folder = suite_folder(protocol)
+    listed = clauses(protocol)
     before = importlib.import_module(f"protogen_compliance.suites.{protocol}.preflight")
     try:
         settings = before.preflight(settings)

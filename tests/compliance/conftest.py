@@ -68,18 +68,18 @@ def kit(tmp_path: Path) -> Callable[..., KitRun]:
 def judged(reference: ModuleType, tmp_path: Path) -> Callable[..., KitRun]:
     """Runs the kit on a reference node with the given defects: all but authentication, or `auth` alone."""
 
-    def judge(*defects: str, auth: bool = False) -> KitRun:
+    def judge(*defects: str, auth: bool = False, profiles: tuple[str, ...] = PROFILES) -> KitRun:
         with reference.ReferenceNode(*defects, tokens=TOKENS if auth else None) as node:
-            arguments = auth_arguments() if auth else arguments_for(node.url)
+            arguments = auth_arguments() if auth else arguments_for(node.url, profiles)
             return run_kit(node.url, tmp_path, *arguments)
 
     return judge
 
 
-def arguments_for(url: str) -> list[str]:
-    """The arguments for all profiles that a node without authentication can have."""
+def arguments_for(url: str, profiles: tuple[str, ...]) -> list[str]:
+    """The arguments for some profiles of a node without authentication."""
     restart = f"import urllib.request as r; r.urlopen(r.Request('{url}/restart', b''))"
-    chosen = [part for name in PROFILES for part in ("--profile", name)]
+    chosen = [part for name in profiles for part in ("--profile", name)]
     return [*chosen, "--setting", f'restart={sys.executable} -c "{restart}"']
 
 

@@ -334,7 +334,7 @@ def faults_of(data: Json) -> list[Json]:
 
 @last
 @clause("AF-VAL-008")
-@needs("AF-DATA-007", "AF-ERR-021")
+@needs(*VALUES, "AF-ERR-021")
 def test_validation_errors_are_structured(node: Node, refusals: list[Json]) -> None:
     def structured(fault: Json) -> bool:
         return isinstance(fault, dict) and all(isinstance(fault.get(key), str) for key in ("field", "reason"))

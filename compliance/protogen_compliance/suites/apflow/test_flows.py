@@ -66,7 +66,7 @@ def test_no_circle_of_dependencies(node: Node) -> None:
             assert found.error is not None or found.result is None, f"a circle of {size} tasks was refused and stored"
 
 
-@clause("AF-DEP-004", "AF-DEP-005")
+@clause("AF-DEP-005", "AF-DEP-004")
 @needs("AF-DEP-001", "AF-DEP-002", "AF-DEP-003")
 def test_dependencies_are_checked_at_create_and_update(node: Node) -> None:
     first = node.create()
@@ -289,7 +289,7 @@ def test_diamond_runs_in_a_legal_order(node: Node, diamond: Seen) -> None:
 
 
 @clause("AF-MGR-003")
-@needs("AF-CANCEL-001", "AF-STATE-009")
+@needs("AF-CANCEL-001", "AF-CANCEL-002", "AF-STATE-009")
 def test_manager_executes_cancels_and_tells_failures(
     node: Node, failure: Seen, cancelled_running: Seen, diamond: Seen
 ) -> None:

@@ -56,6 +56,7 @@ BAD_TASKS: tuple[tuple[str, Json], ...] = (
 
 
 @clause("AF-CREATE-001")
+@needs(*VALUES)
 def test_invalid_task_leaves_nothing_behind(node: Node) -> None:
     owner = node.owner("nothing")
     node.create(user_id=owner)
@@ -112,6 +113,7 @@ def test_get_of_no_task_is_an_error(node: Node) -> None:
 
 
 @clause("AF-UPDATE-004")
+@needs("AF-DATA-002")
 def test_update_changes_and_says_so(node: Node) -> None:
     made = node.create()
     reply = node.call("tasks.update", {"task_id": made, "updates": {"name": "changed", "priority": 0}})

@@ -201,12 +201,10 @@ def test_pending_and_running_tasks_can_be_cancelled(
 
 
 @clause("AF-CANCEL-002")
-@needs("AF-CANCEL-001", *RESULTS)
+@needs("AF-CANCEL-001")
 def test_cancelled_task_stays_cancelled(node: Node, cancelled_running: Seen) -> None:
-    task = cancelled_running.end["slow"]
-    found = fields(task, ("status", "result"))
-    expected = {"status": "cancelled", "result": None}
-    assert found == expected, f"after the time its executor needed, a cancelled task has {found}; expected {expected}"
+    status = cancelled_running.end["slow"].get("status")
+    assert status == "cancelled", f"after the time its executor needed, a cancelled task is {status}"
 
 
 @clause("AF-CANCEL-003")
@@ -340,7 +338,7 @@ def test_task_can_be_copied(node: Node, record: Record) -> None:
 
 
 @clause("AF-COPY-002")
-@needs("AF-COPY-001")
+@needs("AF-COPY-001", "AF-DATA-002")
 def test_tree_can_be_copied(node: Node) -> None:
     root = node.create(name="root")
     for number in range(2):
@@ -368,7 +366,7 @@ def test_copy_starts_afresh(node: Node, diamond: Seen) -> None:
 
 
 @clause("AF-COPY-005")
-@needs("AF-COPY-001")
+@needs("AF-COPY-001", "AF-DATA-002")
 def test_copy_keeps_the_definition(node: Node) -> None:
     sent = {"name": "to copy", "inputs": {"a": [1]}, "params": {"b": 2}, "schemas": node.ok()["schemas"]}
     copy = node.get(copied(node, node.create(**sent)))

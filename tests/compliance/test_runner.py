@@ -1,0 +1,111 @@
+"""The command on targets that are none: one finding each, never a pass, never a hang, never a traceback."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+UNREACHED, USAGE = 3, 2
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def url_of(server: socket.socket) -> str:
+    return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def one_finding(done: Any, said: str) -> None:
+    assert done.code == UNREACHED, done.said
+    assert said in done.said
+    assert done.said.startswith("nothing to test at ")
+    assert len(done.said.splitlines()) == 1
+    assert done.run["verdicts"] == []
+
+
+def test_dead_address(kit: Callable[..., Any], listener: socket.socket) -> None:
+    url = url_of(listener)
+    listener.close()
+    one_finding(kit(url), "no connection to 127.0.0.1")
+
+
+def test_port_that_never_answers(kit: Callable[..., Any], listener: socket.socket) -> None:
+    one_finding(kit(url_of(listener)), "no answer within 5 s")
+
+
+def test_port_that_answers_garbage(kit: Callable[..., Any], listener: socket.socket) -> None:
+    def babble() -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"\x00garbage\r\n\r\n")
+
+    threading.Thread(target=babble, daemon=True).start()
+    one_finding(kit(url_of(listener)), "expected an HTTP/1.1 status line")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b"<html>hello</html>", "no JSON-RPC response"),
+        (404, b'{"error":"no such page"}', "HTTP 404"),
+        (401, b"", "authentication is needed"),
+        (200, b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"x"}}', "has no method tasks.list"),
+    ],
+)
+def test_server_of_something_else(kit: Callable[..., Any], status: int, body: bytes, said: str) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+            """Stays silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        one_finding(kit(f"http://127.0.0.1:{server.server_address[1]}"), said)
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["localhost:80", "--protocol", "apflow"], "expected an address such as"),
+        (["http://127.0.0.1:1", "--protocol", "nothing-such"], "no suite for 'nothing-such'"),
+        (["http://127.0.0.1:1", "--protocol", "apflow", "--executor", "ok"], "expected NAME=VALUE, got 'ok'"),
+        (["http://127.0.0.1:1"], "Missing option '--protocol'"),
+    ],
+)
+def test_wrong_usage_is_told_in_a_line(arguments: list[str], said: str) -> None:
+    command = [sys.executable, "-P", "-m", "protogen_compliance", *arguments]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in (USAGE, UNREACHED)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_one_clause_can_be_run_alone(kit: Callable[..., Any], reference: Any) -> None:
+    with reference.ReferenceNode("AF-RPC-010") as node:
+        done = kit(node.url, "--only", "AF-RPC-010", "--only", "AF-RPC-003")
+    assert {it["clause"]: it["status"] for it in done.run["verdicts"] if it["tests"]} == {
+        "AF-RPC-003": "PASS",
+        "AF-RPC-010": "FAIL",
+    }
+    assert done.code == 1
+    assert "the id of a parse error is 0; expected null" in done.said
+    assert "curl -sS -X POST" in done.said
