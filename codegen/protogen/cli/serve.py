@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from .options import USAGE, options
 
-SERVERS: Final = {"apflow": "protogen_runtime.nodes.apflow", "echo": "protogen_runtime.echo"}
-"""What can be served, and the module that serves it."""
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+PACKAGE: Final = "protogen_runtime.nodes"
+"""Each module of it is a server: `Settings`, `serve_http`, and `serve_stdio` where it can be a child process."""
+
+
+def servers() -> list[str]:
+    """What can be served."""
+    from importlib import import_module
+    from pkgutil import iter_modules
+
+    return sorted(module.name for module in iter_modules(import_module(PACKAGE).__path__))
+
+
+def complete_server(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of servers."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(name) for name in servers() if name.startswith(incomplete)]
 
 
 @click.command(
@@ -24,7 +42,7 @@ Examples:
   protogen serve echo --config serve.toml       limits, keys, TLS: see docs/how-to/serve.md
 """
 )
-@click.argument("server", type=click.Choice(list(SERVERS)))
+@click.argument("server", shell_complete=complete_server)
 @options(
     click.option("--host", metavar="ADDRESS", help="Where to listen (default: 127.0.0.1)."),
     click.option(
@@ -58,15 +76,21 @@ def serve(
     workers: int | None,
     config_file: Path | None,
 ) -> None:
-    """Run a server until it is told to end (SIGTERM or SIGINT); what runs then may finish."""
+    """Run SERVER until it is told to end (SIGTERM or SIGINT); what runs then may finish."""
     from importlib import import_module
 
     from protogen_runtime.io.http.server import CannotServe, check, override, read_settings
 
-    module = import_module(SERVERS[server])
-    own = {"database": database, "concurrency": concurrency}
-    if server == "echo" and (database is not None or concurrency is not None):
-        raise click.UsageError("echo keeps nothing: it has no --db and no --concurrency.")
+    if server not in servers():
+        from protogen.problems import closest
+
+        near = closest(server, servers())
+        raise click.UsageError(f"there is no server {server!r}{near}; choose one of {', '.join(servers())}.")
+    module = import_module(f"{PACKAGE}.{server}")
+    own = {"database": ("--db", database), "concurrency": ("--concurrency", concurrency)}
+    for name, (option, value) in own.items():
+        if value is not None and name not in module.Settings.__struct_fields__:
+            raise click.UsageError(f"{server} has no {option}.")
     if stdio and not hasattr(module, "serve_stdio"):
         raise click.UsageError(f"{server} is served over HTTP; leave --stdio out.")
     if stdio and (host is not None or port is not None or announce or workers is not None):
@@ -77,7 +101,8 @@ def serve(
             check(settings)
             module.serve_stdio(settings.observe)
             return
-        given = {"host": host, "port": port, "workers": workers, "announce": announce or None, **own}
+        given = {"host": host, "port": port, "workers": workers, "announce": announce or None}
+        given |= {name: value for name, (_, value) in own.items()}
         module.serve_http(override(settings, **given))
     except CannotServe as reason:
         click.echo(f"error: {reason}", err=True)

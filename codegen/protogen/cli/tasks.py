@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.tree import Tree
 
-    from protogen_runtime.dispatch import Channel
-
 SETTLED: Final = ("completed", "failed", "cancelled")
 STYLES: Final = {
     "pending": ("·", "dim"),
@@ -89,7 +87,7 @@ def tasks(url: str, root: str | None, once: bool, interval: float, headers: tupl
     raise click.exceptions.Exit(code)
 
 
-async def _ask(channel: Channel, method: str, params: Mapping[str, Any]) -> Any:
+async def _ask(channel: Any, method: str, params: Mapping[str, Any]) -> Any:
     from msgspec import Raw
 
     from protogen_runtime.jsonrpc import Success
@@ -104,7 +102,7 @@ async def _ask(channel: Channel, method: str, params: Mapping[str, Any]) -> Any:
 # --- the flows of a node --------------------------------------------------------------------------
 
 
-async def _list(channel: Channel, *, as_json: bool) -> int:
+async def _list(channel: Any, *, as_json: bool) -> int:
     roots: list[dict[str, Any]] = []
     offset = 0
     while True:
@@ -127,7 +125,7 @@ async def _list(channel: Channel, *, as_json: bool) -> int:
 # --- one flow -------------------------------------------------------------------------------------
 
 
-async def _follow(channel: Channel, root: str, *, once: bool, interval: float, as_json: bool) -> int:
+async def _follow(channel: Any, root: str, *, once: bool, interval: float, as_json: bool) -> int:
     import trio
 
     node = await _ask(channel, "tasks.tree", {"task_id": root})
