@@ -70,6 +70,17 @@ class Visit:
         status, self.answer_headers, content = split(answer)
         return status, _json(content)
 
+    async def preflight(self, origin: str) -> tuple[int, str | None]:
+        """What a browser asks before a page may call: the status, and the verbs that are allowed."""
+        if self.way == HTTP2:
+            self.trust.set_alpn_protocols(["h2"])
+            async with httpx.AsyncClient(http2=True, verify=self.trust) as http:
+                answer = await http.options(f"https://localhost:{self.server.port}/", headers={"origin": origin})
+            return answer.status_code, answer.headers.get("access-control-allow-methods")
+        asked = f"OPTIONS / HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\nConnection: close\r\n\r\n".encode()
+        found, headers, _ = split(await self.server.exchange(asked, tls=self.trust if self.way == TLS else None))
+        return found, headers.get("access-control-allow-methods")
+
     async def open(self, *lines: str) -> tuple[int, Socket | None]:
         """A handshake of WebSocket: its status, and the socket where that is 101."""
         stream = await self.server.connect()
@@ -412,6 +423,11 @@ async def preflight(way: str, start: Start) -> None:
         assert "access-control-allow-origin" not in visit.answer_headers
         assert (await visit.ask())[0] == 200
         assert "access-control-allow-origin" not in visit.answer_headers
+        for origin, wanted in (("https://app.example", 204), ("https://evil.example", 403)):
+            assert (await visit.preflight(origin))[0] == wanted
+    async with start() as visit:
+        # Off, unless configured.
+        assert (await visit.preflight("https://app.example")) == (403, None)
 
 
 async def keys(way: str, start: Start) -> None:
