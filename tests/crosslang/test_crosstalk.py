@@ -43,7 +43,9 @@ def programs(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactor
     """Command lines of both programs in every language, compiled once."""
     folder = tmp_path_factory.mktemp("crosslang")
     return {
-        "python": {role: [sys.executable, "-P", str(HERE / "python" / f"{role}.py")] for role in ("worker", "runtime")},
+        "python": {
+            role: [sys.executable, "-P", str(HERE / "python" / f"{role}_program.py")] for role in ("worker", "runtime")
+        },
         "typescript": _typescript(tool, folder / "typescript"),
         "go": _go(tool, folder / "go"),
         "stack": {"worker": [*STACK, "--serve"]},

@@ -24,9 +24,8 @@ from protogen_runtime.observe import ObserveSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from worker import Worker
-
-from runtime import Runtime, Scenario
+from runtime_program import Runtime, Scenario
+from worker_program import Worker
 
 
 def make_worker() -> Service:

@@ -1,6 +1,6 @@
 """The runtime of the cross-talk tests in Python: calls a worker at a URL or over stdio and prints each step.
 
-Usage: runtime.py URL [--backend trio|asyncio], or runtime.py [--backend ...] --stdio COMMAND...
+Usage: runtime_program.py URL [--backend trio|asyncio], or runtime_program.py [--backend ...] --stdio COMMAND...
 """
 
 from __future__ import annotations
