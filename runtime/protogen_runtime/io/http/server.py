@@ -219,7 +219,7 @@ def run(settings: Settings, make_service: Callable[[], Service]) -> None:
 
 
 def begin(settings: Configured, sock: socket.socket) -> Configured:
-    """Listen, and announce the port where that is asked for; the settings with the limits that this process can keep."""
+    """Listen, and announce the port where that is asked for; the settings with limits that this process can keep."""
     settings = msgspec.structs.replace(settings, limits=_with_descriptors(settings.limits))
     sock.listen(settings.backlog)
     if settings.announce:
