@@ -22,7 +22,7 @@ ROOT = CHECKOUT
 
 sys.path.insert(0, str(CHECKOUT / "tools"))
 
-from clauses import tests_by_clause  # noqa: E402 - a script beside this one, wherever this one was loaded from
+from clause_tests import tests_by_clause  # noqa: E402 - a script beside this one, wherever this one was loaded from
 
 BEGIN = "<!-- begin: written by tools/docs.py -->"
 END = "<!-- end: written by tools/docs.py -->"

@@ -426,7 +426,7 @@ def test_error_reaches_who_called_with_the_generated_client() -> None:
 
 def test_every_clause_is_named_and_none_is_made_up() -> None:
     known = {clause["id"] for clause in json.loads((ROOT / "schemas/jsonrpc/clauses.json").read_text())["clauses"]}
-    spec = importlib.util.spec_from_file_location("protogen_tools_clauses", ROOT / "tools/clauses.py")
+    spec = importlib.util.spec_from_file_location("protogen_tools_clause_tests", ROOT / "tools/clause_tests.py")
     assert spec is not None
     assert spec.loader is not None
     tool = importlib.util.module_from_spec(spec)
