@@ -286,7 +286,8 @@ CODES = {
     "AF-ERR-019": -32011,
     "AF-ERR-020": -32012,
 }
-"""Under these defects the code is replaced by -32000."""
+"""Under these defects another code takes the place of this one."""
+OTHER = 1001
 
 
 class Run:
@@ -382,7 +383,7 @@ class ReferenceNode:
             if not self.broken("AF-RPC-004"):
                 return self.failed(known, Fault(-32602))
             params = {}
-        return {**self.answer(method, params, request, user), "id": known}
+        return self.answer(method, params, request, user)
 
     def answer(self, method: str, params: Any, request: Any, user: str | None) -> Any:
         reply: dict[str, Any] = {"jsonrpc": "2.0", "id": request.get("id")}
@@ -407,13 +408,13 @@ class ReferenceNode:
     def failed(self, known: Any, fault: Fault) -> dict[str, Any]:
         code = fault.code
         if any(CODES[defect] == code for defect in self.defects & CODES.keys()):
-            code = -32000
+            code = OTHER
         if self.broken("AF-ERR-008") and code == -32001:
             code = -32603
         if self.broken("AF-ERR-007") and code == -32602:
-            code = -32000
+            code = OTHER
         if self.broken("AF-ERR-013") and code == -32005:
-            code = -32000
+            code = OTHER
         error: dict[str, Any] = {"code": code, "message": MESSAGES[fault.code]}
         data = fault.data
         if self.broken("AF-VAL-008") and fault.code in (-32602, -32005):
@@ -482,7 +483,9 @@ class ReferenceNode:
                 raise Fault(-32012, _wrong("parent_id", "Parents in a circle", None, above, ()))
             above = among[above]["parent_id"]
         for dependency in task["dependencies"]:
-            if dependency["id"] == task["id"] and not self.broken("AF-DEP-002"):
+            if dependency["id"] == task["id"]:
+                if self.broken("AF-DEP-002"):
+                    return
                 raise Fault(-32002, {"cycle": [task["id"], task["id"]]})
             if dependency["id"] not in among and not self.broken("AF-DEP-001"):
                 raise Fault(-32011, _wrong("dependencies", "No such task", "an existing task", dependency["id"], ()))
@@ -510,8 +513,6 @@ class ReferenceNode:
             task["priority"] = fields.get("priority", 1)
         if self.broken("AF-STATE-016"):
             task["status"] = fields.get("status", "pending")
-        if self.broken("AF-VER-007"):
-            task = {key: value for key, value in task.items() if key in FIELDS}
         task["dependencies"] = [{"required": True, **it} for it in task["dependencies"]]
         if self.broken("AF-DEP-006:default"):
             task["dependencies"] = [
@@ -569,7 +570,7 @@ class ReferenceNode:
 
     def keep(self, task: Task) -> None:
         with self.changed:
-            if self.broken("AF-STORE-003"):
+            if self.broken("AF-DATA-001:lost"):
                 task["params"] = None
             self.tasks[task["id"].lower()] = task
 
@@ -584,7 +585,7 @@ class ReferenceNode:
         try:
             return self.show(self.find(params, user))
         except Fault as fault:
-            if fault.code == -32001 and self.broken("AF-STORE-004"):
+            if fault.code == -32001 and self.broken("AF-GET-002"):
                 return None
             raise
 
@@ -613,8 +614,8 @@ class ReferenceNode:
             changed = {**task, **kept}
             changed["dependencies"] = [{"required": True, **it} for it in changed["dependencies"]]
             self.check(self.across(changed, ("updates",)), -32005)
-            if not self.broken("AF-DEP-004"):
-                self.check_references(changed, {**self.tasks})
+            checked = {**changed, "dependencies": []} if self.broken("AF-DEP-005") else changed
+            self.check_references(checked, self.tasks)
             task.update(changed)
             if not (self.broken("AF-DATA-026") or not updates):
                 task["updated_at"] = self.now()
@@ -631,7 +632,8 @@ class ReferenceNode:
             "AF-STATE-004": now == "completed",
             "AF-STATE-005": now == "cancelled",
         }
-        allowed = to == now or (now, to) in (("pending", "cancelled"), ("failed", "pending"))
+        listed = [("pending", "cancelled"), *([] if self.broken("AF-REEX-001") else [("failed", "pending")])]
+        allowed = to == now or (now, to) in listed
         if allowed or any(self.broken(defect) for defect, holds in skipped.items() if holds):
             return
         data = {
@@ -646,7 +648,7 @@ class ReferenceNode:
         with self.changed:
             task = self.find(params, user)
             referring = [it for it in self.tasks.values() if it["parent_id"] == task["id"]]
-            if self.broken("AF-DELETE-003"):
+            if self.broken("AF-STORE-007") and task["status"] == "pending":
                 for child in referring:
                     self.tasks.pop(child["id"], None)
                 referring = []
@@ -662,7 +664,7 @@ class ReferenceNode:
     def do_list(self, params: Any, request: Any, user: str | None) -> Any:
         limit, offset = params.get("limit", 100), params.get("offset", 0)
         found = []
-        if not (whole(limit) and 1 <= limit <= 1000) and not self.broken("AF-METH-001"):
+        if not (whole(limit) and 1 <= limit <= 1000):
             found.append(_wrong("limit", "Out of range", "1..1000", limit, ("limit",)))
         if not (whole(offset) and offset >= 0):
             found.append(_wrong("offset", "Out of range", ">= 0", offset, ("offset",)))
@@ -691,7 +693,7 @@ class ReferenceNode:
         task = self.find(params, user)
         with self.changed:
             if task["status"] not in ("pending", "in_progress"):
-                if self.broken("AF-CANCEL-006"):
+                if self.broken("AF-STATE-001"):
                     task["status"] = "cancelled"
                 self.check_transition(task, "cancelled")
                 return {"task_id": task["id"], "status": task["status"]}
@@ -708,7 +710,7 @@ class ReferenceNode:
 
         def node(it: Task, depth: int) -> Any:
             below = [child for child in list(self.tasks.values()) if child["parent_id"] == it["id"]]
-            if self.broken("AF-STORE-009") and depth >= 2:
+            if self.broken("AF-TREEQ-001") and depth >= 2:
                 below = []
             return {"task": self.show(it), "children": [node(child, depth + 1) for child in below]}
 
@@ -719,14 +721,14 @@ class ReferenceNode:
         parent = self.find(params, user, "parent_id")
         with self.changed:
             found = [it for it in self.tasks.values() if it["parent_id"] == parent["id"]]
-            if self.broken("AF-STORE-011"):
+            if self.broken("AF-CHILD-001"):
                 ids = [it["id"] for it in found]
                 found += [it for it in self.tasks.values() if it["parent_id"] in ids]
             return {"children": [self.show(it) for it in found]}
 
     def do_copy(self, params: Any, request: Any, user: str | None) -> Any:
         with_children = params.get("copy_children", False)
-        if not isinstance(with_children, bool):
+        if not isinstance(with_children, bool) and not self.broken("AF-METH-001"):
             self.check(
                 [_wrong("copy_children", "Invalid type", "a boolean", with_children, ("copy_children",))], -32602
             )
@@ -863,7 +865,7 @@ class ReferenceNode:
         """One transition with its effects; tells who listens."""
         stamp = self.now()
         task["status"] = to
-        if not self.broken("AF-STATE-007:updated"):
+        if not (self.broken("AF-STATE-007:updated") and to == "in_progress"):
             task["updated_at"] = stamp
         if to == "pending":
             task.update(RESET)
@@ -944,7 +946,7 @@ class ReferenceNode:
     def work(self, task_id: str, attempt: int, flag: threading.Event, task: Task) -> None:
         method = (task["schemas"] or {}).get("method")
         try:
-            if method is None:
+            if method is None or (method not in EXECUTORS and self.broken("AF-EXEC-008")):
                 result = {}
             elif method not in EXECUTORS:
                 raise LookupError(f"no executor is registered as {method}")
@@ -1148,7 +1150,8 @@ class _Handler(BaseHTTPRequestHandler):
             if user is None and not self.node.broken("AF-ERR-012"):
                 return self.send(401, self.node.failed(_id_of(body), Fault(-32004, {"reason": "no valid token"})))
         request = _streamed(body)
-        if request is not None and not self.node.broken("AF-STREAM-001"):
+        plain = self.node.broken("AF-STREAM-002") and request is not None and request["method"] == "tasks.execute"
+        if request is not None and not plain:
             return self.stream(request, user)
         push = _pushed(body)
         if push is not None:
@@ -1209,7 +1212,9 @@ def _streamed(body: bytes) -> Any:
     if request is None or not isinstance(request.get("params"), dict):
         return None
     metadata = request.get("metadata")
-    wanted = request["params"].get("use_streaming") is True or request["method"] == "message/stream"
+    wanted = request["params"].get("use_streaming") is True
+    if request["method"] == "message/stream":
+        return request
     return request if wanted or (isinstance(metadata, dict) and metadata.get("stream") is True) else None
 
 

@@ -274,6 +274,13 @@ class Node:
             for task in tasks
         ]
 
+    def ended(self, task: Task, *, within: float = 2.0) -> Task:
+        """The task at its end, or as it is after some time, which may be what a test wants to know."""
+        try:
+            return self.settled(task, within=within)[0]
+        except Unmet:
+            return self.get(task["id"])
+
     def running(self, task: Task) -> Task:
         """The task once it is in progress."""
         blame = ("AF-STATE-007", "AF-IND-005", *ALWAYS_BLAMED)

@@ -16,6 +16,10 @@ PATHS = ("/", "/tasks")
 PROBE = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tasks.list", "params": {"limit": 1}}).encode()
 
 
+PATIENCE_SECONDS = 3.0
+"""How long the first answer may take; a node that needs longer is of no use to a suite."""
+
+
 class NoTarget(Exception):
     """There is nothing to test at that address; the text says why."""
 
@@ -29,7 +33,7 @@ def preflight(settings: Settings) -> Settings:
         url = parse_url(settings.url)
     except ValueError as reason:
         raise NoTarget(str(reason)) from None
-    peer = RpcPeer(url, headers=settings.headers, patience=5.0)
+    peer = RpcPeer(url, headers=settings.headers, patience=PATIENCE_SECONDS)
     said: list[str] = []
     for path in PATHS if url.path == "/" else (url.path,):
         reply = peer.send(PROBE, path=path)
@@ -37,6 +41,8 @@ def preflight(settings: Settings) -> Settings:
         if why_not is None:
             return msgspec.structs.replace(settings, url=url.at(path))
         said.append(f"POST {path}: {why_not}")
+        if reply.fault is not None:
+            break  # another path of a host that gives no HTTP answer gives none either
     raise NoTarget("; ".join(said))
 
 

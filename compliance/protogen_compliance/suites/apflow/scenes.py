@@ -77,7 +77,7 @@ def failure(node: Node) -> Seen:
     root = node.task("root", node.ok())
     sent = node.flow(root, required, plain, optional, chained, x)
     node.execute(*sent)
-    settled = read([root, x], node.settled(root, x)) | read([optional], node.settled(optional, blame=("AF-DEP-013",)))
+    settled = read([root, x], node.settled(root, x)) | read([optional], [node.ended(optional)])
     waiting = [required, plain, chained]
     return Seen(named(*sent), settled | read(waiting, node.still(waiting)), {}, {})
 
@@ -98,7 +98,7 @@ def caught(play: Callable[[Node, float], Seen]) -> Callable[[Node], Seen]:
 def ordering(node: Node, tick: float) -> Seen:
     """A slow task of low priority, dependants of both kinds and of high priority, and a root that is its parent."""
     slow = node.task("slow", node.slow(tick), priority=3)
-    required = node.task("required", node.ok(), priority=0, dependencies=[needs_task(slow)])
+    required = node.task("required", node.ok(), priority=0, dependencies=[needs_task(slow, required=True)])
     optional = node.task("optional", node.ok(), priority=0, dependencies=[needs_task(slow, required=False)])
     root = node.task("root", node.ok())
     sent = node.flow(root, required, optional, slow)
@@ -126,7 +126,7 @@ def running(node: Node) -> Seen:
 def cancelled_running(node: Node, tick: float) -> Seen:
     """A slow task cancelled in progress, with dependants of both kinds; watched beyond the end it would have had."""
     slow = node.task("slow", node.slow(2 * tick))
-    required = node.task("required", node.ok(), dependencies=[needs_task(slow)])
+    required = node.task("required", node.ok(), dependencies=[needs_task(slow, required=True)])
     optional = node.task("optional", node.ok(), dependencies=[needs_task(slow, required=False)])
     root = node.task("root", node.ok())
     sent = node.flow(root, required, optional, slow)
@@ -140,18 +140,20 @@ def cancelled_running(node: Node, tick: float) -> Seen:
 
 @scene
 def cancelled_waiting(node: Node) -> Seen:
-    """A task cancelled while it waits for a slow one, with dependants of both kinds."""
-    gate = node.task("gate", node.slow())
+    """A task cancelled while it waits for another, with dependants of both kinds."""
+    gate = node.task("gate", node.slow(LONG_SECONDS))
     victim = node.task("victim", node.ok(), dependencies=[needs_task(gate)])
-    required = node.task("required", node.ok(), dependencies=[needs_task(victim)])
+    required = node.task("required", node.ok(), dependencies=[needs_task(victim, required=True)])
     optional = node.task("optional", node.ok(), dependencies=[needs_task(victim, required=False)])
     root = node.task("root", node.ok())
     sent = node.flow(root, required, optional, victim, gate)
     node.execute(*sent)
     before = node.get(victim["id"])
     reply = node.call("tasks.cancel", {"task_id": victim["id"], "error_message": "stopped by the kit"})
-    node.settled(gate, root)
-    return Seen(named(*sent), read(sent, node.still(sent)), {"cancel": reply}, {"before": before})
+    node.ended(optional)
+    end = read(sent, node.still(sent))
+    node.call("tasks.cancel", {"task_id": gate["id"]})
+    return Seen(named(*sent), end, {"cancel": reply}, {"before": before})
 
 
 @scene
@@ -269,6 +271,7 @@ def reset(node: Node) -> Seen:
     task = node.task("again", node.fails("it failed"), priority=1, params={"kept": True})
     node.execute(task)
     (first,) = node.settled(task)
+    node.observed.rerun.add(task["id"])
     reply = node.call("tasks.update", {"task_id": task["id"], "updates": {"status": "pending"}})
     return Seen(named(task), {"first": first, "reset": node.get(task["id"])}, {"update": reply}, {})
 

@@ -74,6 +74,7 @@ def test_agent_card_is_served(node: Node, record: Record) -> None:
 
 
 @clause("AF-A2A-003")
+@needs("AF-EXEC-007")
 @needs(*RESULTS, *ERRORS)
 def test_task_is_mapped(node: Node) -> None:
     task = node.task("by A2A", node.ok(mark="carried by A2A"))

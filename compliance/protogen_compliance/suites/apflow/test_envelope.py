@@ -34,6 +34,7 @@ def test_jsonrpc_has_to_be_2_0(node: Node) -> None:
 
 
 @clause("AF-RPC-003")
+@needs("AF-ERR-005")
 def test_method_has_to_be_a_string(node: Node) -> None:
     control(node)
     for method in (MISSING, 5, None, ["tasks.list"]):
@@ -42,6 +43,7 @@ def test_method_has_to_be_a_string(node: Node) -> None:
 
 
 @clause("AF-RPC-004")
+@needs("AF-ERR-007", "AF-ERR-005")
 def test_params_have_to_be_an_object(node: Node, record: Record) -> None:
     control(node)
     for params in ("x", 7, True):
@@ -53,6 +55,7 @@ def test_params_have_to_be_an_object(node: Node, record: Record) -> None:
 
 
 @clause("AF-RPC-005")
+@needs("AF-ERR-007")
 def test_params_may_be_left_out(node: Node) -> None:
     control(node)
     reply = node.send(request(method="tasks.get", params=MISSING))
@@ -79,6 +82,7 @@ def _same(one: Json, other: Json) -> bool:
 
 
 @clause("AF-RPC-007")
+@needs("AF-ERR-005")
 def test_id_has_to_be_a_string_a_number_or_null(node: Node) -> None:
     control(node)
     odd: tuple[Json, ...] = ({}, [], True, {"id": 1})
@@ -108,6 +112,7 @@ def test_parse_error_has_id_null(node: Node) -> None:
 
 
 @clause("AF-RPC-011")
+@needs("AF-ERR-005", "AF-ERR-006", "AF-RPC-008")
 def test_batch_gets_an_array(node: Node, record: Record) -> None:
     control(node)
     sent = [request(id="one"), request(id=2, method="tasks.nope"), request(id=MISSING)]

@@ -90,6 +90,7 @@ def test_refused_transition_is_told(node: Node) -> None:
 
 
 @clause("AF-STATE-007")
+@needs("AF-EXEC-007")
 @needs(*TIMES, *RESULTS)
 def test_start_sets_its_fields(node: Node, ordering: Seen, diamond: Seen) -> None:
     during = ordering.more["during"]
@@ -165,6 +166,7 @@ def test_cancel_of_a_pending_task_sets_its_fields(node: Node, cancelled_waiting:
 
 
 @clause("AF-STATE-012")
+@needs("AF-REEX-001")
 @needs(*TIMES, *RESULTS, *ERRORS)
 def test_reset_clears_what_a_run_left(node: Node, reset: Seen, record: Record, rerun_failed: Seen) -> None:
     if reset.replies["update"].error is not None:
@@ -366,6 +368,7 @@ def test_copy_starts_afresh(node: Node, diamond: Seen) -> None:
 
 
 @clause("AF-COPY-005")
+@needs("AF-DATA-001")
 @needs("AF-COPY-001", "AF-DATA-002")
 def test_copy_keeps_the_definition(node: Node) -> None:
     sent = {"name": "to copy", "inputs": {"a": [1]}, "params": {"b": 2}, "schemas": node.ok()["schemas"]}
