@@ -240,7 +240,7 @@ class Method(Node, frozen=True, kw_only=True):
 
     `params` names a Record (or is None: no parameters); `result` is None for notifications.
     `errors` are names in `Protocol.errors`. `events` is the type of what a streaming answer sends
-    before (or after) its result.
+    before (or after) its result; with `events_are_results` each event is the result of a response of its own.
     """
 
     name: str
@@ -251,6 +251,7 @@ class Method(Node, frozen=True, kw_only=True):
     result: Type | None = None
     errors: tuple[str, ...] = ()
     events: Type | None = None
+    events_are_results: bool = False
     param_structure: Literal["by-name", "by-position", "either"] = "by-name"
     idempotent: bool = False
     deprecated: bool = False

@@ -141,6 +141,8 @@ def breaks_protocols(it: Import) -> bool:
     if within(it.importer, "protogen_runtime.apflow") and within(it.imported, "protogen_runtime.stepflow"):
         return True
     protocol = it.imported.partition(".")[0].removesuffix("_protocol")
+    # A node of tasks is an agent, too: the dialects of A2A are that part's.
+    protocol = "apflow.a2a" if protocol in ("a2a", "a2a_v03") else protocol
     generated = it.imported.partition(".")[0].endswith("_protocol") and within(it.importer, *OUR_PACKAGES)
     return generated and not within(it.importer, f"protogen_runtime.{protocol}")
 
@@ -298,6 +300,8 @@ PLANTED = [
     ("protogen_runtime.apflow.runs", "from ..stepflow import flow", ["protocols"]),
     ("protogen_runtime.apflow.runs", "from stepflow_protocol.types import Flow", ["protocols"]),
     ("protogen_runtime.io.http", "import apflow_protocol", ["protocols"]),
+    ("protogen_runtime.apflow.manager", "import a2a_protocol", ["protocols"]),
+    ("protogen_runtime.stepflow.runs", "import a2a_v03_protocol", ["protocols"]),
     ("protogen.build", "import echo_protocol", ["protocols"]),
     ("protogen_runtime.jsonrpc.codec", "import time", ["purity"]),
     ("protogen_runtime.jsonrpc", "def f():\n    from os import path", ["purity"]),

@@ -17,7 +17,7 @@ META_NAME = "protogen.schema.json"
 
 
 def test_documents_are_there(protocols: dict[str, Any]) -> None:
-    assert set(protocols) >= {"jsonrpc", "echo", "stepflow/0.9", "apflow/1.0"}
+    assert set(protocols) >= {"jsonrpc", "echo", "stepflow/0.9", "apflow/1.0", "a2a/0.3", "a2a/1.0"}
 
 
 def test_document_conforms_to_the_meta_schema(described: Any, meta: Any) -> None:
@@ -90,6 +90,11 @@ BROKEN: dict[str, tuple[Breaker, str]] = {
         lambda d: d["x-methods"]["ask"]["params"].update(description="x"),
         "x-methods/ask/params",
     ),
+    "unknown framing of events": (
+        lambda d: d["x-methods"]["ask"].update(events={"$ref": "#/$defs/Ask"}, eventFraming="answers"),
+        "x-methods/ask/eventFraming",
+    ),
+    "framing without events": (lambda d: d["x-methods"]["ask"].update(eventFraming="results"), "x-methods/ask"),
     "unknown order of parameters": (
         lambda d: d["x-methods"]["ask"].update(paramStructure="byName"),
         "x-methods/ask/paramStructure",

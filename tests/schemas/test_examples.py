@@ -77,6 +77,8 @@ def _parts(example: dict[str, Any], described: Any, jsonrpc: Any) -> dict[str, b
 
 
 def _params_fit(params: Any, method: dict[str, Any], described: Any) -> bool:
+    if "params" not in method:
+        return params == {}
     reference = method["params"]["$ref"]
     if isinstance(params, list) and method.get("paramStructure") in ("by-position", "either"):
         names = list(described.definitions[reference.rpartition("/")[2]]["properties"])

@@ -18,7 +18,10 @@ Json: TypeAlias = Any
 """Any JSON value as Python objects."""
 
 OnEvent: TypeAlias = Callable[[Json], Awaitable[None]]
-"""Told each event of a streaming answer, as a JSON value, in order."""
+"""Told each event of a streaming answer, as a JSON value, in order.
+
+Where its attribute `takes_results` is true, the call is answered more than once, and each result is an event, too.
+"""
 
 
 class Codec(Protocol):

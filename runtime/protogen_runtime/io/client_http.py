@@ -355,7 +355,7 @@ class _StreamedCall:
         if event.name != "message":
             await self._emit({"event": event.name, "data": value})
         elif isinstance(value, dict) and "jsonrpc" in value:
-            self._take_message(decode(event.data), nursery)
+            await self._take_message(decode(event.data), nursery)
         else:
             await self._emit(value)
 
@@ -363,11 +363,15 @@ class _StreamedCall:
         if self._on_event is not None:
             await self._on_event(event)
 
-    def _take_message(self, message: Message, nursery: trio.Nursery) -> None:
+    async def _take_message(self, message: Message, nursery: trio.Nursery) -> None:
+        takes_results = getattr(self._on_event, "takes_results", False)
         match message:
             case Success() | Failure():
-                if self._answer is None and (message.id == self._request_id or _is_for_any(message)):
+                is_late = self._answer is not None and not takes_results
+                if not is_late and (message.id == self._request_id or _is_for_any(message)):
                     self._answer = message
+                    if takes_results and isinstance(message, Success):
+                        await self._emit(parse(bytes(message.result)))
             case BadAnswer():
                 if self._answer is None and message.id in (self._request_id, None):
                     raise TransportError(f"the answer is no JSON-RPC answer: {message.reason}")

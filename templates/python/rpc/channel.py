@@ -18,6 +18,26 @@ OnEvent: TypeAlias = Callable[[Json], Awaitable[None]]
 """Told each event of a streaming answer, as a JSON value, in order."""
 
 
+class ResultEvents:
+    """An OnEvent of a call that is answered more than once: a transport tells it the result of each answer, too."""
+
+    takes_results: Final = True
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+        self.is_told = False
+
+    async def __call__(self, event: Json) -> None:
+        """One event."""
+        self.is_told = True
+        await self._on_event(event)
+
+
+def takes_results(on_event: OnEvent | None) -> bool:
+    """Whether the results of answers are events, too; transports are also used by the clients of other SDKs."""
+    return getattr(on_event, "takes_results", False)
+
+
 class Attempts:
     """What the attempts of one call have in common: the id of its request, kept by a transport that sends one."""
 

@@ -16,7 +16,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from .._jsonrpc import Failure
 from .boundary import ValidationError
-from .channel import Attempts, Channel, OnEvent, attempts
+from .channel import Attempts, Channel, OnEvent, ResultEvents, attempts
 from .errors import CallError, CallTimeoutError, InvalidResultError, TransportError
 from .jsonvalue import Json
 from .table import Method, ProtocolInfo, read_error
@@ -112,8 +112,13 @@ class Client:
 
     async def _typed(self, method: Method, text: Raw, on_event: OnEvent | None, timeout: Timeout) -> Any:
         typed_event = None if on_event is None else self._reader_of_events(method, on_event)
+        if typed_event is not None and method.events_are_results:
+            typed_event = ResultEvents(typed_event)
         retries = self._retries if method.idempotent and on_event is None else 0
         result = await self._exchange(method.name, text, typed_event, timeout, retries=retries)
+        if isinstance(typed_event, ResultEvents) and not typed_event.is_told:
+            # The answer came in one piece: it is the only event.
+            await typed_event(msgspec.json.decode(result))
         if method.result is None:
             return None
         try:

@@ -197,6 +197,8 @@ class Behaviour:
         ]
         edges = (("params", method.params), ("result", method.result), ("events", method.events))
         parts += [f"{key}={text_literal(type_key(type_))}" for key, type_ in edges if type_ is not None]
+        if method.events_are_results:
+            parts.append("events_are_results=True")
         if method.errors:
             parts.append(Call("errors=", _tuple([self.names.errors[name] for name in method.errors])))
         families = self.families(method)

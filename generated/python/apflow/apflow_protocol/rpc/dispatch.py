@@ -23,7 +23,9 @@ from .._jsonrpc import (
     Exchange,
     Notification,
     RequestId,
+    Success,
     Work,
+    encode,
 )
 from .boundary import ValidationError
 from .channel import Channel
@@ -149,9 +151,15 @@ class Dispatcher:
         if method.events is None:
             return Context(method.name, request_id, link, client)
         name = method.events
-        context: StreamContext[Any, Any] = StreamContext(
-            method.name, request_id, link, client, lambda event: self.info.codec.encode_as(name, event)
-        )
+
+        def write(event: Any) -> bytes:
+            data = self.info.codec.encode_as(name, event)
+            if not method.events_are_results:
+                return data
+            # What the handler returns is the last of the answers.
+            return encode(Success(id=request_id, result=Raw(data)))
+
+        context: StreamContext[Any, Any] = StreamContext(method.name, request_id, link, client, write)
         return context
 
     def _params(self, method: Method, params: Raw) -> Any:

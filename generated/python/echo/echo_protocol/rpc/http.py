@@ -31,7 +31,7 @@ from .._jsonrpc import (
     decode,
     encode,
 )
-from .channel import OnEvent
+from .channel import OnEvent, takes_results
 from .dispatch import Dispatcher, Link
 from .errors import CallError, TransportError
 from .jsonvalue import Json
@@ -203,7 +203,7 @@ class _StreamedCall:
         if event.name != "message":
             await self._emit({"event": event.name, "data": value})
         elif isinstance(value, dict) and "jsonrpc" in value:
-            self._take_message(decode(event.data), group)
+            await self._take_message(decode(event.data), group)
         else:
             await self._emit(value)
 
@@ -211,11 +211,13 @@ class _StreamedCall:
         if self._on_event is not None:
             await self._on_event(event)
 
-    def _take_message(self, message: Message, group: anyio.abc.TaskGroup) -> None:
+    async def _take_message(self, message: Message, group: anyio.abc.TaskGroup) -> None:
         match message:
             case Success() | Failure():
                 if message.id == self._request_id or _is_for_any(message):
                     self._answer = message
+                    if isinstance(message, Success) and takes_results(self._on_event):
+                        await self._emit(msgspec.json.decode(message.result))
             case Call() | Notification():
                 group.start_soon(self._serve, message, group)
             case BadAnswer():
