@@ -360,14 +360,20 @@ class Committer:
     def _follow(self, batch: list[_Job[Any]]) -> None:
         for job in batch:
             if job.error is None:
-                if job.changes:
-                    for changed in job.changes:
-                        if changed.after is not None:
-                            self._cache.put(changed.after)
-                        elif changed.before is not None:
-                            self._cache.discard(changed.before.key)
-                    self._applied(job.changes)
-                if job.then is not None:
-                    job.then(job.result)
+                self._apply(job)
             if job.waiter is not None:
                 trio.lowlevel.reschedule(job.waiter, outcome.Value(None))
+
+    def _apply(self, job: _Job[Any]) -> None:
+        for changed in job.changes:
+            if changed.after is not None:
+                self._cache.put(changed.after)
+            elif changed.before is not None:
+                self._cache.discard(changed.before.key)
+        try:
+            if job.changes:
+                self._applied(job.changes)
+            if job.then is not None:
+                job.then(job.result)
+        except Exception as error:  # noqa: BLE001 - a defect of one caller must not leave the others waiting for ever
+            job.error = error

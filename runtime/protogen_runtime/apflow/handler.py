@@ -40,11 +40,12 @@ from apflow_protocol.rpc.boundary import ValidationError
 from msgspec import Raw
 
 from protogen_runtime.dispatch import CallContext, Report, Service
+from protogen_runtime.jsonrpc import ErrorObject
 
 from .events import TaskEvent
 from .operations import Operations, Started
 from .push import Pushes
-from .rules.faults import FieldFault, RuleBroken, refusal, typed
+from .rules.faults import FieldFault, RuleBroken, refusal, typed, unauthorized
 from .rules.fields import explain_params
 
 Answer = TypeVar("Answer")
@@ -168,6 +169,12 @@ def explain(method: str, params: bytes, error: Exception) -> Exception | None:
     """Why params were refused, field by field (08-errors.md, Validation Errors)."""
     del error
     return typed(explain_params(method, msgspec.json.decode(params)))
+
+
+def unauthorized_error(reason: str) -> ErrorObject:
+    """The error that answers somebody unknown (06-interfaces.md, Authentication; A43)."""
+    error = typed(unauthorized(reason))
+    return ErrorObject(error.code, error.message, Raw(CODEC.encode_as("UnauthorizedData", error.data)))
 
 
 async def _typed(doing: Coroutine[Any, Any, Answer]) -> Answer:

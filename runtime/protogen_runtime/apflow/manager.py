@@ -268,7 +268,10 @@ class TaskManager:
     def _take_over(self, ended: Sequence[Ended]) -> list[Run]:
         runs = {each.running.node.run for each in ended} | set(self._over)
         self._over = []
-        return [run for run in runs if run is not None and not run.open and self._queue.is_over(run)]
+        return [run for run in runs if run is not None and self._is_over(run)]
+
+    def _is_over(self, run: Run) -> bool:
+        return self._queue.run_of(run.root) is run and self._queue.is_over(run)
 
     async def _make(
         self, ended: Sequence[Ended], starts: Sequence[Node], progress: Mapping[str, float], over: Sequence[Run]
@@ -400,7 +403,7 @@ class TaskManager:
         )
 
     def _finish(self, run: Run) -> None:
-        if not self._queue.is_over(run):
+        if not self._is_over(run):
             self._over.append(run)
             return
         self._queue.end(run)
