@@ -147,11 +147,13 @@ class Http2Client:
         await self.stream.send_all(self.connection.data_to_send())
 
     async def wait_for(self, kind: type, number: int) -> Any:
-        """The first event of this kind for the stream; what comes before is kept in `events`."""
+        """The first event of this kind for the stream; the others are kept in `events`."""
+        seen = 0
         while True:
-            for event in self.events:
+            for event in self.events[seen:]:
                 if isinstance(event, kind) and event.stream_id == number:
                     return event
+            seen = len(self.events)
             data = await self.stream.receive_some(65536)
             assert data, "the server has closed the connection"
             self.events += self.connection.receive_data(data)
