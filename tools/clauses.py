@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[str]:
+def serving(*options: str) -> Generator[str, None, None]:
     """Runs our node on a free port with a database of its own; yields its address."""
     with tempfile.TemporaryDirectory() as folder:
         command = [str(PROTOGEN), "serve", "apflow", "--port", "0", "--announce", *options]

@@ -98,9 +98,11 @@ def _blocked(tests: list[Evidence]) -> dict[int, tuple[str, ...]]:
         decided = {at: tuple(sorted(causes[at] & down)) for at in pending if causes[at] & down}
         blocked.update(decided)
         if not decided:
-            # Nothing explains any of the rest: the first of them that waits for no other is a cause itself.
+            # Nothing explains any of the rest. A cause itself is rather a test that found its clause broken than one
+            # that could not begin, and rather one that waits for no other.
             waiting = {name for at in pending for name in tests[at].clauses}
-            decided = {next((at for at in pending if not causes[at] & waiting), pending[0]): ()}
+            root = min(pending, key=lambda at: (tests[at].outcome != "failed", bool(causes[at] & waiting), at))
+            decided = {root: ()}
         down.update(name for at in decided for name in tests[at].clauses)
         pending = [at for at in pending if at not in decided]
     return blocked

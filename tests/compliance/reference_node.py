@@ -477,10 +477,11 @@ class ReferenceNode:
     def check_references(self, task: Task, among: dict[str, Task]) -> None:
         if task["parent_id"] is not None and task["parent_id"] not in among and not self.broken("AF-TREE-002"):
             raise Fault(-32010, _wrong("parent_id", "No such task", "an existing task", task["parent_id"], ()))
-        above = task["parent_id"]
-        while above in among and not self.broken("AF-TREE-005"):
+        above, passed = task["parent_id"], set[str]()
+        while above in among and above not in passed and not self.broken("AF-TREE-005", "AF-TREE-003"):
             if above == task["id"]:
                 raise Fault(-32012, _wrong("parent_id", "Parents in a circle", None, above, ()))
+            passed.add(above)
             above = among[above]["parent_id"]
         for dependency in task["dependencies"]:
             if dependency["id"] == task["id"]:

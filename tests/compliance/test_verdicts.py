@@ -62,6 +62,12 @@ def test_circle_of_needs_has_a_finding() -> None:
     assert sorted(status for status, _ in (found["A"], found["B"])) == ["BLOCKED", "FAIL"]
 
 
+def test_finding_of_a_circle_is_the_test_that_ran() -> None:
+    unmet = said("one", "A", outcome="unmet", text="no answer", blame=("B",))
+    found = statuses(unmet, failed("two", "B", needs=("A",)))
+    assert (found["A"], found["B"]) == (("BLOCKED", ["B"]), ("FAIL", []))
+
+
 def test_clauses_that_say_the_same_give_one_finding() -> None:
     assert {name: found for name, found in statuses(failed("t", "A", "B")).items() if name in "AB"} == {
         "A": ("FAIL", []),

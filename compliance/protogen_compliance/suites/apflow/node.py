@@ -266,7 +266,7 @@ class Node:
 
     def settled(self, *tasks: Task, blame: tuple[str, ...] = (), within: float = 6.0) -> list[Task]:
         """The tasks when each has come to its end."""
-        all_blame = (*blame, "AF-IND-005", "AF-STATE-008", *ALWAYS_BLAMED)
+        all_blame = (*blame, "AF-IND-005", "AF-STATE-008", "AF-TREE-008", *ALWAYS_BLAMED)
         return [
             self.until(
                 task["id"], lambda it: it.get("status") in TERMINAL, what="its end", blame=all_blame, within=within
@@ -283,7 +283,7 @@ class Node:
 
     def running(self, task: Task) -> Task:
         """The task once it is in progress."""
-        blame = ("AF-STATE-007", "AF-IND-005", *ALWAYS_BLAMED)
+        blame = ("AF-STATE-007", "AF-IND-005", "AF-TREE-008", *ALWAYS_BLAMED)
         return self.until(task["id"], lambda it: it.get("status") != "pending", what="its start", blame=blame)
 
     def still(self, tasks: Iterable[Task], *, seconds: float = 0.25) -> list[Task]:

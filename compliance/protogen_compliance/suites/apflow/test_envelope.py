@@ -112,6 +112,7 @@ def test_parse_error_has_id_null(node: Node) -> None:
 
 
 @clause("AF-RPC-011")
+@needs("AF-RPC-006")
 @needs("AF-ERR-005", "AF-ERR-006", "AF-RPC-008")
 def test_batch_gets_an_array(node: Node, record: Record) -> None:
     control(node)

@@ -17,6 +17,8 @@ from protogen_compliance.suites.apflow.test_fields import VALUES
 BAD_TREE, BAD_PARENT, BAD_DEPENDENCY, CIRCLE = -32012, -32010, -32011, -32002
 NOT_FOUND = -32001
 BY_ID = ("get", "update", "delete", "cancel", "tree", "copy")
+pytestmark = needs("AF-RPC-012")  # where codes are no integers, no test here can compare one
+
 STANDARD = (-32700, -32600, -32601, -32602, -32603, *range(-32012, -32000))
 
 
@@ -121,6 +123,7 @@ def test_unauthorised(node: Node) -> None:
 
 
 @clause("AF-ERR-013")
+@needs("AF-UPDATE-001")
 @needs("AF-DATA-010", "AF-DATA-032")
 def test_task_object_is_invalid(node: Node) -> None:
     node.execute(node.task("good", node.ok(), priority=3))

@@ -308,6 +308,7 @@ def test_enabled_schedule_has_type_and_expression(node: Node) -> None:
     alone = _task(node, "schedule_enabled", True)
     node.refused("schedule_enabled alone", "tasks.create", alone)
     node.refused("no schedule_expression", "tasks.create", {**alone, "schedule_type": "daily"})
+    node.refused("schedule_enabled 'yes'", "tasks.create", _task(node, "schedule_enabled", "yes"))
     node.refused("no schedule_type", "tasks.create", {**alone, "schedule_expression": "09:30"})
 
 
@@ -318,6 +319,7 @@ def test_disabled_schedule_does_nothing(node: Node) -> None:
 
 
 @clause("AF-TIME-004")
+@needs("AF-TIME-006")
 @needs("AF-DATA-001")
 def test_run_count_is_not_above_max_runs(node: Node) -> None:
     reply = node.call("tasks.create", {**_task(node, "max_runs", 2), "run_count": 5})

@@ -109,6 +109,7 @@ def test_required_dependency_is_completed_first(node: Node, ordering: Seen) -> N
 
 
 @clause("AF-DEP-009")
+@needs("AF-DEP-013")
 @needs("AF-DEP-008")
 @needs(*TIMES)
 def test_dependant_of_a_failed_task_does_not_run(node: Node, failure: Seen) -> None:

@@ -191,6 +191,7 @@ def test_reset_cascades(node: Node, rerun_completed: Seen) -> None:
 
 
 @clause("AF-CANCEL-001")
+@needs("AF-DEP-008")
 def test_pending_and_running_tasks_can_be_cancelled(
     node: Node, cancelled_running: Seen, cancelled_waiting: Seen
 ) -> None:

@@ -131,7 +131,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
 
 
 @last
-@needs("AF-COPY-003", "AF-CREATE-002", "AF-CANCEL-002", *TRANSITIONS)
+@needs("AF-COPY-003", "AF-CREATE-002", "AF-CANCEL-002", "AF-UPDATE-001", *TRANSITIONS)
 @pytest.mark.parametrize(
     "rules", [pytest.param(rules, marks=clause(name), id=rules[0].field) for name, rules in RULES.items()]
 )

@@ -24,6 +24,7 @@ def test_request_by_http_gets_a_json_rpc_response(node: Node) -> None:
 
 
 @clause("AF-TRANS-002")
+@needs("AF-RPC-006")
 @needs("AF-TRANS-001")
 def test_connection_of_http_1_1_may_be_kept(node: Node) -> None:
     peer = RpcPeer(parse_url(node.peer.url.at(node.peer.url.path)), headers=dict(node.peer.headers))
