@@ -88,7 +88,8 @@ class Gate:
     async def wait_started(self, *task_ids: str) -> None:
         """Wait until all of these are running."""
         while not self.running.issuperset(task_ids):
-            self._news = trio.Event()
+            if self._news.is_set():
+                self._news = trio.Event()
             await self._news.wait()
 
     def _tell(self) -> None:

@@ -273,7 +273,7 @@ class Committer:
     ) -> R:
         """Make a decision; returns its result once its changes are durable, or raises what it raised.
 
-        `decision` may run more than once, and must do nothing but look and stage. `then` is called with its result in
+        `decision` runs in another thread, perhaps more than once, and must do nothing but look and stage. `then` is called with its result in
         the event loop, in the order of all decisions, and before any later one is made. `weight`: how many tasks it
         changes, about. Cancelled while it waits, nothing was changed; later, it is finished.
         Errors: StoreFull, StoreFailed, StoreClosed; nothing was changed.

@@ -103,6 +103,8 @@ class _Done(msgspec.Struct, kw_only=True):
     """What was cancelled or deleted before it started."""
     advanced: list[tuple[Task, str]] = []
     over: list[Run] = []
+    undecided: list[Run] = []
+    """Runs that only seemed to be over."""
 
 
 class TaskManager:
@@ -212,15 +214,18 @@ class TaskManager:
     async def wait_idle(self) -> None:
         """Wait until no run is under way."""
         while self._records or self._running:
-            self._idle = trio.Event()
-            await self._idle.wait()
+            await self._wait_change()
 
     async def drain(self) -> None:
         """Start nothing more, and wait until nothing is in progress; what is pending goes on after a restart."""
         self._is_draining = True
         while self._running:
+            await self._wait_change()
+
+    async def _wait_change(self) -> None:
+        if self._idle.is_set():
             self._idle = trio.Event()
-            await self._idle.wait()
+        await self._idle.wait()
 
     # --- the pump ---------------------------------------------------------------------------------
 
@@ -285,8 +290,9 @@ class TaskManager:
             self._advance_all(view, progress, done, now)
             self._start_all(view, starts, refused, done, now)
             for run in over:
-                if not refused:
-                    self._end_run(view, run, records.get(run.root), done)
+                # Something refused may have been the end of one of them: they are looked at again.
+                if refused or not self._end_run(view, run, records[run.root], done):
+                    done.undecided.append(run)
             return done
 
         while True:
@@ -346,9 +352,9 @@ class TaskManager:
                 view.change(entry, entry_of(after, root=entry.root, in_run=True))
                 done.advanced.append((after, entry.root))
 
-    def _end_run(self, view: View, run: Run, record: RunRecord | None, done: _Done) -> None:
+    def _end_run(self, view: View, run: Run, record: RunRecord | None, done: _Done) -> bool:
         if run.root in view.runs_kept or self._records.get(run.root) is not record:
-            return  # tasks have joined meanwhile
+            return False  # tasks have joined meanwhile
         for node in run.nodes:
             if node.phase is Phase.WAITING:
                 entry = view.get(node.key)
@@ -356,6 +362,7 @@ class TaskManager:
                     view.change(entry, msgspec.structs.replace(entry, in_run=False))
         view.end_run(run.root)
         done.over.append(run)
+        return True
 
     # --- consequences: in the event loop ----------------------------------------------------------
 
@@ -382,6 +389,7 @@ class TaskManager:
                 self._launch(start)
             self._resumed.discard(start.entry.key)
             self._tell(start.entry.root, start.task)
+        self._over += done.undecided
         for run in done.over:
             self._finish(run)
         if not self._running or not self._records:

@@ -202,7 +202,8 @@ class Operations:
         InvalidDependencyReference, CircularDependency.
         """
         _check_owner(params.user_id or None, user)
-        task = creation.create(params, id=self._new_id(), now=self._clock.now(), user_id=user)
+        now = self._clock.now()
+        task = creation.create(params, id=self._new_id(), now=now, user_id=user)
         _check_inputs(task, self._schemas)
 
         def decide(view: View) -> None:
@@ -214,7 +215,7 @@ class Operations:
             if parent is not None and parent.root in self._manager.arriving:
                 raise already_executing(parent.key)
             view.insert(entry_of(task, root=parent.root if parent else task.id, in_run=False), needs_of(task))
-            self._mark_source(view, task)
+            self._mark_source(view, task, now)
 
         await self._tasks.commit(decide)
         return TasksCreateResult(id=task.id, status="pending")
@@ -225,11 +226,12 @@ class Operations:
         if new_owner is not UNSET:
             _check_owner(new_owner, user, is_change=True)
         key = canonical(params.task_id)
+        now = self._clock.now()
 
         def decide(view: View) -> tuple[Task, Entry, Entry, Member | None]:
             before = _look(view, key, user, params.task_id)
             task = before.task
-            after = updates.apply_updates(task, params.updates, now=self._clock.now(), find=_finder(view, user))
+            after = updates.apply_updates(task, params.updates, now=now, find=_finder(view, user))
             if after is task:
                 return task, before, before, None
             if after.inputs is not task.inputs or after.schemas is not task.schemas:
@@ -245,7 +247,7 @@ class Operations:
             if (needs := needs_of(after)) != (needs_before := needs_of(task)):
                 view.depend(key, needs_before, needs)
             if after.original_task_id != task.original_task_id:
-                self._mark_source(view, after)
+                self._mark_source(view, after, now)
             return (
                 after,
                 before,
@@ -303,9 +305,11 @@ class Operations:
                 ],
             )
 
+        now = self._clock.now()
+
         def decide(view: View) -> Entry:
             before = _look(view, key, user, params.task_id)
-            after = transitions.cancel(before.task, now=self._clock.now(), error=message)
+            after = transitions.cancel(before.task, now=now, error=message)
             changed = entry_of(after, root=before.root, in_run=False)
             view.change(before, changed)
             return changed
@@ -317,6 +321,8 @@ class Operations:
         """Copy a task, and with `copy_children` its direct children and what they depend on. Errors: TaskNotFound."""
         key = canonical(params.task_id)
 
+        now = self._clock.now()
+
         def decide(view: View) -> str:
             source = _look(view, key, user, params.task_id)
             children: list[Task] = []
@@ -324,7 +330,6 @@ class Operations:
             if params.copy_children_or_default:
                 flow = {entry.key: entry.task for entry in view.flow(source.root) if visible(user, entry)}
                 children = [task for task in flow.values() if task.parent_id == key]
-            now = self._clock.now()
             copies = copying.copy(
                 source.task,
                 children,
@@ -335,7 +340,7 @@ class Operations:
             )
             for each in copies:
                 view.insert(entry_of(each, root=copies[0].id, in_run=False), needs_of(each))
-                self._mark_source(view, each)
+                self._mark_source(view, each, now)
             return copies[0].id
 
         copied = await self._tasks.commit(decide)
@@ -376,7 +381,7 @@ class Operations:
 
         entered: Entered | None = None
         if len(tasks) > LARGE and not await self._tasks.any_known([task.id for task in tasks]):
-            entered = await self._store_large(tasks, user, attachment, then)
+            entered = await self._store_large(tasks, user, attachment, then, now)
         if entered is None:
 
             def decide(view: View) -> Entered:
@@ -399,7 +404,7 @@ class Operations:
         return tasks
 
     async def _store_large(
-        self, tasks: Sequence[Task], user: str | None, attachment: Json, then: Callable[[Entered], None]
+        self, tasks: Sequence[Task], user: str | None, attachment: Json, then: Callable[[Entered], None], now: str
     ) -> Entered | None:
         """Store a large new flow piece by piece, so that nobody waits behind all of it; it counts once it is whole.
 
@@ -427,7 +432,7 @@ class Operations:
                     for task in piece:
                         provenance.check_origin(task, find)
                         view.insert(entry_of(task, root=top.id, in_run=True), needs_of(task))
-                        self._mark_source(view, task)
+                        self._mark_source(view, task, now)
                     view.keep_run(top.id, document, RUNNING if is_last else ARRIVING)
                     return True
 
@@ -484,7 +489,7 @@ class Operations:
             if before is None:
                 provenance.check_origin(task, find)
                 view.insert(entry_of(task, root=root, in_run=True), needs_of(task))
-                self._mark_source(view, task)
+                self._mark_source(view, task, now)
                 ready.append(task)
                 continue
             if task.status == "in_progress":
@@ -545,12 +550,12 @@ class Operations:
 
     # --- inside decisions -------------------------------------------------------------------------
 
-    def _mark_source(self, view: View, task: Task) -> None:
+    def _mark_source(self, view: View, task: Task, now: str) -> None:
         source = view.get(task.original_task_id) if task.original_task_id else None
         if source is None or source.owner != owner_of(task.user_id or None):
             return
         before = source.task
-        after = provenance.referenced(before, now=self._clock.now())
+        after = provenance.referenced(before, now=now)
         if after is not before:
             view.change(source, entry_of(after, root=source.root, in_run=source.in_run))
 

@@ -73,8 +73,9 @@ class Scheduler:
             self._manager.enter(entered.root, entered.record, entered.members)
 
     def _decision(self, key: str) -> Callable[[View], Entered | None]:
+        now = self._clock.now()
+
         def decide(view: View) -> Entered | None:
-            now = self._clock.now()
             entry = view.get(key)
             if entry is None or entry.next_run is None or entry.next_run > now:
                 return None
