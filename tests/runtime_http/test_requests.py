@@ -10,6 +10,7 @@ from http_rig import call, post, run, running, split
 
 from protogen_runtime.io.http.access import Access
 from protogen_runtime.io.http.limits import Limits
+from protogen_runtime.io.http.messages import Request
 
 ADD = call("add", {"a": 1, "b": 2})
 SUM = {"jsonrpc": "2.0", "id": 1, "result": {"sum": 3}}
@@ -235,7 +236,9 @@ def test_key_decides_who_asks() -> None:
                 assert split(await server.exchange(post(ADD, header, close=True)))[0] == status, header
             guard = server.shell.endpoint.guard
             for header, user in ((b"Bearer secret-a", "ann"), (b"bearer secret-b", "bob"), (b"Bearer ", None)):
-                assert guard._identify({b"authorization": header}) == user
+                request = Request(b"POST", b"/", {b"host": b"localhost", b"authorization": header})
+                assert (guard.check(request) is None) == (user is not None)
+                assert request.identity == user
 
     run(main)
 

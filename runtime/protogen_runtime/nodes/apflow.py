@@ -81,6 +81,7 @@ async def _serve(settings: Settings, sock: socket.socket) -> None:
                 access=settings.access,
                 instruments=instruments,
                 aliases=PATHS,
+                unauthorized=handler.unauthorized_error,
             )
             settings = server.begin(settings, sock)
             await server.serve(shell, settings, sock)

@@ -1,4 +1,4 @@
-"""Who may ask: Host and Origin allow-lists, keys, rates. A request in, a refusal or a user out.
+"""Who may ask: Host and Origin allow-lists, keys, tokens, rates. A request in, a refusal or a user out.
 
 Knows no sockets and no JSON-RPC. Everything here is decided on the head, before a body is read.
 """
@@ -17,6 +17,7 @@ import msgspec
 from .deadlines import Deadlines
 from .limits import Limits
 from .messages import Headers, Reply, Request, refusal
+from .tokens import BadToken, JwtSettings, Tokens
 
 MAX_REMEMBERED_CLIENTS: Final = 10_000
 """Allowances kept; the client that was quiet for longest is forgotten first, and starts again with a full one."""
@@ -42,28 +43,38 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `hosts`: names (with or without port) that requests may carry as Host, beside addresses and `localhost`: a page
     that rebinds its name to our address still sends its own name. `origins`: web origins whose pages may call; none by
     default, and only these get CORS headers. `keys`: user to secret, presented as `Authorization: Bearer` or
-    `X-Api-Key`; where there are any, every request needs one.
+    `X-Api-Key`; `jwt`: whose signed tokens are taken as `Authorization: Bearer`. Where there is either, every request
+    needs one.
     """
 
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     keys: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    jwt: JwtSettings | None = None
+
+
+class Unidentified(Reply, frozen=True, kw_only=True):
+    """The refusal of somebody who did not show who they are; `reason` is for protocols that word it themselves."""
+
+    reason: str
 
 
 class Guard:
-    """Decides on heads; remembers nothing but allowances."""
+    """Decides on heads; remembers nothing but allowances, and tokens that were good. Errors: BadKeySet."""
 
     def __init__(self, access: Access, limits: Limits, deadlines: Deadlines) -> None:
         self._hosts = frozenset(host.lower().encode() for host in access.hosts)
         self._origins = frozenset(origin.lower().encode() for origin in access.origins)
         self._digests = {user: hashlib.sha256(key.encode()).digest() for user, key in access.keys.items()}
+        self._tokens = None if access.jwt is None else Tokens(access.jwt)
+        self._asks_who = bool(self._digests) or self._tokens is not None
         self._limits = limits
         self._deadlines = deadlines
         self._good_hosts: set[bytes] = set()
         self._allowances: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def check(self, request: Request, *, spends: bool = True) -> Reply | None:
-        """A refusal, or None, with `request.identity` set where keys are asked for; `spends`: it counts as one."""
+        """A refusal, or None, with `request.identity` set where users are told apart; `spends`: it counts as one."""
         headers = request.headers
         host = headers.get(b"host")
         if host not in self._good_hosts:
@@ -74,10 +85,11 @@ class Guard:
             return refusal(403, "this origin is not allowed; the server's option is `origins`")
         if request.method == b"OPTIONS" and b"origin" in headers:
             return _PREFLIGHT
-        if self._digests:
-            request.identity = self._identify(headers)
-            if request.identity is None:
-                return refusal(401, "a valid key is needed", (b"www-authenticate", b"Bearer"))
+        if self._asks_who:
+            try:
+                request.identity = self._identify(headers)
+            except _Unknown as unknown:
+                return unknown.refusal()
         if not spends or self.may_ask(request):
             return None
         return refusal(429, "too many requests", (b"retry-after", b"%d" % self._limits.retry_after_seconds))
@@ -118,17 +130,26 @@ class Guard:
             return False
         return True
 
-    def _identify(self, headers: Mapping[bytes, bytes]) -> str | None:
+    def _identify(self, headers: Mapping[bytes, bytes]) -> str:
         scheme, _, presented = headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() != b"bearer":
-            presented = headers.get(b"x-api-key", b"")
-        digest = hashlib.sha256(presented.strip()).digest()
+        is_bearer = scheme.lower() == b"bearer"
+        presented = (presented if is_bearer else headers.get(b"x-api-key", b"")).strip()
+        digest = hashlib.sha256(presented).digest()
         found = None
         # Every key is compared, whichever fits: the time tells neither how much of a key was right nor whose it is.
         for user, known in self._digests.items():
             if hmac.compare_digest(known, digest):
                 found = user
-        return found
+        if found is not None:
+            return found
+        if not presented:
+            raise _Unknown("a key or token is needed: Authorization: Bearer")
+        if is_bearer and self._tokens is not None and presented.count(b".") == 2:
+            try:
+                return self._tokens.user_of(presented)
+            except BadToken as bad:
+                raise _Unknown(str(bad), error=b"invalid_token") from None
+        raise _Unknown("this key or token is not valid", error=b"invalid_token")
 
     def _spend(self, request: Request, rate: float) -> bool:
         client = request.identity or (request.client[0] if request.client else "")
@@ -140,3 +161,17 @@ class Guard:
         if len(self._allowances) > MAX_REMEMBERED_CLIENTS:
             self._allowances.popitem(last=False)
         return not refused
+
+
+class _Unknown(Exception):
+    """Nobody we know; `error` is the code of RFC 6750, section 3.1, where something was shown."""
+
+    def __init__(self, reason: str, *, error: bytes = b"") -> None:
+        super().__init__(reason)
+        self._error = error
+
+    def refusal(self) -> Unidentified:
+        """The answer."""
+        challenge = b'Bearer error="%b", error_description="%b"' % (self._error, str(self).encode())
+        worded = refusal(401, str(self), (b"www-authenticate", challenge if self._error else b"Bearer"))
+        return Unidentified(worded.status, worded.body, worded.headers, reason=str(self))

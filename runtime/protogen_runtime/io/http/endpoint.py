@@ -25,7 +25,7 @@ from protogen_runtime.jsonrpc import (
 )
 from protogen_runtime.observe import request_ids
 
-from .access import Guard
+from .access import Guard, Unidentified
 from .callbacks import Callbacks
 from .deadlines import Deadlines
 from .foreign import AsgiApp, Foreign
@@ -35,6 +35,9 @@ from .messages import JSON_TYPE, Headers, Reply, Request, refusal
 
 Page: TypeAlias = Callable[[], Reply]
 """Answers GET at one path: health, metrics."""
+
+Unauthorized: TypeAlias = Callable[[str], ErrorObject]
+"""The error with which a protocol refuses somebody unknown, given why."""
 
 HEALTHY: Final = Reply(200, b'{"status":"healthy"}', ((b"content-type", JSON_TYPE),))
 
@@ -47,6 +50,7 @@ class Endpoint:
     """Serves a service at the path of its protocol, pages at others, and leaves the rest to `app`.
 
     A POST to the path of the protocol with the query `sessionId=` is for `app`, too, where there is one.
+    `unauthorized` words the refusal of somebody unknown at the paths of the protocol; without it a line of text does.
     """
 
     def __init__(
@@ -59,8 +63,10 @@ class Endpoint:
         pages: Mapping[str, Page] | None = None,
         app: AsgiApp | None = None,
         aliases: Iterable[str] = (),
+        unauthorized: Unauthorized | None = None,
     ) -> None:
         self.service = service
+        self._unauthorized = unauthorized
         self.limits = limits
         self.guard = guard
         self.deadlines = deadlines
@@ -83,7 +89,7 @@ class Endpoint:
         is_handshake = request.method == b"GET" and request.headers.get(b"upgrade", b"").lower() == b"websocket"
         refused = self.guard.check(request, spends=not is_handshake)
         if refused is not None:
-            return refused
+            return self._worded(refused, request)
         path = request.target
         if path != self._path:
             path = path.partition(b"?")[0]
@@ -106,7 +112,17 @@ class Endpoint:
         refused = self.guard.check(request)
         if refused is None and request.target.partition(b"?")[0] not in self._paths:
             return refusal(404, "nothing is served at this path")
-        return refused
+        return None if refused is None else self._worded(refused, request)
+
+    def _worded(self, refused: Reply, request: Request) -> Reply:
+        if self._unauthorized is None or not isinstance(refused, Unidentified):
+            return refused
+        if request.target.partition(b"?")[0] not in self._paths:
+            return refused
+        # The id of the call is in the body, which nobody reads for a stranger.
+        body = encode(Failure(id=None, error=self._unauthorized(refused.reason)))
+        kept = tuple(header for header in refused.headers if header[0] != b"content-type")
+        return Reply(refused.status, body, ((b"content-type", JSON_TYPE), *kept))
 
     def _is_ours(self, request: Request) -> bool:
         """Whether a target is the protocol's: its path, but not with a session named in the query (see `session`)."""

@@ -29,6 +29,7 @@ from .framing import Upgrade
 from .limits import KIB, Limits, faults
 from .memory import give_back_large
 from .shell import Shell
+from .tokens import BadKeySet, read_key_set
 from .worker import Stream, serve_plain
 
 if TYPE_CHECKING:
@@ -149,6 +150,11 @@ def check(settings: Settings) -> None:
             Path(written).open("ab").close()
         except OSError as reason:
             raise CannotServe(f"observe.{name}: cannot write {reason.filename}: {reason.strerror}") from None
+    if settings.access.jwt is not None:
+        try:
+            read_key_set(Path(settings.access.jwt.key_set))
+        except BadKeySet as reason:
+            raise CannotServe(f"access.jwt.key_set: {reason}") from None
     tls = settings.tls
     if tls is None:
         return

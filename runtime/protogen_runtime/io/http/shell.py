@@ -21,7 +21,7 @@ from .access import Access, Guard
 from .asgi import serve_http, serve_websocket
 from .connection import Connection
 from .deadlines import Deadlines, Timed
-from .endpoint import Endpoint, Page
+from .endpoint import Endpoint, Page, Unauthorized
 from .foreign import AsgiApp, Receive, Scope, Send
 from .heads import Heads
 from .limits import Limits
@@ -54,6 +54,7 @@ class Shell:
 
     An `app` that is `Timed`, such as a SessionApp, is swept with the connections.
     `instruments`, whose service this must be, add their pages, ids for requests, and the numbers of the transport.
+    `unauthorized` is the protocol's error for somebody unknown. Errors: BadKeySet.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Shell:
         app: AsgiApp | None = None,
         instruments: Instruments | None = None,
         aliases: Iterable[str] = (),
+        unauthorized: Unauthorized | None = None,
     ) -> None:
         self._instruments = instruments
         self.traffic = Traffic() if instruments is None else instruments.traffic
@@ -84,6 +86,7 @@ class Shell:
             pages=pages,
             app=app,
             aliases=aliases,
+            unauthorized=unauthorized,
         )
         self.endpoint.tags_requests = instruments is not None and instruments.tags_requests
         # A rate is spent by each request, whatever its head says.
