@@ -98,14 +98,30 @@ def _blocked(tests: list[Evidence]) -> dict[int, tuple[str, ...]]:
         decided = {at: tuple(sorted(causes[at] & down)) for at in pending if causes[at] & down}
         blocked.update(decided)
         if not decided:
-            # Nothing explains any of the rest. A cause itself is rather a test that found its clause broken than one
-            # that could not begin, and rather one that waits for no other.
-            waiting = {name for at in pending for name in tests[at].clauses}
-            root = min(pending, key=lambda at: (tests[at].outcome != "failed", bool(causes[at] & waiting), at))
-            decided = {root: ()}
+            decided = {_first_cause(tests, pending, causes): ()}
         down.update(name for at in decided for name in tests[at].clauses)
         pending = [at for at in pending if at not in decided]
     return blocked
+
+
+def _first_cause(tests: list[Evidence], pending: list[int], causes: Mapping[int, set[str]]) -> int:
+    """The failure to take for a cause where each waits for another: one of a circle that waits for nothing else.
+
+    A test that found its clause broken goes before one that could not begin.
+    """
+    waits = {at: {it for it in pending if causes[at] & {*tests[it].clauses}} for at in pending}
+
+    def reached(start: int) -> set[int]:
+        found: set[int] = set()
+        ahead = [start]
+        while ahead:
+            new = waits[ahead.pop()] - found
+            found |= new
+            ahead += new
+        return found
+
+    closed = [at for at in pending if all(at in reached(it) for it in reached(at))]
+    return min(closed, key=lambda at: (tests[at].outcome != "failed", at))
 
 
 def _status(clause: Clause, test: Evidence, causes: tuple[str, ...]) -> Status:

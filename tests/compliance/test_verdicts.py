@@ -68,6 +68,16 @@ def test_finding_of_a_circle_is_the_test_that_ran() -> None:
     assert (found["A"], found["B"]) == (("BLOCKED", ["B"]), ("FAIL", []))
 
 
+def test_who_waits_for_a_circle_is_no_cause() -> None:
+    found = statuses(
+        failed("one", "A", needs=("B",)), failed("two", "B", needs=("C",)), failed("three", "C", needs=("B",))
+    )
+    assert {name: status for name, (status, _) in found.items()} == {
+        **{"A": "BLOCKED", "B": "FAIL", "C": "BLOCKED"},
+        "D": "NOT_TESTED",
+    }
+
+
 def test_clauses_that_say_the_same_give_one_finding() -> None:
     assert {name: found for name, found in statuses(failed("t", "A", "B")).items() if name in "AB"} == {
         "A": ("FAIL", []),
