@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from apflow import suite as apflow
 from build import suite as build
 from build.peers import PeersMissing
 from measure import ChildFailed
@@ -31,6 +32,7 @@ SUITES: dict[str, tuple[str, Callable[[int], Report]]] = {
     "stdio": ("calls over pipes beside blocking ones", stdio.run),
     "observe": ("what observing costs a call", observe.run),
     "decode": ("bytes to typed and checked params beside orjson", decode.run),
+    "apflow": ("a task node beside the reference implementation, and whole flows", apflow.run),
     "rpc": ("protogen serve beside other HTTP servers, by wrk", rpc.run),
     "start": ("the first answer and the memory of servers", start.run),
     "flat": ("memory over a million requests", start.run_flat),
