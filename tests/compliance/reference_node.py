@@ -802,8 +802,11 @@ class ReferenceNode:
             stored = self.tasks.get(task_id.lower())
             if task_id in tasks:
                 raise Fault(-32012, _wrong("id", "Twice in one tree", "unique ids", task_id, ("tasks", at, "id")))
-            if stored is not None and stored["status"] == "in_progress" and not self.broken("AF-CONC-003"):
-                raise Fault(-32008, _wrong("id", "Already in progress", "a task that rests", task_id, ("tasks", at)))
+            if stored is not None and stored["status"] == "in_progress":
+                if not self.broken("AF-CONC-003"):
+                    fault = _wrong("id", "Already in progress", "a task that rests", task_id, ("tasks", at))
+                    raise Fault(-32008, fault)
+                self.start(stored)
             tasks[task_id] = stored or self.built(item, task_id)
             if user is not None:
                 tasks[task_id]["user_id"] = user

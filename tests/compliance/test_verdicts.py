@@ -73,7 +73,9 @@ def test_who_waits_for_a_circle_is_no_cause() -> None:
         failed("one", "A", needs=("B",)), failed("two", "B", needs=("C",)), failed("three", "C", needs=("B",))
     )
     assert {name: status for name, (status, _) in found.items()} == {
-        **{"A": "BLOCKED", "B": "FAIL", "C": "BLOCKED"},
+        "A": "BLOCKED",
+        "B": "FAIL",
+        "C": "BLOCKED",
         "D": "NOT_TESTED",
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 from protogen_compliance.peer.receiver import Callback, Receiver
@@ -184,23 +185,18 @@ def concurrent(node: Node) -> Seen:
 
 @scene
 def raced(node: Node) -> Seen:
-    """One slow task, executed ten times at once."""
+    """One slow task, executed ten times at once, and thrice more while it is in progress."""
     task = node.task("raced", node.slow(3 * TICK))
-    start = threading.Barrier(10, timeout=10)
-    replies: list[Reply] = []
+    replies: dict[str, Reply] = {}
 
-    def execute() -> None:
-        start.wait()
-        replies.append(node.call("tasks.execute", {"tasks": [task]}))
+    def execute(name: str) -> None:
+        replies[name] = node.call("tasks.execute", {"tasks": [task]})
 
-    threads = [threading.Thread(target=execute, daemon=True) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=15)
+    node.at_once(*(partial(execute, f"first {number}") for number in range(10)))
     during = node.running(task)
+    node.at_once(*(partial(execute, f"later {number}") for number in range(3)))
     end = node.settled(task)
-    return Seen(named(task), read([task], end), {str(at): it for at, it in enumerate(replies)}, {"during": during})
+    return Seen(named(task), read([task], end), replies, {"during": during})
 
 
 @scene

@@ -174,7 +174,7 @@ def test_ids_are_unique(node: Node) -> None:
     owner = node.owner("ids")
     made = [node.create(user_id=owner) for _ in range(5)]
     assert len({it.lower() for it in made}) == 5, f"five tasks have the ids {made}"
-    again = node.call("tasks.execute", {"tasks": [{**node.task("again", node.ok()), "id": made[0]}]})
+    again = node.call("tasks.execute", {"tasks": [{**node.task("again", node.ok()), "id": made[0], "user_id": owner}]})
     listed = [task["id"] for task in node.listed(user_id=owner)]
     count = sum(it.lower() == made[0].lower() for it in listed)
     assert count == 1, f"after tasks.execute with the id of a task ({again.summary()}) there are {count} tasks of it"

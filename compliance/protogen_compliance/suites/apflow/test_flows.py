@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from protogen_compliance.peer.rpc import Reply
 from protogen_compliance.plugin import Record
 from protogen_compliance.registry import clause, needs, sums
 from protogen_compliance.suites.apflow.node import INVALID, TERMINAL, TIMES, Node, Task, needs_task, new_id
@@ -317,14 +316,19 @@ def test_independent_tasks_run_at_the_same_time(node: Node, concurrent: Seen) ->
 
 @clause("AF-CONC-003")
 @needs(*TIMES)
-def test_task_is_executed_once_at_a_time(node: Node, raced: Seen) -> None:
-    replies: list[Reply] = list(raced.replies.values())
-    accepted = [reply for reply in replies if reply.error is None]
-    assert len(replies) == 10, f"only {len(replies)} of ten requests were answered"
-    assert len(accepted) == 1, f"{len(accepted)} of ten simultaneous executions of one task were accepted; expected one"
-    end = raced.end["raced"]
-    assert end.get("started_at") == raced.more["during"].get("started_at"), "the task was started more than once"
-    assert end.get("status") == "completed", f"the task is {end.get('status')} in the end"
+def test_task_is_executed_once_at_a_time(node: Node, raced: Seen, record: Record) -> None:
+    accepted = [name for name, reply in raced.replies.items() if reply.error is None]
+    first = [name for name in accepted if name.startswith("first")]
+    assert first, "none of ten simultaneous executions of one task was accepted"
+    if raced.more["during"].get("status") == "in_progress":
+        again = len(accepted) - len(first)
+        assert not again, f"a task in progress was executed again {again} times of three"
+    started = (raced.more["during"].get("started_at"), raced.end["raced"].get("started_at"))
+    assert started[0] == started[1], f"the task was started at {started[0]} and once more at {started[1]}"
+    status = raced.end["raced"].get("status")
+    assert status == "completed", f"the task is {status} in the end"
+    if len(first) > 1:
+        record.warn(f"{len(first)} of ten simultaneous executions of one task were accepted; it ran once")
 
 
 @clause("AF-CONC-006")
