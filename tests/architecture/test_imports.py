@@ -44,7 +44,7 @@ PURE = (
     "protogen_runtime.jsonrpc",
     "protogen_runtime.dispatch",
     "protogen_runtime.stepflow.flow",
-    "protogen_runtime.stepflow.scheduling",
+    "protogen_runtime.stepflow.engine",
     "protogen_runtime.apflow.rules",
     "protogen_runtime.apflow.queue",
 )
