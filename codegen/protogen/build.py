@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 
 from protogen import ir, registry
-from protogen.bundle import bundle
+from protogen.bundle import bundle, is_protocol
 from protogen.collisions import collisions
 from protogen.config import Config, ProtocolConfig, Refusal, TargetNames
+from protogen.examples import read_examples
 from protogen.load import load
 from protogen.lower import lower
 from protogen.metaschema import check
@@ -65,6 +66,10 @@ def read_protocol(path: Path, *, root: Path, name: str | None = None) -> tuple[i
         what = "defines no type and no method"
         fix = 'add "$defs", or constrain the root schema'
         problems.append(error("PG101", what, fix=fix, place=document.place()))
+    if is_protocol(document.tree):
+        beside, found = read_examples(path, protocol, root=root)
+        problems += found
+        protocol = msgspec.structs.replace(protocol, examples=beside.examples, beside=beside.inputs)
     if name is not None and not _declares_name(document.tree):
         protocol = msgspec.structs.replace(protocol, name=name)
     return (None if has_errors(problems) else protocol), problems
@@ -96,7 +101,7 @@ def build(
         problems += found
         if protocol is None:
             continue
-        inputs.update((source.path, source) for source in protocol.sources)
+        inputs.update((source.path, source) for source in (*protocol.sources, *protocol.beside))
         for name in targets or entry.targets:
             progress(f"{entry.name}: {name}")
             if renderer is None:

@@ -130,6 +130,12 @@ that raise them are different ones.""",
 A document describes a protocol when it has "x-protocol" with a name and a version. Without it only the types are
 read, and "x-methods", "x-errors" and "x-roles" have no effect.""",
     ),
+    "PG120": Entry(
+        "example cannot be read",
+        """\
+A file in examples/ beside a protocol document is an array of examples: a name, a summary, whether it is valid, and
+either "method" with "request" or "type" with "value". One that is not so is left out of the documents.""",
+    ),
     "PG201": Entry(
         "configuration cannot be used",
         """\

@@ -39,7 +39,7 @@ def is_fresh(root: Path, key: str, tool: str) -> tuple[int, int] | None:
         if record["tool"] != tool:
             return None
         for path, digest in (*record["inputs"].items(), *record["outputs"].items()):
-            if hashlib.sha256((root / path).read_bytes()).hexdigest() != digest:
+            if _digest(root, path) != digest:
                 return None
         return len(record["outputs"]), int(record["lines"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -61,7 +61,7 @@ def remember(root: Path, key: str, tool: str, *, inputs: Iterable[str], outputs:
         digests[path] = hashlib.sha256(data).hexdigest()
     builds[key] = {
         "tool": tool,
-        "inputs": {path: hashlib.sha256((root / path).read_bytes()).hexdigest() for path in inputs},
+        "inputs": {path: _digest(root, path) for path in inputs},
         "outputs": digests,
         "lines": lines,
     }
@@ -73,6 +73,15 @@ def remember(root: Path, key: str, tool: str, *, inputs: Iterable[str], outputs:
         staged.replace(file)
     except OSError:
         return
+
+
+def _digest(root: Path, path: str) -> str:
+    """SHA-256 of a file's bytes; of the names in a folder (none if missing) for a path that ends in `/`."""
+    if path.endswith("/"):
+        folder = root / path
+        names = sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else []
+        return hashlib.sha256("\n".join(names).encode()).hexdigest()
+    return hashlib.sha256((root / path).read_bytes()).hexdigest()
 
 
 def _tree(folder: Path, suffix: str) -> list[str]:

@@ -261,6 +261,26 @@ class Method(Node, frozen=True, kw_only=True):
     pin: str | None = None
 
 
+class Example(Node, frozen=True, kw_only=True):
+    """A named exchange of `method`, or a `value` of the definition `type`, from the protocol's own examples.
+
+    `request`, `response`: whole messages. `valid`: everything in it conforms; else `why` says what does not, and
+    `error` is the code that answers such a request.
+    """
+
+    name: str
+    summary: str
+    valid: bool
+    why: str = ""
+    method: str | None = None
+    type: str | None = None
+    value: Json | UnsetType = UNSET
+    request: Json | UnsetType = UNSET
+    response: Json | UnsetType = UNSET
+    events: tuple[Json, ...] = ()
+    error: int | None = None
+
+
 class HttpBinding(Node, frozen=True, kw_only=True):
     """What the protocol says about its HTTP transport (`x-transports.http`)."""
 
@@ -296,6 +316,9 @@ class Protocol(Node, frozen=True, kw_only=True):
     roots: tuple[str, ...] = ()
     """Names of the definitions that the source itself names (lifted inline types are not among them)."""
     sources: tuple[Source, ...] = ()
+    examples: tuple[Example, ...] = ()
+    beside: tuple[Source, ...] = ()
+    """Where the examples come from: files, and their folder (its path ends in `/`); no header names them."""
     schema: dict[str, Json]
 
 
