@@ -6,7 +6,7 @@ import json
 
 from protogen_compliance.peer.rpc import MISSING, Json, Reply
 from protogen_compliance.plugin import Record
-from protogen_compliance.registry import clause, last, needs
+from protogen_compliance.registry import clause, last, needs, sums
 from protogen_compliance.suites.apflow.node import Node, new_id
 
 METHODS = ("create", "get", "update", "delete", "list", "execute", "cancel", "tree", "children")
@@ -158,7 +158,7 @@ def each(node: Node, replies: list[Reply], fault: str) -> None:
 
 @last
 @clause("AF-RPC-001")
-@needs("AF-RPC-002", "AF-RPC-006", "AF-RPC-009", "AF-RPC-010", "AF-RPC-012")
+@sums("AF-RPC-00", "AF-RPC-010", "AF-RPC-011", "AF-RPC-012")
 def test_every_reply_of_the_run_is_a_response(node: Node) -> None:
     some_replies(node)
     each(node, [it for it in node.observed.responses if "id" not in it.value], "without id")

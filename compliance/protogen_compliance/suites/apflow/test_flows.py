@@ -328,7 +328,7 @@ def test_task_is_executed_once_at_a_time(node: Node, raced: Seen, record: Record
     status = raced.end["raced"].get("status")
     assert status == "completed", f"the task is {status} in the end"
     if len(first) > 1:
-        record.warn(f"{len(first)} of ten simultaneous executions of one task were accepted; it ran once")
+        record.note(f"{len(first)} of ten simultaneous executions of one task were accepted; it ran once")
 
 
 @clause("AF-CONC-006")
