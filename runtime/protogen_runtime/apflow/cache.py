@@ -41,10 +41,14 @@ class EntryCache:
         """The entry; nothing changes, so that another thread may ask."""
         return self._entries.get(key)
 
-    def put(self, entry: Entry) -> None:
-        """Keep what was committed."""
+    def put(self, entry: Entry, *, is_new: bool = False) -> None:
+        """Keep what was committed; a new one only where there is room.
+
+        Of a flow that does not fit, the tasks that were stored first are executed first: they had better stay.
+        """
         self._forbid(entry.key)
-        self._keep(entry)
+        if not is_new or self._bytes + entry.size_bytes <= self._max_bytes:
+            self._keep(entry)
 
     def discard(self, key: str) -> None:
         """Forget a task that was deleted."""

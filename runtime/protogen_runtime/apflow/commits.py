@@ -273,9 +273,10 @@ class Committer:
     ) -> R:
         """Make a decision; returns its result once its changes are durable, or raises what it raised.
 
-        `decision` runs in another thread, perhaps more than once, and must do nothing but look and stage. `then` is called with its result in
-        the event loop, in the order of all decisions, and before any later one is made. `weight`: how many tasks it
-        changes, about. Cancelled while it waits, nothing was changed; later, it is finished.
+        `decision` runs in another thread, perhaps more than once, and must do nothing but look and stage. `then` is
+        called with its result in the event loop, in the order of all decisions, and before any later one is made.
+        `weight`: how many tasks it changes, about. Cancelled while it waits, nothing was changed; later, it is
+        finished.
         Errors: StoreFull, StoreFailed, StoreClosed; nothing was changed.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -367,7 +368,7 @@ class Committer:
     def _apply(self, job: _Job[Any]) -> None:
         for changed in job.changes:
             if changed.after is not None:
-                self._cache.put(changed.after)
+                self._cache.put(changed.after, is_new=changed.before is None)
             elif changed.before is not None:
                 self._cache.discard(changed.before.key)
         try:

@@ -12,6 +12,8 @@ import msgspec
 import trio
 from apflow_protocol import Json, StreamEventName, TaskStatus
 
+from .questions import Question
+
 MAX_BEHIND: Final = 10_000
 """Events that a follower may be behind. A flow of some thousand tasks fits, so that a follower who looks away for a
 moment loses nothing; an event takes some 100 bytes."""
@@ -19,7 +21,7 @@ moment loses nothing; an event takes some 100 bytes."""
 
 class TaskEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What happened to a task, published after it was stored. `result` is set once it is completed, `error` once it
-    failed or was cancelled."""
+    failed or was cancelled, `asks` where its executor wants to know something, or does so no longer."""
 
     kind: StreamEventName
     task_id: str
@@ -28,6 +30,7 @@ class TaskEvent(msgspec.Struct, frozen=True, kw_only=True):
     progress: float
     result: dict[str, Json] | None = None
     error: str | None = None
+    asks: Question | None = None
 
 
 class Feed:

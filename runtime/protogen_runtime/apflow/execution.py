@@ -14,7 +14,7 @@ from apflow_protocol import Json, Task, TaskStatus
 from apflow_protocol.rpc.boundary import to_json
 from msgspec import Raw
 
-from .executors.contract import Execution, InvalidInputs
+from .executors.contract import Ask, Execution, InvalidInputs
 from .executors.outcomes import failure_text
 from .executors.registry import Registered
 from .executors.running import run
@@ -80,8 +80,9 @@ async def execute(
     *,
     retry: Retry = NEVER,
     settings: ExecutorSettings | None = None,
+    ask: Ask | None = None,
 ) -> None:
-    """Execute a task to its end, unless it is cancelled."""
+    """Execute a task to its end, unless it is cancelled. `ask` asks whoever wanted it."""
     if running.is_cancelled:
         return
     task = running.task
@@ -95,7 +96,7 @@ async def execute(
         try:
             retry = retry_of(task, retry)
             results = await _results_of(task, tasks)
-            result, error = await _attempts(running, registered, results, retry, settings or ExecutorSettings())
+            result, error = await _attempts(running, registered, results, retry, settings or ExecutorSettings(), ask)
         except BadRetry as reason:
             error = str(reason)
     if not running.is_cancelled:
@@ -103,11 +104,16 @@ async def execute(
 
 
 async def _attempts(
-    running: Running, registered: Registered, results: Mapping[str, Raw], retry: Retry, settings: ExecutorSettings
+    running: Running,
+    registered: Registered,
+    results: Mapping[str, Raw],
+    retry: Retry,
+    settings: ExecutorSettings,
+    ask: Ask | None,
 ) -> tuple[dict[str, Json] | None, str | None]:
     attempt = 1
     while True:
-        execution = _execution_of(running, results, attempt)
+        execution = _execution_of(running, results, attempt, ask)
         try:
             return await run(registered, running.task.inputs or {}, execution, settings=settings), None
         except Exception as failure:  # noqa: BLE001 - whatever an executor raises fails its task, and no other
@@ -128,7 +134,7 @@ async def _results_of(task: Task, tasks: Tasks) -> dict[str, Raw]:
     return {it.id: it.result for it in outcomes if it.status == "completed"}
 
 
-def _execution_of(running: Running, results: Mapping[str, Raw], attempt: int) -> Execution:
+def _execution_of(running: Running, results: Mapping[str, Raw], attempt: int, ask: Ask | None) -> Execution:
     task = running.task
     return Execution(
         task_id=task.id,
@@ -140,4 +146,5 @@ def _execution_of(running: Running, results: Mapping[str, Raw], attempt: int) ->
         attempt=attempt,
         report=lambda fraction: running.progressed(running.key, fraction),
         dependency_results=lambda: {key: msgspec.json.decode(result) for key, result in results.items()},
+        ask=ask,
     )

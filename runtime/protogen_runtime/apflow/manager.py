@@ -25,6 +25,7 @@ from .commits import View
 from .events import Feed, TaskEvent
 from .execution import Ended, Running, execute
 from .executors.registry import ExecutorRegistry
+from .questions import Question, Questions
 from .queue import Member, Need, Node, Phase, ReadyQueue, Run
 from .records import Entry, entry_of, needs_of
 from .repository import Tasks
@@ -126,6 +127,7 @@ class TaskManager:
         self._settings = settings
         self._nursery = nursery
         self._on_enter = on_enter
+        self.questions = Questions(self._tell_question)
         self._resumed: set[str] = set()
         """Tasks that were in progress when the node ended, and go on."""
         self._is_draining = False
@@ -408,6 +410,7 @@ class TaskManager:
             running,
             self._registry.find(method),
             self._tasks,
+            ask=partial(self.questions.ask, start.entry.root, start.task.id),
         )
 
     def _finish(self, run: Run) -> None:
@@ -431,6 +434,19 @@ class TaskManager:
 
     def _wake(self) -> None:
         self._work.set()
+
+    def _tell_question(self, root: str, question: Question) -> None:
+        running = self._running.get(question.task_id.lower())
+        progress = 0.0 if running is None else float(running.task.progress_or_default)
+        event = TaskEvent(
+            kind="task_status_update",
+            task_id=question.task_id,
+            root_task_id=root,
+            status="in_progress",
+            progress=progress,
+            asks=question,
+        )
+        self._publish(root, lambda: event)
 
     def _tell(self, root: str, task: Task, kind: StreamEventName | None = None) -> None:
         self._publish(root, lambda: event_of(task, root, kind))

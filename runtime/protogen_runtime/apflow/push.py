@@ -70,13 +70,14 @@ class Pushes:
 
         Errors: InvalidParams.
         """
-        reason = self._why_not(config.url)
+        reason = self.why_not(config.url)
         if reason is not None:
             path = ("configuration", "push_notification_config", "url")
             fault = FieldFault(field="url", reason=reason, expected="a public URL", actual=config.url, path=path)
             raise refusal("InvalidParams", [fault])
 
-    def _why_not(self, url: str) -> str | None:
+    def why_not(self, url: str) -> str | None:
+        """Why a URL is not dialled, as far as it tells; None where nothing speaks against it."""
         guard = self._outgoing.guard
         try:
             guard.check_url(url)

@@ -20,10 +20,11 @@ from protogen_runtime.store.model import Value
 TASKS: Final = "tasks"
 DEPENDENCIES: Final = "dependencies"
 RUNS: Final = "runs"
+ERRANDS: Final = "errands"
 
 SCHEMA: Final = Schema(
     application="apflow",
-    version=1,
+    version=2,
     collections=[
         Collection(
             TASKS,
@@ -41,6 +42,19 @@ SCHEMA: Final = Schema(
         Collection(DEPENDENCIES),
         # Flows with something under way: what a restart goes on with.
         Collection(RUNS, fields={"state": "text"}),
+        # Executions that messages asked for. `changed`: when their state did, never the same for two; `live`: 1 until
+        # they end.
+        Collection(
+            ERRANDS,
+            fields={"owner": "text", "context": "text", "state": "text", "changed": "text", "live": "integer"},
+            indexes=[
+                ("-changed",),
+                ("owner", "-changed"),
+                ("owner", "context", "-changed"),
+                ("context", "-changed"),
+                ("live",),
+            ],
+        ),
     ],
 )
 

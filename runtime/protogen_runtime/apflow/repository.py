@@ -117,6 +117,16 @@ class Tasks:
 
         return await self._store.snapshot(look)
 
+    async def results(self, root: str, *, limit: int) -> list[Entry]:
+        """Completed tasks of a flow: its root first, then the first others to arrive."""
+        where = [Equal("root", root), Equal("status", "completed")]
+        page = await self._store.read(Select(TASKS, where, order=["arrival"], limit=limit))
+        entries = [entry_of_record(record) for record in page.records]
+        top = await self.find(root)
+        if top is None or top.status != "completed":
+            return entries
+        return [top, *(entry for entry in entries if entry.key != root)][:limit]
+
     def page_nowait(
         self, *, owner: Owner = EVERYONE, status: TaskStatus | None = None, limit: int, offset: int = 0
     ) -> bytes | None:
