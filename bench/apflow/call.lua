@@ -3,7 +3,8 @@ wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 
 local requests = {}
-local place, wrong = 0, 0
+local place = 0
+wrong, said = 0, "" -- globals, which `done` can read
 
 function setup(thread)
   watched = thread
@@ -30,5 +31,5 @@ end
 
 function done(summary, latency)
   io.write(string.format("took %d answers %d wrong %d p50 %d p99 %d %s\n", summary.duration, summary.requests,
-    watched:get("wrong"), latency:percentile(50), latency:percentile(99), watched:get("said") or ""))
+    watched:get("wrong"), latency:percentile(50), latency:percentile(99), watched:get("said")))
 end
