@@ -1,7 +1,7 @@
 """Clauses: docs/reference/apflow-clauses.md, what the compliance kit says of our own node, clause by clause.
 
-Usage: .venv/bin/python tools/clauses.py [--check]. Starts `protogen serve apflow`, once as anybody's and once with keys,
-runs the suite with every profile, and writes the page or says that it is stale.
+Usage: .venv/bin/python tools/clauses.py [--check]. Starts `protogen serve apflow`, once for everybody and once with
+keys, runs the suite with every profile, and writes the page or says that it is stale.
 """
 
 from __future__ import annotations

@@ -307,6 +307,7 @@ class ReferenceNode:
         self.defects = frozenset(defects)
         self.tokens = tokens or {}
         self.path = path
+        self.executors = dict(EXECUTORS)
         self.tasks: dict[str, Task] = {}
         self.runs: list[Run] = []
         self.changed = threading.Condition(threading.RLock())
@@ -814,7 +815,7 @@ class ReferenceNode:
         root = self.check_tree(tasks)
         for task in tasks.values():
             method = (task["schemas"] or {}).get("method")
-            if method is not None and method not in EXECUTORS and not self.broken("AF-EXEC-008"):
+            if method is not None and method not in self.executors and not self.broken("AF-EXEC-008"):
                 raise Fault(-32003, _wrong("schemas.method", "Not registered", None, method, ()))
             self.check_references(task, tasks)
         rerun = [task for task in tasks.values() if task["status"] in TERMINAL]
@@ -950,12 +951,12 @@ class ReferenceNode:
     def work(self, task_id: str, attempt: int, flag: threading.Event, task: Task) -> None:
         method = (task["schemas"] or {}).get("method")
         try:
-            if method is None or (method not in EXECUTORS and self.broken("AF-EXEC-008")):
+            if method is None or (method not in self.executors and self.broken("AF-EXEC-008")):
                 result = {}
-            elif method not in EXECUTORS:
+            elif method not in self.executors:
                 raise LookupError(f"no executor is registered as {method}")
             else:
-                result = EXECUTORS[method](task["inputs"], flag)
+                result = self.executors[method](task["inputs"], flag)
             if not isinstance(result, dict):
                 raise TypeError("the executor returned no object")
         except Exception as reason:  # noqa: BLE001 - whatever an executor raises becomes the task's error

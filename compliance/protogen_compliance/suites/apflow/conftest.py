@@ -31,9 +31,11 @@ def observed() -> Observed:
 def make_node(settings: Settings, observed: Observed) -> Iterator[Callable[[], Node]]:
     """Makes a Node with a log of its own."""
     peer = RpcPeer(parse_url(settings.url), headers=settings.headers)
-    executors = {**DEFAULT_EXECUTORS, **settings.executors}
     user = settings.options.get("user", f"kit-{new_id()[:8]}")
     one_user = "auth" in settings.profiles
+    guessed = {role: name for role, name in DEFAULT_EXECUTORS.items() if role not in settings.executors}
+    probe = Node(peer, observed, guessed, user=user, one_user=one_user)
+    executors = {**settings.executors, **{role: guessed[role] for role in guessed if probe.has(role)}}
     yield lambda: Node(peer, observed, executors, user=user, one_user=one_user)
     peer.close()
 

@@ -161,6 +161,21 @@ class Node:
             raise Lacking(f"the node has no executor for {role!r} tasks; name one with --executor {role}=NAME")
         return {"schemas": {"method": name}, "inputs": dict(inputs or {})}
 
+    def has(self, role: str) -> bool:
+        """Whether the executor that stands for a role seems to be there; a node that says nothing of it has it."""
+        name = self._executors[role]
+        task = self.task("probe", self.does(role, {"seconds": 0, "message": "probe"}))
+        reply = self.call("tasks.execute", {"tasks": [task]})
+        if reply.code == -32003:
+            return False
+        if reply.error is not None or reply.fault is not None:
+            return True
+        try:
+            error = self.ended(task).get("error")
+        except Unmet:
+            return True
+        return not isinstance(error, str) or "probe" in error or name not in error
+
     @property
     def uses_echo(self) -> bool:
         """Whether `ok` tasks are run by an executor that returns its inputs."""
