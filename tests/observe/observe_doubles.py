@@ -19,6 +19,7 @@ class Link:
         self.deadline = deadline
         self.channel: Any = None
         self.emit: Any = None
+        self.has_answered = False
 
 
 class Clock:

@@ -233,6 +233,20 @@ def test_only_slow_calls_and_the_servers_failures_are_notable(clock: Clock, sink
     assert metrics.slow == 1
 
 
+def test_a_stream_is_no_slow_call(clock: Clock, sink: Sink, log: Log) -> None:
+    link = Link()
+
+    def act() -> Outcome:
+        link.has_answered = True
+        clock.now += 3600
+        return Raw(b"1")
+
+    metrics = Metrics()
+    with log:
+        Observed(Scripted(act), CallObserver(metrics, log=log, clock=clock)).start(call(), link)
+    assert (sink.lines(), metrics.slow) == ([], 0)
+
+
 def test_failure_of_a_handler_is_told_with_the_ids_of_its_call(sink: Sink, log: Log) -> None:
     observer = CallObserver(Metrics(), log=log)
 

@@ -27,14 +27,14 @@ class TestWebSocket(TransportContract):
 
 
 class TestHttp(TransportContract):
-    carries_events = True
-
     @pytest.fixture
     def serving(self) -> Serving:
         return servers.http
 
 
 class TestSessions(TransportContract):
+    carries_events = False
+
     @pytest.fixture
     def serving(self) -> Serving:
         return servers.sessions

@@ -52,6 +52,9 @@ RUBBISH = [
     (b'{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":7}}', []),
     (b'{"jsonrpc":"2.0","method":"$/cancelRequest","params":[1]}', []),
     (b'{"jsonrpc":"2.0","method":"$/cancelRequest"}', []),
+    (b'{"jsonrpc":"2.0","method":"$/event","params":{"id":1,"event":1}}', []),
+    (b'{"jsonrpc":"2.0","method":"$/stream","params":[]}', []),
+    (b'[{"jsonrpc":"2.0","method":"$/end","params":{"id":1}},{"jsonrpc":"2.0","method":"$/event"}]', []),
 ]
 
 
@@ -424,5 +427,129 @@ def test_callbacks_work_while_the_call_is_under_way() -> None:
         async with memory_pair(callbacks_of(Client("me")), service_of(Server())) as (client, _):
             answers = await ask(client, "ask", {"method": "answer", "mark": 1, "times": 3})
             assert answers == [["me", 1, 0], ["me", 1, 1], ["me", 1, 2]]
+
+    run(scenario)
+
+
+# --- streams --------------------------------------------------------------------------------------------
+
+
+def note(method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": method, "params": params}
+
+
+def test_a_stream_on_the_wire() -> None:
+    async def scenario() -> None:
+        async with wired(service_of(Server())) as (_, wire):
+            await wire.send({"id": "s", "method": "stream", "params": {"to": 2}})
+            assert [await wire.receive() for _ in range(5)] == [
+                note("$/stream", id="s"),
+                result(2, "s"),
+                note("$/event", id="s", event={"number": 0}),
+                note("$/event", id="s", event={"number": 1}),
+                note("$/end", id="s"),
+            ]
+            # A batch is answered in one piece, and a notification not at all.
+            await wire.send([{"id": 1, "method": "stream", "params": {"to": 2}}])
+            assert await wire.receive() == [result(0, 1)]
+            await wire.send({"method": "stream", "params": {"to": 2}})
+            assert await wire.silent()
+
+    run(scenario)
+
+
+def test_a_stream_outlives_the_deadline_for_answers() -> None:
+    async def scenario() -> None:
+        server = Server()
+        async with wired(service_of(server), bounds=Bounds(call_seconds=10)) as (_, wire):
+            await wire.send({"id": 1, "method": "stream", "params": {"to": 0, "hold": True}})
+            assert [await wire.receive() for _ in range(2)] == [note("$/stream", id=1), result(0, 1)]
+            await trio.sleep(100)
+            assert server.cancelled == []
+            await wire.send({"method": "$/cancelRequest", "params": {"id": 1}})
+            assert await wire.receive() == note("$/end", id=1)
+            assert server.cancelled == ["stream"]
+
+    run(scenario)
+
+
+def test_a_stream_that_nobody_reads_waits_and_then_ends_the_connection() -> None:
+    async def scenario() -> None:
+        server = Server()
+        bounds = Bounds(max_unread_bytes=10_000, max_frame_bytes=10_000, send_seconds=5)
+        async with wired(service_of(server), bounds=bounds) as (peer, wire):
+            await wire.send({"id": 1, "method": "stream", "params": {"to": 10**9}})
+            most = 0
+            while not server.cancelled:
+                most = max(most, peer._unsent_bytes)
+                await trio.sleep(0.1)
+            assert most < 2 * 10_000
+
+    run(scenario)
+
+
+def test_a_reader_slower_than_its_events_is_told_and_other_calls_go_on() -> None:
+    async def scenario() -> None:
+        reading = trio.Event()
+        seen: list[Any] = []
+
+        async def on_event(event: Any) -> None:
+            seen.append(event)
+            await reading.wait()
+
+        async with wired(bounds=Bounds(max_unread_bytes=1000)) as (peer, wire), trio.open_nursery() as nursery:
+            faults: list[str] = []
+
+            async def follow() -> None:
+                with pytest.raises(TransportError) as fault:
+                    await peer.call("any", Raw(b"{}"), on_event)
+                faults.append(str(fault.value))
+
+            nursery.start_soon(follow)
+            assert (await wire.receive())["method"] == "any"
+            await wire.send(note("$/event", id=1, event="x" * 100))
+            await trio.testing.wait_all_tasks_blocked()
+            await wire.send(*[note("$/event", id=1, event="x" * 100) for _ in range(20)])
+            nursery.start_soon(ask, peer, "other")
+            other = await wire.receive()
+            await wire.send({"id": other["id"], "result": 1})
+            reading.set()
+            assert await wire.receive() == note("$/cancelRequest", id=1)
+            assert faults == ["the events of a call are not read: 1000 bytes of them wait"]
+            assert seen == ["x" * 100]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_connection_that_ends_within_a_stream(answered: bool) -> None:
+    async def scenario() -> None:
+        async with wired() as (peer, wire), trio.open_nursery() as nursery:
+            outcome: list[Any] = []
+
+            async def on_event(event: Any) -> None:
+                outcome.append(event)
+
+            async def follow() -> None:
+                try:
+                    outcome.append(await peer.call("any", Raw(b"{}"), on_event))
+                except TransportError as fault:
+                    outcome.append(str(fault))
+
+            nursery.start_soon(follow)
+            await wire.receive()
+            await wire.send(note("$/stream", id=1), note("$/event", id=1, event=1))
+            if answered:
+                await wire.send({"id": 1, "result": 7}, note("$/event", id=1, event=2))
+            await trio.testing.wait_all_tasks_blocked()
+            await wire.stream.aclose()
+            await trio.testing.wait_all_tasks_blocked()
+            answer = Success(id=1, result=Raw(b"7"))
+            assert outcome[0] == 1
+            if answered:
+                assert outcome[1] == 2
+                assert bytes(outcome[2].result) == bytes(answer.result)
+            else:
+                assert outcome[1].endswith("before any was answered")
 
     run(scenario)

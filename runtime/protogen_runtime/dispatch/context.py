@@ -60,6 +60,11 @@ class Link(Protocol):
         ...
 
     @property
+    def has_answered(self) -> bool:
+        """Whether `answer` has given the last answer: what still runs is a stream."""
+        ...
+
+    @property
     def frame(self) -> bytes:
         """The JSON text that the call came in, alone or in a batch; empty where it is not kept."""
         ...

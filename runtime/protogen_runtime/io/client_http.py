@@ -129,6 +129,7 @@ class CallbackLink:
     identity: str | None = None
     emit: Emit | None = None
     answer: AnswerEarly | None = None
+    has_answered: bool = False
     frame: bytes = b""
 
     def __init__(self, channel: Channel, deadline: float) -> None:

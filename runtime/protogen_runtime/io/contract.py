@@ -102,9 +102,9 @@ class _Protocol(msgspec.Struct, frozen=True, kw_only=True):
 
 def _rows() -> dict[str, _Method]:
     rows: dict[str, _Method] = {}
-    for name in ("echo", "fail", "crash", "hold", "ask", "relay", "count", "tell"):
+    for name in ("echo", "fail", "crash", "hold", "ask", "relay", "count", "stream", "tell"):
         kind: Literal["request", "notification"] = "notification" if name == "tell" else "request"
-        events = "Event" if name == "count" else None
+        events = "Event" if name in ("count", "stream") else None
         rows[name] = _Method(name=name, function=name, kind=kind, sender="client", receiver="server", events=events)
     for name in ("answer", "refuse"):
         rows[name] = _Method(name=name, function=name, kind="request", sender="server", receiver="client")
@@ -181,6 +181,22 @@ class Server:
         for number in range(params["to"]):
             await context.emit({"number": number})
         return params["to"]
+
+    async def stream(self, params: Any, context: CallContext) -> Any:
+        """How many events will follow, where the caller takes them; then these; then wait where `hold` is asked for."""
+        if not context.can_answer_early:
+            return 0
+        await context.answer(params["to"])
+        try:
+            for number in range(params["to"]):
+                await context.emit({"number": number})
+            if "hold" in params:
+                await trio.sleep_forever()
+        except trio.Cancelled:
+            self.cancelled.append("stream")
+            self.changed.unpark_all()
+            raise
+        return "not sent"
 
     def tell(self, params: Any, _: CallContext) -> None:
         """Remember what was told."""
@@ -273,9 +289,9 @@ VALUES: Final[tuple[tuple[str, str], ...]] = (
 
 
 class TransportContract:
-    """What every transport must do. `carries_events`: events of a method reach its caller before the result."""
+    """What every transport must do. `carries_events`: events of a method reach its caller."""
 
-    carries_events: ClassVar[bool] = False
+    carries_events: ClassVar[bool] = True
 
     @pytest.fixture
     def serving(self) -> Serving:
@@ -471,3 +487,36 @@ class TransportContract:
             assert await ask(channel, "count", {"to": 3}) == 3
         assert _told(answer) == 30
         assert events == ([{"number": number} for number in range(30)] if self.carries_events else [])
+
+    @with_session
+    async def test_events_follow_an_answer_that_was_given_early(self, session: Session) -> None:
+        """The call returns at their end; where the transport carries no events, nothing is answered early."""
+        events: list[Any] = []
+
+        async def on_event(event: Any) -> None:
+            await trio.lowlevel.checkpoint()
+            events.append(event["number"])
+
+        async with session.client() as channel:
+            answer = await channel.call("stream", Raw(b'{"to":30}'), on_event)
+            assert await ask(channel, "count", {"to": 3}) == 3
+        assert _told(answer) == (30 if self.carries_events else 0)
+        assert events == (list(range(30)) if self.carries_events else [])
+
+    @with_session
+    async def test_whoever_stops_reading_a_stream_ends_its_handler(self, session: Session) -> None:
+        """The connection stays."""
+        if not self.carries_events:
+            return
+        async with session.client() as channel:
+            with trio.CancelScope() as scope:
+
+                async def on_event(event: Any) -> None:
+                    await trio.lowlevel.checkpoint()
+                    if event["number"] == 1:
+                        scope.cancel()
+
+                await channel.call("stream", Raw(b'{"to":2,"hold":true}'), on_event)
+            with trio.fail_after(CANCEL_SECONDS):
+                await session.server.until(lambda: session.server.cancelled == ["stream"])
+            assert await ask(channel, "count", {"to": 3}) == 3

@@ -1,13 +1,15 @@
 """Both sides of one connection that carries whole frames each way: calls, callbacks, cancellation, bounds.
 
 Knows no bytes on a wire: a FrameStream brings the frames. Calls of either side are under way side by side, and are
-answered in any order; `$/cancelRequest` abandons one.
+answered in any order; `$/cancelRequest` abandons one. Events of a call travel as `$/event`, before its answer; where
+more follows the answer, `$/stream` says so ahead of it, and `$/end` comes last.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from math import inf
@@ -15,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 import trio
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from protogen_runtime.dispatch import AnswerEarly, Emit, Outcome, Service
 from protogen_runtime.jsonrpc import (
@@ -47,6 +49,13 @@ _logger = logging.getLogger(__name__)
 
 CANCEL_METHOD: Final = "$/cancelRequest"
 """Abandons the call whose id is its member `id`."""
+EVENT_METHOD: Final = "$/event"
+"""Brings the member `event`, any JSON, to the caller of the call whose id is its member `id`."""
+STREAM_METHOD: Final = "$/stream"
+"""Announces that events follow the answer to the call `id`, up to `$/end`."""
+END_METHOD: Final = "$/end"
+"""Nothing more comes of the call `id`, which has been answered."""
+_NEWS: Final = frozenset({EVENT_METHOD, STREAM_METHOD, END_METHOD})
 
 WRITE_BYTES: Final = 65_536
 """Small frames are written together up to this, which is what a pipe holds: one write costs as much as ten frames."""
@@ -63,7 +72,15 @@ class _CancelParams(msgspec.Struct):
     id: RequestId
 
 
+class _News(msgspec.Struct):
+    """What the other side tells of a call of ours."""
+
+    id: RequestId
+    event: Raw | UnsetType = UNSET
+
+
 _read_cancel_params = msgspec.json.Decoder(_CancelParams).decode
+_read_news = msgspec.json.Decoder(_News).decode
 
 
 class Ticket:
@@ -95,19 +112,60 @@ class Ticket:
     def finish(self) -> None:
         """Wake the caller."""
         self.is_done = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the caller look at what there is."""
         if self.task is not None:
             trio.lowlevel.reschedule(self.task)
             self.task = None
 
 
+class _Followed(Ticket):
+    """A call of ours whose events somebody reads. `streams`: its answer is not the end of it."""
+
+    __slots__ = ("events", "fault", "held_bytes", "streams")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.streams = False
+        self.events: deque[Raw] = deque()
+        self.held_bytes = 0
+        self.fault: TransportError | None = None
+
+    def fail(self, fault: TransportError) -> None:
+        """There will be no answer, for this reason."""
+        self.fault = fault
+        self.events.clear()
+        self.finish()
+
+    async def follow(self, on_event: OnEvent) -> None:
+        """Hand events on until the end of the call."""
+        while True:
+            while self.events:
+                event = self.events.popleft()
+                self.held_bytes -= len(memoryview(event))
+                await on_event(msgspec.json.decode(event))
+            if self.is_done:
+                return
+            self.task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self.abort)
+
+
 class _Handling:
     """One call or notification of the other side; the link of its handler."""
 
-    __slots__ = ("_peer", "deadline")
+    __slots__ = ("_is_alone", "_peer", "_work", "deadline", "frame", "has_answered", "is_ended", "scope")
 
-    def __init__(self, peer: Peer, deadline: float) -> None:
+    def __init__(self, peer: Peer, work: Work, frame: bytes, deadline: float, *, is_alone: bool) -> None:
         self._peer = peer
+        self._work = work
+        self._is_alone = is_alone
+        self.frame = frame
         self.deadline = deadline
+        self.has_answered = False
+        self.is_ended = False
+        self.scope: trio.CancelScope | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -126,18 +184,46 @@ class _Handling:
 
     @property
     def emit(self) -> Emit | None:
-        """See Link; a connection of frames carries no events."""
-        return None
+        """See Link."""
+        return self._emit if type(self._work) is Call else None
 
     @property
     def answer(self) -> AnswerEarly | None:
-        """See Link; an answer is one frame."""
-        return None
-
-    @property
-    def frame(self) -> bytes:
         """See Link."""
-        return b""
+        return self._answer if self._is_alone and type(self._work) is Call else None
+
+    async def _emit(self, data: bytes) -> None:
+        await self._tell(EVENT_METHOD, Raw(data))
+
+    async def _answer(self, result: Raw, is_last: bool) -> None:
+        if not is_last:
+            # One of several results: only the last of them can be the answer to the request.
+            await self._tell(EVENT_METHOD, result)
+            return
+        if self.has_answered:
+            raise TransportError("the call has been answered")
+        await self._tell(STREAM_METHOD)
+        self.has_answered = True
+        # The deadline was for an answer; how long a stream lasts is for its handler to say.
+        self.deadline = inf
+        if self.scope is not None:
+            self.scope.deadline = inf
+        assert isinstance(self._work, Call)
+        await self._peer.send(encode(Success(id=self._work.id, result=result)), self._work.method)
+
+    async def _tell(self, what: str, event: Raw | UnsetType = UNSET) -> None:
+        if self.is_ended:
+            raise TransportError("the call that could carry this has been answered")
+        assert isinstance(self._work, Call)
+        params = Raw(msgspec.json.encode(_News(self._work.id, event)))
+        await self._peer.send(encode(Notification(method=what, params=params)), self._work.method)
+
+    def end(self) -> None:
+        """The handler has ended."""
+        self.is_ended = True
+        if self.has_answered and isinstance(self._work, Call):
+            params = Raw(msgspec.json.encode(_News(self._work.id)))
+            self._peer.post(encode(Notification(method=END_METHOD, params=params)))
 
 
 class Peer:
@@ -166,6 +252,8 @@ class Peer:
         self._service = service
         self._finish = finish
         self._pending: Pending[Ticket] = Pending()
+        self._followed: dict[RequestId, _Followed] = {}
+        """Calls of ours of which there may be news."""
         self._ids = itertools.count(1)
         self._outbox: list[bytes] = []
         self._unsent_bytes = 0
@@ -186,8 +274,7 @@ class Peer:
     # --- calling the other side -------------------------------------------------------------------
 
     async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Answer:
-        """See Channel; no events come this way, so `on_event` is never told any. Errors: TransportError."""
-        del on_event
+        """See Channel; returns when nothing more comes of the call. Errors: TransportError, what `on_event` raises."""
         await trio.lowlevel.checkpoint_if_cancelled()
         bounds = self.bounds
         while len(self._pending) >= bounds.max_calls and not self._ended.is_set():
@@ -198,24 +285,33 @@ class Peer:
         frame = encode(Call(id=request_id, method=method, params=params))
         if len(frame) > bounds.max_frame_bytes:
             raise self._too_large(frame, method)
-        ticket = Ticket()
+        ticket: Ticket
+        if on_event is None:
+            ticket = Ticket()
+        else:
+            ticket = self._followed[request_id] = _Followed()
         try:
             self._pending.add(request_id, ticket)
         except PendingClosed:
+            self._followed.pop(request_id, None)
             raise TransportError(self._reason) from None
         if self._reader_waits:
             # It had stopped for the other side's sake, and must go on now: it brings our answer.
             self._room.unpark_all()
-        self._post(frame)
+        self.post(frame)
         try:
-            # What Ticket.wait does, without a coroutine of its own: nothing can have finished it yet.
-            ticket.task = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(ticket.abort)
+            if on_event is None:
+                # What Ticket.wait does, without a coroutine of its own: nothing can have finished it yet.
+                ticket.task = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(ticket.abort)
+            else:
+                await self._follow(request_id, on_event)
         finally:
             if self._settled:
                 self._settled.unpark()
-            # Still pending: we were cancelled.
-            if not ticket.is_done and self._pending.abandon(request_id):
+            # Still pending, or streaming: we were cancelled.
+            is_open = self._followed.pop(request_id, None) is not None
+            if not ticket.is_done and (self._pending.abandon(request_id) or is_open):
                 self._tell_abandoned(request_id)
         if ticket.answer is None:
             raise TransportError(f"{self._reason} before {method} was answered")
@@ -223,16 +319,29 @@ class Peer:
             raise TransportError(f"the answer to {method} is no JSON-RPC answer: {ticket.answer.reason}")
         return ticket.answer
 
+    async def _follow(self, request_id: int, on_event: OnEvent) -> None:
+        followed = self._followed[request_id]
+        await followed.follow(on_event)
+        if followed.fault is not None:
+            self._pending.abandon(request_id)
+            self._tell_abandoned(request_id)
+            raise followed.fault
+        if getattr(on_event, "takes_results", False) and isinstance(followed.answer, Success):
+            await on_event(msgspec.json.decode(followed.answer.result))
+
     async def notify(self, method: str, params: Raw) -> None:
         """See Channel; returns when the notification is on its way. Errors: TransportError."""
-        frame = encode(Notification(method=method, params=params))
+        await self.send(encode(Notification(method=method, params=params)), method)
+
+    async def send(self, frame: bytes, method: str) -> None:
+        """Send a frame when the other side has read enough of what was sent before. Errors: TransportError."""
         if len(frame) > self.bounds.max_frame_bytes:
             raise self._too_large(frame, method)
         await trio.lowlevel.checkpoint()
         await self._wait_for_room()
         if self._gone:
             raise TransportError(self._reason)
-        self._post(frame)
+        self.post(frame)
 
     async def open(self) -> None:
         """A peer is open from the start."""
@@ -255,10 +364,10 @@ class Peer:
         limit = self.bounds.max_frame_bytes
         return TransportError(f"{method}: its frame of {len(frame)} bytes is larger than max_frame_bytes, {limit}")
 
-    def _tell_abandoned(self, request_id: int) -> None:
+    def _tell_abandoned(self, request_id: RequestId) -> None:
         if not self._gone:
             params = Raw(msgspec.json.encode(_CancelParams(request_id)))
-            self._post(encode(Notification(method=CANCEL_METHOD, params=params)))
+            self.post(encode(Notification(method=CANCEL_METHOD, params=params)))
 
     # --- the connection ---------------------------------------------------------------------------
 
@@ -304,13 +413,13 @@ class Peer:
             self._connection.cancel()
 
     def _fail_calls(self) -> None:
-        for ticket in self._pending.close():
+        for ticket in (*self._pending.close(), *self._followed.values()):
             ticket.finish()
 
     async def _watch_idle(self, seconds: float) -> None:
         while True:
             await trio.sleep_until(self._last_active + seconds)
-            busy = self._in_flight or len(self._pending) or self._unsent_bytes
+            busy = self._in_flight or len(self._pending) or self._followed or self._unsent_bytes
             if busy:
                 self._last_active = trio.current_time()
             elif trio.current_time() >= self._last_active + seconds:
@@ -319,7 +428,7 @@ class Peer:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _post(self, frame: bytes) -> None:
+    def post(self, frame: bytes) -> None:
         """Hand a frame to the writer."""
         self._outbox.append(frame)
         self._unsent_bytes += len(frame)
@@ -375,7 +484,7 @@ class Peer:
                 if self._unsent_bytes > limit:
                     if self._unsent_bytes > 2 * limit + self.bounds.max_frame_bytes:
                         raise TransportError("the other side sends, but does not read")
-                    while self._unsent_bytes > limit and not len(self._pending):
+                    while self._unsent_bytes > limit and not len(self._pending) and not self._followed:
                         self._reader_waits = True
                         await self._room.park()
                     if self._reader_waits:
@@ -384,15 +493,18 @@ class Peer:
 
     async def _take(self, frame: Frame, handlers: trio.Nursery) -> None:
         if isinstance(frame, FrameTooLong):
-            self._post(encode(Failure(id=None, error=INVALID_REQUEST)))
+            self.post(encode(Failure(id=None, error=INVALID_REQUEST)))
             return
         if frame[:1] == b"{":
             message = decode(frame)
             if type(message) is Call:
-                self._start_alone(message, handlers)
+                self._start_alone(message, frame, handlers)
                 return
             if type(message) is Success:
                 self._take_answer(message)
+                return
+            if type(message) is Notification and message.method in _NEWS:
+                self._take_news(message)
                 return
             exchange = Exchange((message,), batch=False)
         else:
@@ -405,8 +517,10 @@ class Peer:
         for work in exchange.work:
             if isinstance(work, Notification) and work.method == CANCEL_METHOD:
                 self._cancel(work)
+            elif isinstance(work, Notification) and work.method in _NEWS:
+                self._take_news(work)
             else:
-                self._start(exchange, work, handlers)
+                self._start(exchange, work, frame, handlers)
             if exchange.is_batch:
                 await trio.lowlevel.checkpoint()
 
@@ -414,9 +528,33 @@ class Peer:
         ticket = self._pending.take(answer)
         if isinstance(ticket, Ticket):
             ticket.answer = answer
-            ticket.finish()
+            if not (isinstance(ticket, _Followed) and ticket.streams):
+                ticket.finish()
         elif ticket == "unknown":
             _logger.debug("an answer to no call of ours: id %r", answer.id)
+
+    def _take_news(self, news: Notification) -> None:
+        try:
+            told = _read_news(news.params)
+        except msgspec.DecodeError:
+            return
+        followed = self._followed.get(told.id)
+        if followed is None:
+            _logger.debug("news of a call that nobody follows: id %r", told.id)
+        elif news.method == STREAM_METHOD:
+            followed.streams = True
+        elif news.method == END_METHOD:
+            if followed.answer is not None:
+                followed.finish()
+        elif told.event is not UNSET and not followed.is_done:
+            followed.events.append(told.event)
+            followed.held_bytes += len(memoryview(told.event))
+            if followed.held_bytes > self.bounds.max_unread_bytes:
+                # To stop reading would hold up every other call, those that this reader may wait for included.
+                limit = self.bounds.max_unread_bytes
+                followed.fail(TransportError(f"the events of a call are not read: {limit} bytes of them wait"))
+            else:
+                followed.wake()
 
     def _cancel(self, work: Notification) -> None:
         try:
@@ -427,21 +565,22 @@ class Peer:
         if scope is not None:
             scope.cancel()
 
-    def _start_alone(self, call: Call, handlers: trio.Nursery) -> None:
+    def _start_alone(self, call: Call, frame: bytes, handlers: trio.Nursery) -> None:
         """What `_start` does, for the call that is a frame by itself: nearly all of them."""
-        outcome = self._begin(call)
+        handling = _Handling(self, call, frame, self._deadline(), is_alone=True)
+        outcome = self._begin(call, handling)
         if type(outcome) is Raw:
             if len(memoryview(outcome)) <= self.bounds.max_frame_bytes:
-                self._post(encode(Success(id=call.id, result=outcome)))
+                self.post(encode(Success(id=call.id, result=outcome)))
                 return
             outcome = RESULT_TOO_LARGE
         if isinstance(outcome, ErrorObject):
-            self._post(encode(Failure(id=call.id, error=outcome)))
+            self.post(encode(Failure(id=call.id, error=outcome)))
         else:
             self._in_flight += 1
-            handlers.start_soon(self._serve, Exchange((call,), batch=False), call, outcome, self._deadline())
+            handlers.start_soon(self._serve, Exchange((call,), batch=False), call, outcome, handling)
 
-    def _begin(self, work: Work) -> Outcome | Awaitable[Outcome]:
+    def _begin(self, work: Work, handling: _Handling) -> Outcome | Awaitable[Outcome]:
         """The outcome, or what gives it."""
         if self._in_flight >= self.bounds.max_in_flight:
             return TOO_MANY_CALLS
@@ -449,17 +588,18 @@ class Peer:
             return UNREAD_ANSWERS
         if self._service is None:
             return METHOD_NOT_FOUND
-        return self._service.start(work, _Handling(self, self._last_active + self._call_seconds))
+        return self._service.start(work, handling)
 
     def _deadline(self) -> float:
         # From when the frame was read: the clock is asked once for all that came with it.
         return self._last_active + self._call_seconds
 
-    def _start(self, exchange: Exchange, work: Work, handlers: trio.Nursery) -> None:
-        outcome = self._begin(work)
+    def _start(self, exchange: Exchange, work: Work, frame: bytes, handlers: trio.Nursery) -> None:
+        handling = _Handling(self, work, frame, self._deadline(), is_alone=not exchange.is_batch)
+        outcome = self._begin(work, handling)
         if not isinstance(outcome, Raw | ErrorObject):
             self._in_flight += 1
-            handlers.start_soon(self._serve, exchange, work, outcome, self._deadline())
+            handlers.start_soon(self._serve, exchange, work, outcome, handling)
             return
         if isinstance(work, Call):
             self._settle(exchange, work, outcome)
@@ -469,10 +609,11 @@ class Peer:
             outcome = RESULT_TOO_LARGE
         self._reply(exchange.settle(work, outcome))
 
-    async def _serve(self, exchange: Exchange, work: Work, running: Awaitable[Outcome], deadline: float) -> None:
+    async def _serve(self, exchange: Exchange, work: Work, running: Awaitable[Outcome], handling: _Handling) -> None:
         outcome: Outcome | None = None
         request_id = work.id if isinstance(work, Call) else None
-        with trio.CancelScope(deadline=deadline) as scope:
+        with trio.CancelScope(deadline=handling.deadline) as scope:
+            handling.scope = scope
             if request_id is not None:
                 self._scopes[request_id] = scope
             try:
@@ -481,9 +622,10 @@ class Peer:
                 self._in_flight -= 1
                 if self._scopes.get(request_id) is scope:
                     del self._scopes[request_id]
-        if not isinstance(work, Call):
+                handling.end()
+        if not isinstance(work, Call) or handling.has_answered:
             return
-        if outcome is None and trio.current_time() >= deadline:
+        if outcome is None and trio.current_time() >= handling.deadline:
             outcome = DEADLINE_EXCEEDED
         if outcome is None:
             # The caller abandoned the call, and expects no answer.
@@ -493,7 +635,7 @@ class Peer:
 
     def _reply(self, data: bytes | None) -> None:
         if data is not None:
-            self._post(data)
+            self.post(data)
 
 
 class PeerChannel:

@@ -282,6 +282,7 @@ class _Handling:
     emit: Emit | None = None
     answer: AnswerEarly | None = None
     frame: bytes = b""
+    has_answered: bool = False
 
     def __init__(self, session: Session, headers: Mapping[str, str], deadline: float) -> None:
         self._session = session

@@ -155,7 +155,9 @@ class CallObserver:
         seconds = self._clock() - observation.started
         metrics.in_flight -= 1
         metrics.count_call(observation.name, outcome, seconds)
-        if seconds >= self._slow_seconds:
+        # A stream lasts as long as what it tells of: its answer came before.
+        is_slow = seconds >= self._slow_seconds and not observation.link.has_answered
+        if is_slow:
             metrics.slow += 1
         if self._is_scoped:
             token, span = observation.token, observation.span
@@ -165,16 +167,15 @@ class CallObserver:
             elif token is not None:
                 observation.token = None
                 current.reset(token)
-            if self._log is not None and (self._logs_all or seconds >= self._slow_seconds or _is_notable(outcome)):
-                self._write(self._log, observation, outcome, seconds)
+            if self._log is not None and (self._logs_all or is_slow or _is_notable(outcome)):
+                self._write(self._log, observation, outcome, seconds, is_slow=is_slow)
 
     def report(self, method: str, what: str, error: BaseException) -> None:
         """Log why a call failed where its caller is not told: what a Service takes as `report`."""
         if self._reports is not None:
             self._reports.tell(what, "error", **{**context(), "method": method, "error": error})
 
-    def _write(self, log: Log, observation: Observation, outcome: End, seconds: float) -> None:
-        is_slow = seconds >= self._slow_seconds
+    def _write(self, log: Log, observation: Observation, outcome: End, seconds: float, *, is_slow: bool) -> None:
         level: Level = "warning" if is_slow else "info"
         if log.takes(level):
             log.put(CallRecord(observation, outcome, seconds, level, is_slow, self._wall_clock()))

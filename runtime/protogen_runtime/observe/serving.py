@@ -82,7 +82,7 @@ class _Running(Coroutine[Any, Any, Outcome]):
             outcome = await self._running
         except BaseException:
             # Only cancellation comes here: a service turns every exception into an error.
-            is_late = deadline is not None and trio.current_time() >= deadline
+            is_late = deadline is not None and trio.current_time() >= deadline and not observation.link.has_answered
             observer.end(observation, "deadline" if is_late else "cancelled")
             raise
         observer.end(observation, outcome)

@@ -149,6 +149,11 @@ class Handling:
         return self._answer if isinstance(self._call, Call) and self._accepts_stream() else None
 
     @property
+    def has_answered(self) -> bool:
+        """See Link."""
+        return self._answered
+
+    @property
     def frame(self) -> bytes:
         """See Link."""
         return bytes(self._request.body)
