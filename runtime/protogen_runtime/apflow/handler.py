@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from apflow_protocol import (
@@ -47,6 +47,8 @@ from .operations import Operations, Started
 from .push import Pushes
 from .rules.faults import FieldFault, RuleBroken, refusal, typed, unauthorized
 from .rules.fields import explain_params
+
+PROTOCOL_VERSION: Final = PROTOCOL.version
 
 Answer = TypeVar("Answer")
 

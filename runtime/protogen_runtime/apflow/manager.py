@@ -405,12 +405,12 @@ class TaskManager:
             # Nothing to execute: the task groups others (A14).
             self._on_ended(Ended(running, result={}))
             return
+        ask = partial(self.questions.ask, start.entry.root, start.task.id)
         self._nursery.start_soon(
-            partial(execute, retry=self._settings.retry, settings=self._registry.settings),
+            partial(execute, retry=self._settings.retry, settings=self._registry.settings, ask=ask),
             running,
             self._registry.find(method),
             self._tasks,
-            ask=partial(self.questions.ask, start.entry.root, start.task.id),
         )
 
     def _finish(self, run: Run) -> None:

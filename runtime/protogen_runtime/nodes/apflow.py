@@ -7,33 +7,45 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import msgspec
 import trio
 
 from protogen_runtime.apflow import handler
+from protogen_runtime.apflow.a2a import card, handlers
+from protogen_runtime.apflow.a2a.agent import open_agent
+from protogen_runtime.apflow.a2a.settings import A2ASettings
 from protogen_runtime.apflow.executors.builtin import make_registry, outgoing_of
 from protogen_runtime.apflow.executors.registry import CannotRegister, ExecutorRegistry
 from protogen_runtime.apflow.executors.settings import ExecutorSettings
+from protogen_runtime.apflow.manager import RunRecord, TaskManager, open_manager
 from protogen_runtime.apflow.manager import Settings as ManagerSettings
-from protogen_runtime.apflow.manager import open_manager
 from protogen_runtime.apflow.operations import Operations
 from protogen_runtime.apflow.push import PushSettings, open_pushes
 from protogen_runtime.apflow.records import SCHEMA
 from protogen_runtime.apflow.repository import open_tasks
 from protogen_runtime.apflow.retries import NEVER, Retry
-from protogen_runtime.dispatch import Service
+from protogen_runtime.dispatch import Joined, Service
 from protogen_runtime.io.http import server
+from protogen_runtime.io.http.endpoint import Document
+from protogen_runtime.io.http.messages import JSON_TYPE, Reply, Request
 from protogen_runtime.io.http.server import CannotServe
 from protogen_runtime.io.http.shell import Shell
 from protogen_runtime.observe import observing
 from protogen_runtime.store import CannotOpen, open_store
 
 _logger = logging.getLogger(__name__)
+
+STATES = ((b"x-apflow-protocol-version", handler.PROTOCOL_VERSION.encode()),)
+"""States the version of the protocol that the node speaks, since it gives no place on the wire (A45)."""
+
+MAX_CARDS = 100
+"""Cards kept: one for each name by which the node is reached."""
 
 PATHS = ("/tasks",)
 """Where the node answers beside `/` (06-interfaces.md, HTTP; A5)."""
@@ -43,7 +55,7 @@ class Settings(server.Settings, frozen=True, kw_only=True, forbid_unknown_fields
     """What an operator decides about a node, beside what every server has.
 
     `database`: `sqlite:///FILE`, or `memory:` for one that is gone at the end. `concurrency`: tasks in progress at the
-    same time. `retry`: how failed executions are tried again where a task does not say it.
+    same time. `retry`: how failed executions are tried again where a task does not say it. `a2a`: the node as an agent.
     """
 
     database: str = "sqlite:///apflow.db"
@@ -51,6 +63,7 @@ class Settings(server.Settings, frozen=True, kw_only=True, forbid_unknown_fields
     retry: Retry = NEVER
     executors: ExecutorSettings = ExecutorSettings()
     push: PushSettings = PushSettings()
+    a2a: A2ASettings = A2ASettings()
 
 
 def serve_http(settings: Settings) -> None:
@@ -73,7 +86,8 @@ def serve_http(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, sock: socket.socket) -> None:
-    async with open_node(settings) as service:
+    registry = make_registry(settings.executors)
+    async with open_node(settings, registry=registry) as service:
         with observing(settings.observe, service) as instruments:
             shell = Shell(
                 instruments.service,
@@ -82,6 +96,9 @@ async def _serve(settings: Settings, sock: socket.socket) -> None:
                 instruments=instruments,
                 aliases=PATHS,
                 unauthorized=handler.unauthorized_error,
+                documents=documents_of(settings, registry.known()),
+                states=STATES,
+                query_headers=(handlers.VERSION_HEADER,),
             )
             settings = server.begin(settings, sock)
             await server.serve(shell, settings, sock)
@@ -89,28 +106,77 @@ async def _serve(settings: Settings, sock: socket.socket) -> None:
 
 @asynccontextmanager
 async def open_node(
-    settings: Settings, *, register: Callable[[ExecutorRegistry], None] | None = None
+    settings: Settings,
+    *,
+    registry: ExecutorRegistry | None = None,
+    register: Callable[[ExecutorRegistry], None] | None = None,
 ) -> AsyncGenerator[Service]:
     """A node's service, with its database open and its tasks running, for as long as the context lasts.
 
-    `register` adds executors to those that are built in and those that are installed. Errors: CannotOpen,
-    CannotRegister.
+    `registry` has the executors, None for those that are built in or installed; `register` adds to them.
+    Errors: CannotOpen, CannotRegister.
     """
-    registry = make_registry(settings.executors)
+    registry = make_registry(settings.executors) if registry is None else registry
     if register is not None:
         register(registry)
     async with (
         open_store(settings.database, SCHEMA) as store,
         open_tasks(store) as tasks,
         open_pushes(outgoing_of(settings.executors), settings.push) as pushes,
-        open_manager(
-            tasks,
-            registry,
-            settings=ManagerSettings(concurrency=settings.concurrency, retry=settings.retry),
-            on_enter=pushes.on_enter,
-        ) as manager,
+        open_agent(store, pushes, registry, settings.a2a) as agent,
     ):
-        yield handler.make_service(Operations(tasks, manager, registry), pushes, _report)
+
+        def on_enter(manager: TaskManager, root: str, record: RunRecord) -> None:
+            pushes.on_enter(manager, root, record)
+            agent.on_enter(manager, root, record)
+
+        running = ManagerSettings(concurrency=settings.concurrency, retry=settings.retry)
+        async with open_manager(tasks, registry, settings=running, on_enter=on_enter) as manager:
+            operations = Operations(tasks, manager, registry)
+            service = handler.make_service(operations, pushes, _report)
+            await agent.start(operations)
+            yield Joined(service, *handlers.make_services(agent, _report)) if settings.a2a.enabled else service
+
+
+def documents_of(settings: Settings, executors: Sequence[str]) -> dict[str, Document]:
+    """The agent card at each path where it is looked for; nothing where the node is no agent."""
+    if not settings.a2a.enabled:
+        return {}
+    asks_who = bool(settings.access.keys) or settings.access.jwt is not None
+    made: dict[str, card.Card] = {}
+
+    def answer(request: Request) -> Reply:
+        url = settings.a2a.url or _base_of(request)
+        found = made.get(url)
+        if found is None:
+            if len(made) >= MAX_CARDS:
+                made.clear()
+            found = made[url] = card.make_card(
+                settings.a2a, url=url, version=version_of(), executors=executors, asks_who=asks_who
+            )
+        headers = (
+            (b"etag", found.tag),
+            (b"cache-control", b"public, max-age=%d" % settings.a2a.card_seconds),
+            (b"vary", b"host"),
+        )
+        if card.is_known(request.headers.get(b"if-none-match"), found):
+            return Reply(304, b"", headers)
+        return Reply(200, found.body, ((b"content-type", JSON_TYPE), *headers))
+
+    return dict.fromkeys(card.PATHS, answer)
+
+
+def _base_of(request: Request) -> str:
+    scheme = "https" if request.is_secure else "http"
+    return f"{scheme}://{request.headers.get(b'host', b'localhost').decode('latin-1')}/"
+
+
+def version_of() -> str:
+    """The version of the distribution that serves, 0 where it was not installed as one."""
+    try:
+        return version("protogen-jsonrpc")
+    except PackageNotFoundError:
+        return "0"
 
 
 def _report(method: str, what: str, error: BaseException) -> None:

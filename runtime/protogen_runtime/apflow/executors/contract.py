@@ -5,7 +5,7 @@ Knows neither tasks nor queues: whoever runs an executor hands it inputs and an 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import UNSET
@@ -14,6 +14,10 @@ from protogen_runtime.apflow.rules.faults import FieldFault, shortened
 
 Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Json]
+
+
+Ask: TypeAlias = Callable[[str], Awaitable[JsonObject]]
+"""Asks a question; gives the members of the answer."""
 
 
 class ExecutorFailed(Exception):
@@ -37,7 +41,7 @@ class Execution:
     """
 
     __slots__ = (
-        *("_report", "attempt", "dependency_results", "name"),
+        *("_ask", "_report", "attempt", "dependency_results", "name"),
         *("params", "root_task_id", "schemas", "task_id", "user_id"),
     )
 
@@ -53,6 +57,7 @@ class Execution:
         attempt: int = 1,
         report: Callable[[float], None] | None = None,
         dependency_results: Callable[[], Mapping[str, JsonObject]] | None = None,
+        ask: Ask | None = None,
     ) -> None:
         self.task_id = task_id
         self.root_task_id = root_task_id
@@ -63,6 +68,7 @@ class Execution:
         self.attempt = attempt
         self.dependency_results = dependency_results or dict[str, JsonObject]
         self._report = report
+        self._ask = ask
 
     def report_progress(self, fraction: float) -> None:
         """Say how much is done, from 0.0 to 1.0; ValueError beyond. Costs little: reports may be merged."""
@@ -70,6 +76,15 @@ class Execution:
             raise ValueError(f"progress goes from 0.0 to 1.0, not {fraction!r}")
         if self._report is not None:
             self._report(float(fraction))
+
+    async def ask(self, question: str) -> JsonObject:
+        """Ask whoever sent the message that this task came of, and wait for the next one: its members, `text` for text.
+
+        Async executors ask; meanwhile A2A's task is `input-required`. Errors: ExecutorFailed where no message did.
+        """
+        if self._ask is None:
+            raise ExecutorFailed(f"needs input ({question}), and cannot ask from here")
+        return await self._ask(question)
 
     def reporting_to(self, report: Callable[[float], None]) -> Execution:
         """The same execution with its progress going elsewhere: on its way out of a thread or a process."""

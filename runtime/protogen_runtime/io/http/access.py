@@ -92,6 +92,10 @@ class Guard:
                 return unknown.refusal()
         if not spends or self.may_ask(request):
             return None
+        return self.too_many()
+
+    def too_many(self) -> Reply:
+        """The refusal of a client that has used up its allowance."""
         return refusal(429, "too many requests", (b"retry-after", b"%d" % self._limits.retry_after_seconds))
 
     def may_ask(self, request: Request) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
+from urllib.parse import parse_qsl
 
 from msgspec import Raw
 
@@ -36,8 +37,14 @@ from .messages import JSON_TYPE, Headers, Reply, Request, refusal
 Page: TypeAlias = Callable[[], Reply]
 """Answers GET at one path: health, metrics."""
 
+Document: TypeAlias = Callable[[Request], Reply]
+"""Answers GET at one path, by what the request says."""
+
 Unauthorized: TypeAlias = Callable[[str], ErrorObject]
 """The error with which a protocol refuses somebody unknown, given why."""
+
+MAX_QUERY_MEMBERS: Final = 100
+"""Members of a query that is looked at; one with more names no header."""
 
 HEALTHY: Final = Reply(200, b'{"status":"healthy"}', ((b"content-type", JSON_TYPE),))
 
@@ -51,6 +58,8 @@ class Endpoint:
 
     A POST to the path of the protocol with the query `sessionId=` is for `app`, too, where there is one.
     `unauthorized` words the refusal of somebody unknown at the paths of the protocol; without it a line of text does.
+    `documents` are pages that strangers may read, too. `states` are headers of every answer. Members of the query in
+    `query_headers` count as headers where there are none.
     """
 
     def __init__(
@@ -64,8 +73,14 @@ class Endpoint:
         app: AsgiApp | None = None,
         aliases: Iterable[str] = (),
         unauthorized: Unauthorized | None = None,
+        documents: Mapping[str, Document] | None = None,
+        states: Headers = (),
+        query_headers: Iterable[str] = (),
     ) -> None:
         self.service = service
+        self._documents: dict[bytes, Document] = {path.encode(): page for path, page in (documents or {}).items()}
+        self._states = states
+        self._query_headers = frozenset(name.lower() for name in query_headers)
         self._unauthorized = unauthorized
         self.limits = limits
         self.guard = guard
@@ -89,7 +104,12 @@ class Endpoint:
         is_handshake = request.method == b"GET" and request.headers.get(b"upgrade", b"").lower() == b"websocket"
         refused = self.guard.check(request, spends=not is_handshake)
         if refused is not None:
-            return self._worded(refused, request)
+            if not isinstance(refused, Unidentified) or not self._is_document(request):
+                return self._worded(refused, request)
+            if not self.guard.may_ask(request):
+                return self.guard.too_many()
+        if self._query_headers and b"?" in request.target:
+            self._add_query_headers(request)
         path = request.target
         if path != self._path:
             path = path.partition(b"?")[0]
@@ -124,6 +144,17 @@ class Endpoint:
         kept = tuple(header for header in refused.headers if header[0] != b"content-type")
         return Reply(refused.status, body, ((b"content-type", JSON_TYPE), *kept))
 
+    def _is_document(self, request: Request) -> bool:
+        return request.method in (b"GET", b"HEAD") and request.target.partition(b"?")[0] in self._documents
+
+    def _add_query_headers(self, request: Request) -> None:
+        members = parse_qsl(request.target.partition(b"?")[2].decode("latin-1"), max_num_fields=MAX_QUERY_MEMBERS)
+        found = {name.lower(): value for name, value in members if name.lower() in self._query_headers}
+        added = {name.encode(): value.encode("latin-1", "replace") for name, value in found.items()}
+        if added:
+            # The headers of a connection's requests may be shared.
+            request.headers = {**added, **request.headers}
+
     def _is_ours(self, request: Request) -> bool:
         """Whether a target is the protocol's: its path, but not with a session named in the query (see `session`)."""
         path, _, query = request.target.partition(b"?")
@@ -132,7 +163,7 @@ class Endpoint:
         return self._app is None or request.method != b"POST" or not names_session(query)
 
     def _admit_elsewhere(self, path: bytes, request: Request) -> Reply | None:
-        if path in self._pages:
+        if path in self._pages or path in self._documents:
             if request.method in (b"GET", b"HEAD"):
                 return None
             return refusal(405, "this page can be read", (b"allow", b"GET, HEAD"))
@@ -181,10 +212,13 @@ class Endpoint:
 
     def marks(self, request: Request) -> Headers:
         """What the answer to a request carries: its id, and what lets the page of an allowed origin read it."""
-        cors = self.guard.cors(request)
+        cors = (*self._states, *self.guard.cors(request))
         return (*cors, (request_ids.NAME, request.request_id)) if request.request_id else cors
 
     def _begin_elsewhere(self, request: Request) -> Begun:
+        document = self._documents.get(request.target.partition(b"?")[0])
+        if document is not None and request.method in (b"GET", b"HEAD"):
+            return document(request)
         page = self._pages.get(request.target.partition(b"?")[0])
         if page is not None and request.method in (b"GET", b"HEAD"):
             return page()

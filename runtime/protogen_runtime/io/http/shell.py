@@ -21,11 +21,11 @@ from .access import Access, Guard
 from .asgi import serve_http, serve_websocket
 from .connection import Connection
 from .deadlines import Deadlines, Timed
-from .endpoint import Endpoint, Page, Unauthorized
+from .endpoint import Document, Endpoint, Page, Unauthorized
 from .foreign import AsgiApp, Receive, Scope, Send
 from .heads import Heads
 from .limits import Limits
-from .messages import Reply
+from .messages import Headers, Reply
 from .watch import Watch
 
 _REFUSED: Final = {
@@ -54,7 +54,8 @@ class Shell:
 
     An `app` that is `Timed`, such as a SessionApp, is swept with the connections.
     `instruments`, whose service this must be, add their pages, ids for requests, and the numbers of the transport.
-    `unauthorized` is the protocol's error for somebody unknown. Errors: BadKeySet.
+    `unauthorized` is the protocol's error for somebody unknown; `documents`, `states` and `query_headers`: see
+    Endpoint. Errors: BadKeySet.
     """
 
     def __init__(
@@ -68,6 +69,9 @@ class Shell:
         instruments: Instruments | None = None,
         aliases: Iterable[str] = (),
         unauthorized: Unauthorized | None = None,
+        documents: Mapping[str, Document] | None = None,
+        states: Headers = (),
+        query_headers: Iterable[str] = (),
     ) -> None:
         self._instruments = instruments
         self.traffic = Traffic() if instruments is None else instruments.traffic
@@ -87,6 +91,9 @@ class Shell:
             app=app,
             aliases=aliases,
             unauthorized=unauthorized,
+            documents=documents,
+            states=states,
+            query_headers=query_headers,
         )
         self.endpoint.tags_requests = instruments is not None and instruments.tags_requests
         # A rate is spent by each request, whatever its head says.

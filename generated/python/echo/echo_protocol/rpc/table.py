@@ -20,7 +20,7 @@ from .errors import RpcError, TypedError
 class Method(msgspec.Struct, frozen=True, kw_only=True):
     """One method: `params`, `result` and `events` are names of definitions, None where there is none.
 
-    `events_are_results`: each event travels as the result of a response to the request, the last of which is the answer.
+    `events_are_results`: each event travels as the result of a response, the last of which is the answer.
     `positional` are the members of the params in the order in which an array gives them, empty where the protocol
     takes no arrays; `by_position`: an array is the only form. `families` are the error tables to look codes up in,
     after `errors`. `function` is the name of the method in clients and handlers.
