@@ -29,6 +29,13 @@ class TransportError(Exception):
         self.status = status
 
 
+class MalformedAnswer(TransportError):
+    """What came as an answer, or in the place of one, is none: the way is good, and the other side's manners are not.
+
+    To ask again would run what was asked for once more, and most likely give the same.
+    """
+
+
 class Attempts(Protocol):
     """What the attempts of one call have in common; the SDK that tries again has a class of its own."""
 

@@ -11,10 +11,13 @@ from typing import Final, Protocol
 import msgspec
 
 from protogen_runtime.dispatch import Channel, OnEvent
-from protogen_runtime.dispatch.channels import TransportError, adopt
+from protogen_runtime.dispatch.channels import MalformedAnswer, TransportError, adopt
 from protogen_runtime.jsonrpc import MAX_BATCH, MAX_FRAME_BYTES, Frame
 
-__all__ = ["REASONS", "Bounds", "Channel", "Frame", "FrameStream", "OnEvent", "TransportError", "adopt"]
+__all__ = [
+    *("REASONS", "Bounds", "Channel", "Frame", "FrameStream", "MalformedAnswer", "OnEvent", "TransportError"),
+    "adopt",
+]
 
 MIB: Final = 1024 * 1024
 

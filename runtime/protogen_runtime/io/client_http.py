@@ -39,7 +39,7 @@ from protogen_runtime.jsonrpc import (
     encode,
 )
 
-from .channel import Bounds, Channel, OnEvent, TransportError, adopt
+from .channel import Bounds, Channel, MalformedAnswer, OnEvent, TransportError, adopt
 from .outgoing import request_headers
 from .sse import CONNECT_SECONDS, EVENT_STREAM, chunks, events_of, media_type
 from .tls import why_refused
@@ -54,6 +54,10 @@ KEEP_SECONDS: Final = 10.0
 
 FAULTS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
 """What httpx raises where a request came to nothing."""
+
+END_SECONDS: Final = 1.0
+"""How long the stream of a call that has been answered may take to end, where nobody wants its events: a connection
+whose stream has ended can be used again, and one that never ends must not hold its call."""
 
 DEADLINE_EXCEEDED: Final = ErrorObject(INTERNAL_ERROR.code, "Deadline exceeded")
 TOO_MANY_CALLS: Final = ErrorObject(INTERNAL_ERROR.code, "Too many calls under way")
@@ -184,7 +188,7 @@ class HttpChannel:
     """A server at an http:// or https:// URL. `callbacks` serves what it calls on us during a call of ours.
 
     `headers` go with every request, beside its id and trace (see `outgoing`); `http` is a client of your own (proxies,
-    pools), which stays open at the end.
+    pools), which stays open at the end. `read` is how messages are read.
     """
 
     def __init__(
@@ -197,6 +201,7 @@ class HttpChannel:
         tls: ssl.SSLContext | None = None,
         http: httpx.AsyncClient | None = None,
         instance_header: str | None = None,
+        read: Callable[[bytes], Message] = decode,
     ) -> None:
         self.url = url
         self.bounds = bounds or Bounds()
@@ -204,6 +209,7 @@ class HttpChannel:
         if instance_header is None:
             instance_header = "Jsonrpc-Instance-Id" if callbacks is None else callbacks.info.instance_header
         self._instance_header = instance_header
+        self.read = read
         self._http = make_http(url, tls) if http is None else http
         self._owns_http = http is None
         self._ids = itertools.count(1)
@@ -257,7 +263,7 @@ class HttpChannel:
                     reply_headers = headers if not instance else {**headers, self._instance_header: instance}
                     return await _StreamedCall(self, response, request_id, on_event, reply_headers).answer()
                 body = await read_body(response, self.bounds.max_frame_bytes)
-                return answer_of(decode(body), request_id, response.status_code)
+                return answer_of(self.read(body), request_id, response.status_code)
         except FAULTS as error:
             raise fault_of(method, error) from error
 
@@ -290,7 +296,7 @@ async def read_body(response: httpx.Response, limit: int) -> bytes:
         async for piece in pieces:
             body += piece
             if len(body) > limit:
-                raise TransportError(f"the answer has more than {limit} bytes", status=response.status_code)
+                raise MalformedAnswer(f"the answer has more than {limit} bytes", status=response.status_code)
     return bytes(body)
 
 
@@ -300,8 +306,10 @@ def answer_of(message: Message, request_id: int, status: int) -> Answer:
     if isinstance(message, Success | Failure) and (message.id == request_id or _is_for_any(message)):
         return message
     if isinstance(message, BadAnswer):
-        raise TransportError(f"the answer is no JSON-RPC answer: {message.reason}", status=status)
-    raise TransportError(f"HTTP status {status} without an answer to the call", status=status)
+        raise MalformedAnswer(
+            f"the answer (HTTP status {status}) is no JSON-RPC answer: {message.reason}", status=status
+        )
+    raise MalformedAnswer(f"HTTP status {status} without an answer to the call", status=status)
 
 
 def _is_for_any(message: Success | Failure) -> bool:
@@ -326,6 +334,8 @@ class _StreamedCall:
         self._reply_headers = reply_headers
         self._answer: Answer | None = None
         self._fault: Exception | None = None
+        self._serving = 0
+        self._served = trio.lowlevel.ParkingLot()
 
     async def answer(self) -> Answer:
         """Read until the stream closes. Errors: TransportError, httpx's own, what `on_event` raises."""
@@ -352,11 +362,14 @@ class _StreamedCall:
                 await self._take(event, nursery)
 
     async def _take(self, event: ServerSentEvent, nursery: trio.Nursery) -> None:
+        if self._on_event is None and event.name != "message":
+            # Nobody wants it, and it may be a keepalive, which holds no JSON.
+            return
         value = parse(event.data)
         if event.name != "message":
             await self._emit({"event": event.name, "data": value})
-        elif isinstance(value, dict) and "jsonrpc" in value:
-            await self._take_message(decode(event.data), nursery)
+        elif isinstance(value, dict) and ("jsonrpc" in value or self._channel.read is not decode):
+            await self._take_message(self._channel.read(event.data), nursery)
         else:
             await self._emit(value)
 
@@ -371,15 +384,27 @@ class _StreamedCall:
                 is_late = self._answer is not None and not takes_results
                 if not is_late and (message.id == self._request_id or _is_for_any(message)):
                     self._answer = message
+                    if self._on_event is None:
+                        nursery.cancel_scope.deadline = trio.current_time() + END_SECONDS
                     if takes_results and isinstance(message, Success):
                         await self._emit(parse(bytes(message.result)))
             case BadAnswer():
                 if self._answer is None and message.id in (self._request_id, None):
-                    raise TransportError(f"the answer is no JSON-RPC answer: {message.reason}")
+                    raise MalformedAnswer(f"the answer is no JSON-RPC answer: {message.reason}")
             case _:
+                while self._serving >= self._channel.bounds.max_in_flight:
+                    await self._served.park()
+                self._serving += 1
                 nursery.start_soon(self._serve, message, nursery)
 
     async def _serve(self, message: Message, nursery: trio.Nursery) -> None:
+        try:
+            await self._answer_callback(message, nursery)
+        finally:
+            self._serving -= 1
+            self._served.unpark()
+
+    async def _answer_callback(self, message: Message, nursery: trio.Nursery) -> None:
         reply = await self._channel.callbacks.answer(message)
         if reply is None:
             return
@@ -400,4 +425,4 @@ def parse(data: bytes) -> Any:
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise TransportError("the stream holds an event that is not JSON") from None
+        raise MalformedAnswer("the stream holds an event that is not JSON") from None

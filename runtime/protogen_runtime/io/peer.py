@@ -43,7 +43,7 @@ from protogen_runtime.jsonrpc import (
     receive,
 )
 
-from .channel import Bounds, Channel, FrameStream, OnEvent, TransportError, adopt
+from .channel import Bounds, Channel, FrameStream, MalformedAnswer, OnEvent, TransportError, adopt
 
 _logger = logging.getLogger(__name__)
 
@@ -316,7 +316,7 @@ class Peer:
         if ticket.answer is None:
             raise TransportError(f"{self._reason} before {method} was answered")
         if isinstance(ticket.answer, BadAnswer):
-            raise TransportError(f"the answer to {method} is no JSON-RPC answer: {ticket.answer.reason}")
+            raise MalformedAnswer(f"the answer to {method} is no JSON-RPC answer: {ticket.answer.reason}")
         return ticket.answer
 
     async def _follow(self, request_id: int, on_event: OnEvent) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -33,7 +33,7 @@ from protogen_runtime.jsonrpc import (
     encode,
 )
 
-from .channel import Bounds, OnEvent, TransportError
+from .channel import Bounds, MalformedAnswer, OnEvent, TransportError
 from .client_http import FAULTS, Callbacks, answer_of, fault_of, make_http, posting, read_body
 from .outgoing import request_headers
 from .peer import Ticket
@@ -54,7 +54,8 @@ class SessionChannel:
     """A server whose stream of events is at `url` (http or https); `callbacks` serves what it calls on us.
 
     `headers` go with every request; `http` is a client of your own, which stays open at the end. Open and close the
-    channel in the same task, and in the same cancel scope. When the stream is lost for good, calls fail.
+    channel in the same task, and in the same cancel scope. When the stream is lost for good, calls fail, and `ended`
+    is set; with `retries=0` the first stream is the only one. `read` is how messages are read.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class SessionChannel:
         tls: ssl.SSLContext | None = None,
         http: httpx.AsyncClient | None = None,
         retries: int = 5,
+        read: Callable[[bytes], Message] = decode,
     ) -> None:
         self._bounds = bounds or Bounds()
         self._callbacks = Callbacks(callbacks, self, self._bounds)
@@ -83,6 +85,8 @@ class SessionChannel:
         self._pending: Pending[Ticket] = Pending()
         self._asking: set[trio.CancelScope] = set()
         self._named = trio.Event()
+        self._read = read
+        self.ended = trio.Event()
         self._reason: str | None = None
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
@@ -155,14 +159,14 @@ class SessionChannel:
     async def _ask(self, call: Call, ticket: Ticket) -> Answer:
         status, body = await self._post(encode(call), call.method)
         if body.strip():
-            return answer_of(decode(body), _number(call), status)
+            return answer_of(self._read(body), _number(call), status)
         if not 200 <= status < 300:
             raise TransportError(f"{call.method}: the server answered with HTTP status {status}", status=status)
         # Servers of another habit accept the POST and answer on the stream.
         await ticket.wait()
         if isinstance(ticket.answer, Success | Failure):
             return ticket.answer
-        raise TransportError(f"the answer to {call.method} is no JSON-RPC answer")
+        raise MalformedAnswer(f"the answer to {call.method} is no JSON-RPC answer")
 
     async def _post(self, frame: bytes, what: str) -> tuple[int, bytes]:
         headers = request_headers(self._headers)
@@ -192,7 +196,7 @@ class SessionChannel:
             self._endpoint = self._resolve(event.data)
             self._named.set()
         elif event.name == "message":
-            message = decode(event.data)
+            message = self._read(event.data)
             if isinstance(message, Success | Failure | BadAnswer):
                 ticket = self._pending.take(message)
                 if isinstance(ticket, Ticket):
@@ -226,6 +230,7 @@ class SessionChannel:
         for scope in tuple(self._asking):
             scope.cancel()
         self._named.set()
+        self.ended.set()
 
 
 def _number(call: Call) -> int:

@@ -15,7 +15,7 @@ import trio
 
 from protogen_runtime.jsonrpc import FrameTooLong, ServerSentEvent, SseParser
 
-from .channel import TransportError
+from .channel import MalformedAnswer, TransportError
 from .outgoing import request_headers
 from .tls import why_refused
 
@@ -61,7 +61,7 @@ async def events_of(response: httpx.Response, parser: SseParser) -> AsyncGenerat
         async for chunk in body:
             for event in parser.feed(chunk):
                 if isinstance(event, FrameTooLong):
-                    raise TransportError(f"an event has more than {event.limit} bytes")
+                    raise MalformedAnswer(f"an event has more than {event.limit} bytes")
                 yield event
 
 
@@ -112,7 +112,8 @@ class EventSource:
             if fault is not None and (failures > self._retries or not self._can_pass(fault)):
                 raise fault
             if fault is None and failures > self._retries:
-                raise TransportError("the server ends the event stream again and again")
+                often = " again and again" if self._retries else ""
+                raise TransportError(f"the server ended the event stream{often}")
             pause = min(self._pause * 2 ** (failures - 1), MAX_RETRY_SECONDS)
             # Spread out, so that many clients of one server do not come back together.
             await trio.sleep(pause * (0.5 + random.random() / 2))
