@@ -15,7 +15,14 @@ from protogen_runtime.dispatch.channels import MalformedAnswer, TransportError, 
 from protogen_runtime.jsonrpc import MAX_BATCH, MAX_FRAME_BYTES, Frame
 
 __all__ = [
-    *("REASONS", "Bounds", "Channel", "Frame", "FrameStream", "MalformedAnswer", "OnEvent", "TransportError"),
+    "REASONS",
+    "Bounds",
+    "Channel",
+    "Frame",
+    "FrameStream",
+    "MalformedAnswer",
+    "OnEvent",
+    "TransportError",
     "adopt",
 ]
 
