@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from protogen_compliance.peer.rpc import MISSING, Json, Reply
-from protogen_compliance.plugin import Record
+from protogen_compliance.plugin import Record, Unmet
 from protogen_compliance.registry import clause, last, needs, sums
-from protogen_compliance.suites.apflow.node import Node, new_id
+from protogen_compliance.suites.apflow.node import Node, method_blame, new_id
 
 METHODS = ("create", "get", "update", "delete", "list", "execute", "cancel", "tree", "children")
 INVALID_REQUEST = -32600
@@ -22,7 +22,8 @@ def request(**members: Json) -> dict[str, Json]:
 def control(node: Node) -> None:
     """The good request is answered with a result: what is refused below is refused for its fault."""
     reply = node.send(request())
-    assert reply.result is not MISSING, f"a good request was answered with {reply.summary()}"
+    if reply.result is MISSING:
+        raise Unmet(method_blame("tasks.list"), f"a good request was answered with {reply.summary()}")
 
 
 @clause("AF-RPC-002")

@@ -11,7 +11,7 @@ from protogen_compliance.plugin import Record
 from protogen_compliance.registry import clause, last, needs, profile, sums
 from protogen_compliance.suites.apflow.node import INVALID, TIMES, Node, needs_task, new_id
 from protogen_compliance.suites.apflow.scenes import Seen
-from protogen_compliance.suites.apflow.test_envelope import each, request
+from protogen_compliance.suites.apflow.test_envelope import control, each, request
 from protogen_compliance.suites.apflow.test_fields import VALUES
 
 BAD_TREE, BAD_PARENT, BAD_DEPENDENCY, CIRCLE = -32012, -32010, -32011, -32002
@@ -30,14 +30,14 @@ def expect(reply: Reply, what: str, *codes: int) -> None:
 
 @clause("AF-ERR-004")
 def test_body_that_is_no_json(node: Node) -> None:
-    assert node.send(request()).result is not MISSING, "a good request gave no result"
+    control(node)
     for body in (b"{bad json", b"", b'{"jsonrpc":"2.0","id":1', b'{"jsonrpc":"2.0","id":"\xff\xfe"}', b"[1,"):
         expect(node.send(body), f"body {body!r}", -32700)
 
 
 @clause("AF-ERR-005")
 def test_json_that_is_no_request(node: Node) -> None:
-    assert node.send(request()).result is not MISSING, "a good request gave no result"
+    control(node)
     bodies: tuple[Json, ...] = ("x", 42, None, {}, True)
     for body in bodies:
         expect(node.send(body), f"body {body!r}", -32600)
@@ -45,7 +45,7 @@ def test_json_that_is_no_request(node: Node) -> None:
 
 @clause("AF-ERR-006")
 def test_unknown_method(node: Node) -> None:
-    assert node.call("tasks.list", {"limit": 1}).result is not MISSING, "tasks.list gave no result"
+    control(node)
     for method in ("tasks.nope", "Tasks.get", "", "tasks.", "rpc.nope"):
         expect(node.call(method, {"task_id": new_id()}), f"method {method!r}", -32601)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from protogen_compliance.peer.rpc import MISSING, Json
-from protogen_compliance.plugin import Record
+from protogen_compliance.plugin import Record, Unmet
 from protogen_compliance.registry import clause, needs, sums
-from protogen_compliance.suites.apflow.node import INVALID, UUID4, Node, Task, needs_task, new_id
+from protogen_compliance.suites.apflow.node import INVALID, UUID4, Node, Task, method_blame, needs_task, new_id
 from protogen_compliance.suites.apflow.observed import nodes_of
 from protogen_compliance.suites.apflow.scenes import Seen
 from protogen_compliance.suites.apflow.test_fields import ALL_FIELDS, VALUES
@@ -22,10 +22,11 @@ def ids(tasks: Iterable[Task]) -> list[str]:
 
 
 def created(node: Node, **fields: Json) -> Json:
-    """The result of tasks.create."""
-    reply = node.call("tasks.create", {"name": "kit", "user_id": node.user, **fields})
-    assert isinstance(reply.result, dict), f"tasks.create gave {reply.summary()}"
-    return reply.result
+    """The result of tasks.create; raises Unmet where it is no object."""
+    result = node.ask("tasks.create", {"name": "kit", "user_id": node.user, **fields})
+    if not isinstance(result, dict):
+        raise Unmet(method_blame("tasks.create"), f"tasks.create returned {result!r}; expected an object")
+    return result
 
 
 @clause("AF-CREATE-002", "AF-STORE-002")
@@ -325,6 +326,7 @@ def test_execution_obeys_dependencies_and_priorities(node: Node, diamond: Seen) 
 
 
 @clause("AF-EXECUTE-004")
+@needs("AF-ERR-008")
 def test_execute_returns_the_root(node: Node, record: Record, diamond: Seen) -> None:
     result = diamond.replies["execute"].result
     root = diamond.sent["root"]["id"]

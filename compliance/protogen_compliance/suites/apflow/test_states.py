@@ -37,7 +37,9 @@ def fields(task: Task, names: Iterable[str]) -> dict[str, Json]:
 
 def stays(node: Node, task_id: str, status: str, *attempts: str) -> None:
     """Each attempt to set another status is refused and changes nothing."""
-    assert node.get(task_id).get("status") == status, f"the task is not {status}"
+    now = node.get(task_id).get("status")
+    if now != status:
+        raise Unmet(("AF-CANCEL-001", "AF-CANCEL-007", "AF-IND-005"), f"the task is {now}; it was to be {status}")
     for attempt in attempts:
         params = {"task_id": task_id, "updates": {"status": attempt}}
         reply = node.call("tasks.update", params)
@@ -425,6 +427,7 @@ def test_executor_is_found_by_method(node: Node, diamond: Seen, failure: Seen) -
 
 
 @clause("AF-EXEC-008")
+@needs("AF-ERR-008")
 def test_unknown_executor_fails_the_task(node: Node, unknown_executor: Seen) -> None:
     reply, end = unknown_executor.replies["execute"], unknown_executor.end.get("stranger")
     method = unknown_executor.sent["stranger"]["schemas"]["method"]
