@@ -36,10 +36,11 @@ class Deadlines:
     """The table. `now` is the trio clock as of the last tick: cheap to read, a tick behind at most.
 
     `date` is the header line with the time, `json_head` the head of the answer that is sent most often, up to its
-    length: both change once a second.
+    length: both change once a second. `states` are header lines that it has, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, states: bytes = b"") -> None:
+        self._states = states
         self.now = 0.0
         self.date = b""
         self.json_head = b""
@@ -77,7 +78,9 @@ class Deadlines:
         if wall_clock // 1 != self._date_second:
             self._date_second = wall_clock // 1
             self.date = b"date: " + http_date(wall_clock) + b"\r\n"
-            self.json_head = b"HTTP/1.1 200 OK\r\n" + self.date + b"content-type: application/json\r\ncontent-length: "
+            self.json_head = (
+                b"HTTP/1.1 200 OK\r\n%b%bcontent-type: application/json\r\ncontent-length: " % (self.date, self._states)
+            )
 
 
 def http_date(wall_clock: float) -> bytes:

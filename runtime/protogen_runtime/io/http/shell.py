@@ -79,7 +79,7 @@ class Shell:
             pages = {**{path: _page(answer) for path, answer in instruments.pages.items()}, **(pages or {})}
             instruments.readiness.watch(lambda: self.endpoint.is_closing)
         self.limits = limits or Limits()
-        self.deadlines = Deadlines()
+        self.deadlines = Deadlines(b"".join(b"%b: %b\r\n" % header for header in states))
         self.deadlines.tick(0.0, time.time())
         guard = Guard(access or Access(), self.limits, self.deadlines)
         self.endpoint = Endpoint(
