@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import socket
@@ -40,6 +41,7 @@ class Node:
         self.port = port
         self.tls = tls
         self._errors = errors
+        self._kept: http.client.HTTPConnection | None = None
 
     @property
     def url(self) -> str:
@@ -49,6 +51,12 @@ class Node:
     def log(self) -> str:
         """What the node wrote to stderr."""
         return self._errors.read_text()
+
+    def hang_up(self) -> None:
+        """Close the connection that stayed."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def connect(self) -> socket.socket:
         client = socket.create_connection(("localhost", self.port), timeout=SECONDS)
@@ -66,10 +74,19 @@ class Node:
             client.sendall(head + body)
             return read_answer(client)
 
+    def ask(self, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        """The answer to a POST, on a connection that stays; for one thread."""
+        if self._kept is None:
+            self._kept = http.client.HTTPConnection("localhost", self.port, timeout=SECONDS)
+        self._kept.request("POST", "/", body, {"Content-Type": "application/json", **(headers or {})})
+        answer = self._kept.getresponse()
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, found, answer.read())
+
     def call(self, method: str, params: object, *, token: str | None = None, **beside: object) -> Any:
         """The whole message that answers a call."""
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params, **beside}
-        return self.send(json.dumps(message).encode(), bearer(token)).json
+        return self.ask(json.dumps(message).encode(), bearer(token)).json
 
     def result(self, method: str, params: object, *, token: str | None = None) -> Any:
         answer = self.call(method, params, token=token)
@@ -129,7 +146,9 @@ def serving(
     try:
         line = process.stdout.readline()
         assert line, errors.read_text()
-        yield Node(process, json.loads(line)["port"], errors, tls)
+        node = Node(process, json.loads(line)["port"], errors, tls)
+        yield node
+        node.hang_up()
         process.terminate()
         assert process.wait(SECONDS) == 0
     finally:
