@@ -49,10 +49,10 @@ def make_card(
         "url": url,
         "preferredTransport": BINDING,
         "protocolVersion": f"{PROTOCOL_V03.version}.0",
+        # Not `push_notifications` beside (A39): readers that know protocol buffers take both for one, and refuse them.
         "capabilities": {
             "streaming": True,
             "pushNotifications": True,
-            "push_notifications": True,
             "stateTransitionHistory": False,
             "extendedAgentCard": False,
             "extensions": [
