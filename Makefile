@@ -56,5 +56,5 @@ lock: ## Resolve the dependencies anew and write the lock files
 	@$(RUN) tools/lock.py
 
 clean: ## Remove everything that make made, except generated/
-	rm -rf .venv node_modules bench/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv node_modules bench/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .interop_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
