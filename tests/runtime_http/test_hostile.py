@@ -197,6 +197,7 @@ class Child:
         # A batch yields between its members, so that its answer may come after the one behind it.
         while not is_over or len(lines) < owed:
             line = self.process.stdout.readline()
+            assert line, f"the server ended with {self.process.wait(10)} at {body[:200]!r}"
             if end.encode() in line:
                 is_over = True
             else:

@@ -23,12 +23,11 @@ from protogen_runtime.apflow.a2a.settings import A2ASettings
 from protogen_runtime.apflow.executors.builtin import make_registry, outgoing_of
 from protogen_runtime.apflow.executors.registry import CannotRegister, ExecutorRegistry
 from protogen_runtime.apflow.executors.settings import ExecutorSettings
-from protogen_runtime.apflow.manager import RunRecord, TaskManager, open_manager
+from protogen_runtime.apflow.manager import RunRecord, TaskManager
 from protogen_runtime.apflow.manager import Settings as ManagerSettings
-from protogen_runtime.apflow.operations import Operations
+from protogen_runtime.apflow.operations import open_operations
 from protogen_runtime.apflow.push import PushSettings, open_pushes
 from protogen_runtime.apflow.records import SCHEMA
-from protogen_runtime.apflow.repository import open_tasks
 from protogen_runtime.apflow.retries import NEVER, Retry
 from protogen_runtime.dispatch import Joined, Service
 from protogen_runtime.io.http import server
@@ -121,7 +120,6 @@ async def open_node(
         register(registry)
     async with (
         open_store(settings.database, SCHEMA) as store,
-        open_tasks(store) as tasks,
         open_pushes(outgoing_of(settings.executors), settings.push) as pushes,
         open_agent(store, pushes, registry, settings.a2a) as agent,
     ):
@@ -131,8 +129,7 @@ async def open_node(
             agent.on_enter(manager, root, record)
 
         running = ManagerSettings(concurrency=settings.concurrency, retry=settings.retry)
-        async with open_manager(tasks, registry, settings=running, on_enter=on_enter) as manager:
-            operations = Operations(tasks, manager, registry)
+        async with open_operations(store, registry, settings=running, on_enter=on_enter) as operations:
             service = handler.make_service(operations, pushes, _report)
             await agent.start(operations)
             yield Joined(service, *handlers.make_services(agent, _report)) if settings.a2a.enabled else service
