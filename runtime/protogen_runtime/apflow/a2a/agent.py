@@ -147,6 +147,7 @@ class Agent:
             new_id=self._new_id,
         )
         root = requests.top_of(tasks)
+        owner = user or next((task.user_id or None for task in tasks if str(task.id).lower() == root), None)
         errand_id = self._new_id()
         context = message.context_id or root
         task = v1.Task(
@@ -154,7 +155,7 @@ class Agent:
             context_id=context,
             status=v1.TaskStatus(state="TASK_STATE_SUBMITTED", timestamp=self._clock.now()),
             history=[replace(message, task_id=errand_id, context_id=context)],
-            metadata=mapping.metadata_of(root, user),
+            metadata=mapping.metadata_of(root, owner),
         )
         errand = Errand(task=task, root=root, user=user, receivers=self._receivers_in(request, is_v03=is_v03))
         live = Live(errand)
