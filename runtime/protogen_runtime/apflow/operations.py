@@ -242,7 +242,7 @@ class Operations:
                 parent = view.get(after.parent_id) if after.parent_id else None
                 root = parent.root if parent else key
                 self._move(view, before, root)
-            in_run = before.in_run and after.status in ("pending", "in_progress") and root == before.root
+            in_run = before.in_run and after.status in ("pending", "in_progress")
             changed = entry_of(after, root=root, in_run=in_run)
             view.change(before, changed)
             if (needs := needs_of(after)) != (needs_before := needs_of(task)):
@@ -258,12 +258,12 @@ class Operations:
 
         def then(done: tuple[Task, Entry, Entry, Member | None]) -> None:
             _, before, after, member = done
-            if after.status == before.status == "pending" and member is not None:
-                self._manager.revise(member)
-            elif after.status == "pending":
-                self._manager.retire(key)
-            elif after.status != before.status:
+            if after.status == "cancelled" != before.status:
                 self._manager.withdraw([after])
+            elif member is not None:
+                self._manager.revise(member)
+            elif after.status == "pending" != before.status:
+                self._manager.retire(key)
 
         task, *_ = await self._tasks.commit(decide, then=then)
         return TasksUpdateResult(id=task.id, status=task.status)
@@ -377,7 +377,7 @@ class Operations:
 
         def then(entered: Entered) -> None:
             if follow:
-                feeds.append(self._manager.subscribe(entered.root))
+                feeds.append(self._manager.subscribe(entered.root, keeps_results=False))
             self._manager.enter(entered.root, entered.record, entered.members)
 
         if len(tasks) > LARGE and not await self._tasks.any_known([task.id for task in tasks]):
@@ -562,7 +562,7 @@ class Operations:
             view.change(source, entry_of(after, root=source.root, in_run=source.in_run))
 
     def _move(self, view: View, top: Entry, root: str) -> None:
-        """What is below a task that moves to another flow moves with it."""
+        """What is below a task that moves to another flow moves with it, unless a run has it: errors as `update`."""
         if root == top.root:
             return
         flow = view.flow(top.root)
@@ -574,8 +574,12 @@ class Operations:
                 if entry.parent in below and entry.key not in below:
                     below.add(entry.key)
                     grown = True
-        for entry in flow:
-            if entry.key in below and entry.key != top.key:
+        moved = [entry for entry in flow if entry.key in below]
+        for entry in moved:
+            if entry.in_run:
+                raise already_executing(entry.key)
+        for entry in moved:
+            if entry.key != top.key:
                 view.change(entry, replace(entry, root=root))
 
 
