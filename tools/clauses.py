@@ -42,7 +42,9 @@ PASS: kept. WARN: a SHOULD that is not kept, or a clause that is kept under the 
 BLOCKED: not judged, because of another finding. SKIPPED: not judged, for the reason given.
 """
 
-REASONS: dict[str, str] = {}
+REASONS: dict[str, str] = {
+    "AF-RPC-006": "an id with a fraction is refused with -32600, since JSON-RPC says that a client should not send one",
+}
 """Clause to why our node does not pass it; one that it passes must not stand here."""
 
 
@@ -104,14 +106,15 @@ def serving(config: str) -> Generator[tuple[str, Path], None, None]:
         folder = Path(name)
         (folder / "node.toml").write_text(config, "utf-8")
         state = folder / "node.json"
-        start(state, port=0)
+        process = start(state, port=0)
         try:
             yield f"http://127.0.0.1:{json.loads(state.read_bytes())['port']}", state
         finally:
             stop(state, signal.SIGKILL)
+            process.wait(timeout=START_SECONDS)
 
 
-def start(state: Path, *, port: int) -> None:
+def start(state: Path, *, port: int) -> subprocess.Popen[bytes]:
     """Starts the node and writes its process and port to `state`."""
     folder = state.parent
     command = [str(PROTOGEN), "serve", "apflow", "--port", str(port), "--announce"]
@@ -131,6 +134,7 @@ def start(state: Path, *, port: int) -> None:
             else:
                 raise RuntimeError(f"the node did not start: {(folder / 'node.log').read_text('utf-8')}")
     state.write_text(json.dumps({"pid": process.pid, "port": json.loads(line)["port"]}), "utf-8")
+    return process
 
 
 def stop(state: Path, how: signal.Signals) -> int:

@@ -155,6 +155,7 @@ def test_dependant_of_a_cancelled_task_does_not_run(
 
 
 @clause("AF-DEP-015")
+@needs("AF-CONC-001")
 @needs("AF-CANCEL-001", "AF-CANCEL-002")
 def test_cancelled_optional_dependency_does_not_block(
     node: Node, cancelled_running: Seen, cancelled_waiting: Seen
