@@ -14,9 +14,10 @@ from apflow_protocol import Json, StreamEventName, TaskStatus
 
 from .questions import Question
 
-MAX_BEHIND: Final = 10_000
-"""Events that a follower may be behind. A flow of some thousand tasks fits, so that a follower who looks away for a
-moment loses nothing; an event takes some 100 bytes."""
+MAX_BEHIND: Final = 4096
+"""Events that a follower may be behind: a second of the fastest run, and less than 1 MiB without results."""
+MAX_BEHIND_BYTES: Final = 16 * 1024 * 1024
+"""What the results and errors of these may take together, where they are kept."""
 
 
 class TaskEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,12 +37,15 @@ class TaskEvent(msgspec.Struct, frozen=True, kw_only=True):
 class Feed:
     """The events of one run from now on, in order; iterate once. It ends with the run.
 
-    After the end `dropped` says whether events are missing because the follower was too far behind.
+    Without `keeps_results` its events have neither results nor errors, which can be of any size. After the end
+    `dropped` says whether events are missing because the follower was too far behind.
     """
 
-    def __init__(self, max_behind: int = MAX_BEHIND) -> None:
+    def __init__(self, max_behind: int = MAX_BEHIND, *, keeps_results: bool = True) -> None:
         self._events: deque[TaskEvent] = deque()
         self._max_behind = max_behind
+        self._keeps_results = keeps_results
+        self._held_bytes = 0
         self._news = trio.Event()
         self._ended = False
         self.dropped = False
@@ -56,15 +60,24 @@ class Feed:
                 raise StopAsyncIteration
             self._news = trio.Event()
             await self._news.wait()
-        return self._events.popleft()
+        event = self._events.popleft()
+        if self._held_bytes:
+            self._held_bytes -= _size(event)
+        return event
 
     def publish(self, event: TaskEvent) -> None:
         """Add an event; the follower that is too far behind gets no more."""
         if self._ended:
             return
-        if len(self._events) >= self._max_behind:
+        if event.result or event.error:
+            if self._keeps_results:
+                self._held_bytes += _size(event)
+            else:
+                event = msgspec.structs.replace(event, result=None, error=None)
+        if len(self._events) >= self._max_behind or self._held_bytes > MAX_BEHIND_BYTES:
             self.dropped = True
             self._events.clear()
+            self._held_bytes = 0
             self.end()
             return
         self._events.append(event)
@@ -79,3 +92,8 @@ class Feed:
     def is_ended(self) -> bool:
         """Whether there will be no more."""
         return self._ended
+
+
+def _size(event: TaskEvent) -> int:
+    """What an event may take beside what every event does, as JSON."""
+    return (len(msgspec.json.encode(event.result)) if event.result else 0) + len(event.error or "")

@@ -36,6 +36,7 @@ from apflow_protocol import (
     TasksUpdateParams,
     TasksUpdateResult,
 )
+from apflow_protocol.errors import InternalError
 from apflow_protocol.rpc.boundary import ValidationError
 from msgspec import Raw
 
@@ -144,6 +145,9 @@ class NodeHandler:
             await context.answer(started.result)
             async for event in started.feed:
                 await context.emit(stream_event(event))
+            if started.feed.dropped:
+                # Whoever answered early and fails has its stream cut, so that the client sees that it is not whole.
+                raise InternalError(message="The reader of the stream is too slow")
         finally:
             self._operations.unfollow(started)
 

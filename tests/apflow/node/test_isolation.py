@@ -10,7 +10,7 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -169,7 +169,7 @@ FORMS: dict[str, Ask] = {
 A copy of a task that nobody has may be accepted: then it must be so for one that somebody else has."""
 
 
-def request_of(asked: tuple[str, dict[str, object], dict[str, object]]) -> bytes:
+def request_of(asked: tuple[str, Mapping[str, object], Mapping[str, object]]) -> bytes:
     name, params, beside = asked
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": name, "params": params, **beside}).encode()
 
@@ -202,8 +202,8 @@ def test_an_id_that_is_taken_is_not_executed_and_not_followed(node: Node, anns: 
     for target in anns.values():
         for stream in (False, True):
             tasks = [{"id": target, "name": "bob's", "schemas": {"method": "echo"}, "inputs": {"mine": True}}]
-            asked = ("tasks.execute", {"tasks": tasks, "use_streaming": stream}, {})
-            answer = node.send(request_of(asked), bearer(BOB))
+            params = {"tasks": tasks, "use_streaming": stream}
+            answer = node.send(request_of(("tasks.execute", params, {})), bearer(BOB))
             assert answer.headers["content-type"] == "application/json"
             assert answer.json["error"] == {"code": -32001, "message": "Task not found", "data": {"task_id": target}}
     assert what_ann_sees(node, anns) == before
@@ -247,7 +247,9 @@ def test_nobody_speaks_for_somebody_else(node: Node, bobs: str, user: str | None
 
 def test_a_batch_tells_no_more(node: Node, anns: dict[str, str]) -> None:
     def batch(target: str) -> bytes:
-        asked = [request_of(FORMS[form](target, target)) for form in ("get", "cancel", "tree", "children", "delete")]
+        asked: list[bytes] = [
+            request_of(FORMS[form](target, target)) for form in ("get", "cancel", "tree", "children", "delete")
+        ]
         return b"[" + b",".join(asked) + b"]"
 
     for target in anns.values():

@@ -114,6 +114,7 @@ class Handling:
     _answered = False
     _ended = False
     _timed_out = False
+    _is_cut = False
     scope: trio.CancelScope
 
     def __init__(self, endpoint: Host, request: Request) -> None:
@@ -205,6 +206,7 @@ class Handling:
     async def _one(self) -> bytes | None:
         assert self._running is not None
         outcome = await self._running
+        self._is_cut = self._answered and isinstance(outcome, ErrorObject)
         return encode_outcome(self._call, outcome)
 
     async def _batch(self, exchange: Exchange) -> bytes | None:
@@ -243,6 +245,10 @@ class Handling:
             self._ended = True
             if not self._streaming:
                 await self._responder.reply(Reply(202) if reply is None else reply)
+                return
+            if self._is_cut:
+                # The answer has been sent, so that nothing else can say that the stream is not whole.
+                await self._responder.abort()
                 return
             if reply is not None and not self._answered:
                 await self._responder.send(encode_event(reply))
