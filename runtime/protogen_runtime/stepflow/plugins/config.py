@@ -20,7 +20,7 @@ from protogen_runtime.stepflow.flow.faults import Fault, Pointer, show
 from protogen_runtime.stepflow.flow.model import Failed, FlowError, FlowResult, Success
 
 from .contract import Dialect, Json
-from .marked import Entry, Marked, Unreadable, read
+from .marked import Marked, Unreadable, is_entries, key_text, plain, read
 from .mock import Behaviour, Broken, MockComponent
 from .routing import BadPattern, Condition, Routes, Rule, parameters_of
 
@@ -348,7 +348,7 @@ class _Reading:
         found: list[Behaviour] = []
         if isinstance(written, dict):
             entries = [(_key_value(key), value, (*at, "behaviors", key)) for key, value in written.items()]
-        elif _is_entries(written):
+        elif is_entries(written):
             entries = [
                 (plain(entry.key), entry.value, (*at, "behaviors", index)) for index, entry in enumerate(written)
             ]
@@ -441,11 +441,11 @@ class _Reading:
 
     def _conditions(self, body: dict[str, Any], at: Pointer) -> list[Condition]:
         found: list[Condition] = []
-        written = body.get("conditions")
+        written: Any = body.get("conditions")
         if written is not None and not isinstance(written, list):
             self._fault((*at, "conditions"), f"expected a list, got {_kind(written)}", "write - {path: $.x, value: 1}")
             return found
-        for index, condition in enumerate(written or []):
+        for index, condition in enumerate(written if isinstance(written, list) else []):
             place = (*at, "conditions", index)
             match condition:
                 case {"path": str(text), "value": value}:
@@ -525,8 +525,8 @@ class _Reading:
             return {}
         if isinstance(value, dict):
             return value
-        if _is_entries(value):
-            return {_key_text(entry.key): entry.value for entry in value}
+        if is_entries(value):
+            return {key_text(entry.key): entry.value for entry in value}
         if not silent:
             self._fault(at, f"expected a mapping, got {_kind(value)}", "write KEY: VALUE below it")
         return {}
@@ -624,25 +624,6 @@ class _Reading:
 
     def _fault(self, at: Pointer, what: str, fix: str) -> None:
         self.faults.append(self._marked.fault(at, what, fix))
-
-
-def plain(value: Any) -> Json:
-    """A value of a file as JSON: keys that are no strings become their JSON text."""
-    if isinstance(value, dict):
-        return {name: plain(member) for name, member in value.items()}
-    if isinstance(value, list):
-        if _is_entries(value):
-            return {_key_text(entry.key): plain(entry.value) for entry in value}
-        return [plain(item) for item in value]
-    return value
-
-
-def _is_entries(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], Entry)
-
-
-def _key_text(key: Any) -> str:
-    return key if isinstance(key, str) else msgspec.json.encode(plain(key)).decode()
 
 
 def _key_value(key: str) -> Json:

@@ -98,11 +98,15 @@ class RunNotFound(CallRefused):
 
 
 class StepContext(msgspec.Struct, frozen=True, kw_only=True):
-    """For whom a component is executed. `attempt` counts from 1; trace and span ids are lower-case hex, "" for none."""
+    """For whom a component is executed: a step of one item of a run. `attempt` counts from 1.
+
+    Trace and span ids are lower-case hex, "" for none.
+    """
 
     run_id: str
     flow_id: str
     step_id: str
+    item: int = 0
     attempt: int = 1
     trace_id: str = ""
     span_id: str = ""
@@ -139,7 +143,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A run that a component asks for; see runs/submit (spec section 3.4).
 
     `overrides` are keyed by step. `timeout_seconds` bounds the waiting, not the run. `subflow_key` names the run within
-    its step, so that another attempt finds it instead of starting a second one; None where the worker gave none.
+    its item's step, so that another attempt finds it, unless it failed, instead of starting a second one; None where
+    the worker gave none.
     """
 
     flow_id: str
@@ -246,6 +251,6 @@ class Channels(Protocol):
         """Lines over two descriptors, which it owns and closes."""
         ...
 
-    def framed(self, frames: Frames, *, callbacks: Service, lenient: bool) -> Channel:
+    def framed(self, frames: Frames, *, callbacks: Service) -> Channel:
         """Over frames, which it closes in the end."""
         ...

@@ -63,13 +63,13 @@ class Unreadable(Exception):
         self.fault = fault
 
 
-def read(text: str) -> Marked:
+def read(text: str, *, max_values: int = MAX_VALUES) -> Marked:
     """A document as a value: dicts with strings as keys, or lists of Entry where other keys are among them.
 
     Errors: Unreadable.
     """
     try:
-        return _Reading(text).document()
+        return _Reading(text, max_values).document()
     except yaml.YAMLError as error:
         known = _as_json(text)
         if known is not None:
@@ -79,6 +79,27 @@ def read(text: str) -> Marked:
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
         what = f"the text is neither YAML nor JSON: {reason}"
         raise Unreadable(Fault((), what, "correct the text there", line, column)) from None
+
+
+def plain(value: Any) -> Any:
+    """A value of a file as JSON: keys that are no strings become their JSON text."""
+    if isinstance(value, dict):
+        return {name: plain(member) for name, member in value.items()}
+    if isinstance(value, list):
+        if is_entries(value):
+            return {key_text(entry.key): plain(entry.value) for entry in value}
+        return [plain(item) for item in value]
+    return value
+
+
+def is_entries(value: Any) -> bool:
+    """Whether a value is a mapping whose keys are not all strings."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Entry)
+
+
+def key_text(key: Any) -> str:
+    """A key as a string."""
+    return key if isinstance(key, str) else msgspec.json.encode(plain(key)).decode()
 
 
 def _as_json(text: str) -> Marked | None:
@@ -92,7 +113,8 @@ def _as_json(text: str) -> Marked | None:
 class _Reading:
     """One document. Events are composed here: the library's own composer overflows the stack on deep nesting."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, max_values: int) -> None:
+        self._max_values = max_values
         self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.CBaseLoader)
         self._places: dict[Pointer, tuple[int, int]] = {}
         self._anchors: dict[str, tuple[Any, int] | None] = {}
@@ -112,8 +134,8 @@ class _Reading:
     def _value(self, event: Any, at: Pointer) -> Any:
         self._places.setdefault(at, _place(event))
         self._count += 1
-        if self._count > MAX_VALUES or len(at) > MAX_DEPTH:
-            what = f"expected at most {MAX_VALUES} values, nested {MAX_DEPTH} deep"
+        if self._count > self._max_values or len(at) > MAX_DEPTH:
+            what = f"expected at most {self._max_values} values, nested {MAX_DEPTH} deep"
             raise self._unreadable(at[:8], what, "take out what repeats itself", event)
         if isinstance(event, yaml.AliasEvent):
             return self._repeated(event, at)

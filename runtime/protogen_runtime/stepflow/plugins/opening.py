@@ -1,0 +1,162 @@
+"""The plugins of a configuration, started together, and the components behind its routes.
+
+Knows no transport: the channels to workers are given.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+
+import trio
+
+from .builtin import BuiltinPlugin
+from .config import BuiltinSettings, Config, McpSettings, MockSettings, PluginSettings, WorkerSettings
+from .contract import (
+    INTERNAL,
+    CannotStart,
+    Channels,
+    ComponentInfo,
+    Dialect,
+    Json,
+    Plugin,
+    Runtime,
+    StepContext,
+    StepFailed,
+)
+from .http_worker import connect_program, connect_url
+from .mock import MockPlugin
+from .sessions import connect_session
+from .stdio_worker import connect_stdio
+from .workers import BlobApi, Connect, WorkerPlugin
+
+_logger = logging.getLogger(__name__)
+
+
+class Plugins:
+    """Executes what steps name, wherever the routes lead."""
+
+    def __init__(self, config: Config, plugins: Mapping[str, Plugin]) -> None:
+        self._routes = config.routes
+        self._plugins = plugins
+
+    async def execute(self, component: str, value: Json, context: StepContext) -> Json:
+        """The output of the component that a step names, for its resolved input. Errors: StepFailed."""
+        target = self._routes.find(component, value)
+        return await self._plugins[target.plugin].execute(target.component, value, context)
+
+    async def components(self) -> list[ComponentInfo]:
+        """The components of all plugins, sorted by name; a plugin that cannot tell is logged, and left out."""
+        found: list[ComponentInfo] = []
+        for name, plugin in self._plugins.items():
+            try:
+                found += await plugin.components()
+            except StepFailed as failed:
+                _logger.warning("plugin %s cannot list its components: %s", name, failed.message)
+        return sorted(found, key=lambda info: info.component)
+
+
+class McpPlugin:
+    """Stands for a server of the Model Context Protocol, which this runtime does not speak: its steps fail."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """See Plugin; flows that do not use it run all the same."""
+        del nursery
+        await trio.lowlevel.checkpoint()
+        _logger.warning("plugin %s: plugins of type mcp are not supported; steps that use it fail", self._name)
+
+    async def components(self) -> list[ComponentInfo]:
+        """See Plugin."""
+        await trio.lowlevel.checkpoint()
+        return []
+
+    async def execute(self, component: str, value: Json, context: StepContext) -> Json:
+        """See Plugin."""
+        del value, context
+        await trio.lowlevel.checkpoint()
+        raise StepFailed(INTERNAL, f"plugin {self._name} cannot execute {component}: type mcp is not supported")
+
+
+@asynccontextmanager
+async def open_plugins(
+    config: Config,
+    runtime: Runtime,
+    channels: Channels,
+    *,
+    dialect: Dialect = "0.9",
+    blob_api_url: str | None = None,
+) -> AsyncGenerator[Plugins]:
+    """The plugins of a configuration, as long as the context lasts; all are started at once.
+
+    `blob_api_url` is where the runtime serves blobs over HTTP, None where it does not; a URL of the configuration goes
+    before it. Errors: CannotStart, which names every plugin that cannot be used.
+    """
+    url = (config.blob_api.url or blob_api_url) if config.blob_api.enabled else None
+    blob_api = None if url is None else BlobApi(url, config.blob_api.threshold_bytes)
+    plugins = {
+        name: _plugin(name, settings, config, runtime, channels, config.dialect or dialect, blob_api)
+        for name, settings in config.plugins.items()
+    }
+    faults: list[str] = []
+
+    async def start(plugin: Plugin, nursery: trio.Nursery) -> None:
+        try:
+            await plugin.start(nursery)
+        except CannotStart as error:
+            faults.append(str(error))
+
+    async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as starting:
+            for plugin in plugins.values():
+                starting.start_soon(start, plugin, nursery)
+        try:
+            if not faults:
+                yield Plugins(config, plugins)
+        finally:
+            nursery.cancel_scope.cancel()
+    if faults:
+        raise CannotStart("; ".join(sorted(faults)))
+
+
+def _plugin(
+    name: str,
+    settings: PluginSettings,
+    config: Config,
+    runtime: Runtime,
+    channels: Channels,
+    dialect: Dialect,
+    blob_api: BlobApi | None,
+) -> Plugin:
+    match settings:
+        case BuiltinSettings():
+            return BuiltinPlugin(settings, runtime, directory=config.working_directory)
+        case MockSettings():
+            return MockPlugin(settings.components)
+        case McpSettings():
+            return McpPlugin(name)
+        case WorkerSettings():
+            return WorkerPlugin(
+                name,
+                _connect(name, settings, config, channels),
+                runtime,
+                execute_seconds=settings.execute_seconds,
+                preferred=dialect,
+                blob_api=blob_api,
+            )
+
+
+def _connect(name: str, settings: WorkerSettings, config: Config, channels: Channels) -> Connect:
+    program, lenient = settings.program, settings.lenient
+    if program is None:
+        assert settings.url is not None
+        if settings.transport == "session":
+            return connect_session(settings.url, channels, name=name, lenient=lenient)
+        return connect_url(settings.url, channels, lenient=lenient)
+    directory = config.working_directory
+    if settings.transport == "stdio":
+        return connect_stdio(program, channels, directory=directory, name=name, lenient=lenient)
+    return connect_program(program, channels, directory=directory, health=settings.health, name=name, lenient=lenient)
