@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,8 +29,15 @@ class Clock:
 
 
 def text_of(seconds: float) -> str:
-    """A time as text."""
-    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A time as text, with microseconds."""
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_whole_seconds(whole)}.{micros:06}Z"
+
+
+@lru_cache(maxsize=16)
+def _whole_seconds(seconds: int) -> str:
+    # A busy node asks thousands of times within one second.
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def seconds_of(text: str) -> float:

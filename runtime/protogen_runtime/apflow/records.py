@@ -61,8 +61,11 @@ SCHEMA: Final = Schema(
 STATUSES: Final[tuple[TaskStatus, ...]] = ("pending", "in_progress", "completed", "failed", "cancelled")
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """A stored task: its document and what is known of it without reading that."""
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A stored task: its document and what is known of it without reading that.
+
+    It refers to nothing that could refer to it, so the collector need not look at the thousands that are kept.
+    """
 
     key: str
     document: bytes

@@ -96,6 +96,8 @@ def check_dependencies(task: Task, find: Callable[[str], Task | None], *, at: Pa
     `find` gives a stored task that the caller may see, `at` is the path to the task in the params.
     Errors: RuleBroken CircularDependency (A10), InvalidDependencyReference (A59).
     """
+    if not task.dependencies:
+        return
     unknown: list[FieldFault] = []
     edges: dict[str, list[str]] = {task.id: dependency_ids(task)}
     if task.id in edges[task.id]:
