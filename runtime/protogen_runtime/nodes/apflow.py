@@ -33,8 +33,8 @@ from protogen_runtime.apflow.retries import NEVER, Retry
 from protogen_runtime.dispatch import Joined, Service
 from protogen_runtime.io.http import server
 from protogen_runtime.io.http.endpoint import Document
-from protogen_runtime.io.http.messages import JSON_TYPE, Reply, Request
 from protogen_runtime.io.http.memory import give_back_large
+from protogen_runtime.io.http.messages import JSON_TYPE, Reply, Request
 from protogen_runtime.io.http.server import CannotServe
 from protogen_runtime.io.http.shell import Shell
 from protogen_runtime.observe import observing
