@@ -6,8 +6,8 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from protogen_runtime.stepflow.flow.expressions import Json
 from protogen_runtime.stepflow.flow.model import FlowError
+from protogen_runtime.stepflow.flow.values import Json
 
 Kind: TypeAlias = Literal["component", "transport", "engine"]
 """Who failed: the component, the way to it, or something that has a FlowError of its own, which is passed on."""

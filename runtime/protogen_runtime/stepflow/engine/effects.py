@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from protogen_runtime.stepflow.flow.expressions import Json
 from protogen_runtime.stepflow.flow.model import FlowResult
+from protogen_runtime.stepflow.flow.values import Json
 
 RunState: TypeAlias = Literal["running", "completed", "failed", "cancelled"]
 """The state of a run, and of an item of it."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast
 
 from protogen_runtime.stepflow.flow import overrides as patches
 from protogen_runtime.stepflow.flow import variables as defaults
-from protogen_runtime.stepflow.flow.expressions import Json
 from protogen_runtime.stepflow.flow.model import Failed, Flow, FlowResult, Success
+from protogen_runtime.stepflow.flow.values import Json
 
 from .dialects import S1, Dialect, StepFailure, flow_error, retried_as
 from .effects import Effect, ItemCompleted, RunCompleted, RunState, StartStep, StepCompleted, StopStep
-from .evaluate import Context, Strict, Unresolved, first_stage, next_stage
+from .evaluate import Unresolved, evaluate, first_stage, next_stage, result_of
 from .plan import NotRunnable, Plan, PlannedStep
 from .state import UNASKED, Call, Item, StepState
 
@@ -29,7 +29,7 @@ ResultOrder: TypeAlias = Literal["by_index", "by_completion"]
 
 
 class Run:
-    """A run of a flow over items.
+    """A run of a flow over items; a plan of the flow saves making one, where there are no overrides.
 
     `variables`: given values; the rest come from the flow's schema. `overrides`: step id to the change of that step.
     `max_concurrency`: how many steps run at once at most (None: what the dialect says). Values that are given are
@@ -38,12 +38,12 @@ class Run:
 
     __slots__ = (
         *("_completed", "_completion_order", "_heap", "_inputs", "_items", "_limit", "_next", "_plan", "_results"),
-        *("_running", "_state", "_variables", "_wanted", "dialect", "flow"),
+        *("_running", "_state", "_variables"),
     )
 
     def __init__(
         self,
-        flow: Flow,
+        flow: Flow | Plan,
         inputs: Sequence[Json],
         *,
         variables: Mapping[str, Json] | None = None,
@@ -53,17 +53,17 @@ class Run:
     ) -> None:
         if max_concurrency is not None and max_concurrency < 1:
             raise NotRunnable(f"maxConcurrency must be at least 1, got {max_concurrency}; leave it out for the default")
+        plan = flow if isinstance(flow, Plan) else None
+        changed = plan.flow if plan is not None else cast("Flow", flow)
         if overrides:
+            plan = None
             try:
-                flow = patches.apply(flow, overrides)
+                changed = patches.apply(changed, overrides)
             except patches.BadOverride as reason:
                 raise NotRunnable(str(reason)) from None
-        self.flow: Final = flow
-        self.dialect: Final = dialect
-        self._plan: Final = Plan(flow, dialect)
-        self._wanted: Final = frozenset(self._plan.wanted)
+        self._plan: Final = plan if plan is not None and plan.dialect is dialect else Plan(changed, dialect)
         self._inputs: Final = inputs
-        self._variables: Final = defaults.effective(flow.schemas.variables, variables or {})
+        self._variables: Final = defaults.effective(changed.schemas.variables, variables or {})
         self._limit: Final = self._limited(max_concurrency)
         self._state: RunState = "running"
         self._items: Final[dict[int, Item]] = {}
@@ -76,7 +76,7 @@ class Run:
     def _limited(self, max_concurrency: int | None) -> float:
         if max_concurrency is not None:
             return max_concurrency
-        return float("inf") if self.dialect.parallel else max(1, len(self._inputs))
+        return float("inf") if self._plan.dialect.parallel else max(1, len(self._inputs))
 
     # --- what happens to a run ------------------------------------------------------------------------
 
@@ -140,6 +140,16 @@ class Run:
         return effects
 
     # --- what can be seen of a run --------------------------------------------------------------------
+
+    @property
+    def flow(self) -> Flow:
+        """The flow that runs, with overrides applied."""
+        return self._plan.flow
+
+    @property
+    def dialect(self) -> Dialect:
+        """The rules that the run follows."""
+        return self._plan.dialect
 
     @property
     def status(self) -> RunState:
@@ -213,7 +223,7 @@ class Run:
     def _start(self, item: Item, number: int, effects: list[Effect]) -> None:
         step = self._plan.steps[number]
         try:
-            value = step.input.evaluate(item.context)
+            value = evaluate(step.input, item.context)
         except Unresolved as reason:
             self._settle(item, number, reason.failed, effects)
             return
@@ -222,7 +232,7 @@ class Run:
         effects.append(StartStep(item.index, step.id, step.component, value))
 
     def _ask_for_call(self, item: Item, step: PlannedStep, call: Call, delay: float, effects: list[Effect]) -> None:
-        value = step.input.evaluate(item.context)
+        value = evaluate(step.input, item.context)
         effects.append(StartStep(item.index, step.id, step.component, value, call.attempt, delay))
 
     def _again(self, item: Item, step: PlannedStep, call: Call, failure: StepFailure, effects: list[Effect]) -> bool:
@@ -257,7 +267,7 @@ class Run:
                 waiting[waiter] -= 1
                 if not waiting[waiter]:
                     ready.append(waiter)
-        if number in self._wanted:
+        if number in self._plan.wanted:
             item.unfinished -= 1
             if not item.unfinished:
                 self._complete(item, effects)
@@ -277,35 +287,36 @@ class Run:
         while True:
             if asked:
                 number = asked.pop()
-                if waiting[number] == UNASKED and self._wait(item, number, self._first_stage(item, number), asked) == 0:
+                if waiting[number] == UNASKED and not self._wait(item, number, self._needs(item, number), asked):
                     ready.append(number)
             elif ready:
                 number = ready.pop()
                 if number < steps:
                     heappush(heap, item.index * size + number)
                 elif number == size - 1:
-                    self._give(item, number, _result(self._plan.output, item.context), ready, effects)
+                    self._give(item, number, result_of(self._plan.output.code, item.context), ready, effects)
                 else:
                     self._choose(item, number, asked, ready, effects)
             else:
                 return
 
-    def _first_stage(self, item: Item, number: int) -> Strict:
+    def _needs(self, item: Item, number: int) -> tuple[int, ...]:
+        """What a node needs when it is asked for first."""
         plan = self._plan
         if number < len(plan.steps):
-            return plan.steps[number].input
+            return plan.steps[number].needs
         if number == plan.size - 1:
-            return plan.output
+            return plan.output.needs
         first = first_stage(plan.choices[number - len(plan.steps)])
-        item.stages[number] = (0, first)
-        return first
+        item.stages[number] = (0, first.code)
+        return first.needs
 
     @staticmethod
-    def _wait(item: Item, number: int, expression: Strict, asked: list[int]) -> int:
-        """Let a node wait for what an expression needs; returns how many results are missing."""
+    def _wait(item: Item, number: int, needs: tuple[int, ...], asked: list[int]) -> int:
+        """Let a node wait for others; returns how many results are missing."""
         results, waiters, waiting = item.context.results, item.waiters, item.waiting
         missing = 0
-        for need in expression.needs:
+        for need in needs:
             if results[need] is None:
                 missing += 1
                 waiting_for = waiters[need]
@@ -320,20 +331,13 @@ class Run:
 
     def _choose(self, item: Item, number: int, asked: list[int], ready: list[int], effects: list[Effect]) -> None:
         """The stage of a choice has all it needs: the choice is made, or its next stage begins."""
-        stage, expression = item.stages[number]
-        result = _result(expression, item.context)
+        stage, code = item.stages[number]
+        result = result_of(code, item.context)
         following = next_stage(self._plan.choices[number - len(self._plan.steps)], stage, result)
         if following is None:
             del item.stages[number]
             self._give(item, number, result, ready, effects)
             return
-        item.stages[number] = (stage + 1, following)
-        if self._wait(item, number, following, asked) == 0:
+        item.stages[number] = (stage + 1, following.code)
+        if self._wait(item, number, following.needs, asked) == 0:
             ready.append(number)
-
-
-def _result(expression: Strict, context: Context) -> FlowResult:
-    try:
-        return Success(expression.evaluate(context))
-    except Unresolved as reason:
-        return reason.failed

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-from protogen_runtime.stepflow.flow.expressions import Json
+from protogen_runtime.stepflow.flow.values import Json
 
-from .evaluate import Context, Strict
+from .evaluate import Code, Context
 from .plan import Plan
 
 StepState: TypeAlias = Literal["blocked", "runnable", "running", "completed", "failed"]
@@ -35,10 +35,10 @@ class Item:
 
     def __init__(self, plan: Plan, index: int, value: Json, variables: Mapping[str, Json]) -> None:
         self.index: Final = index
-        self.context: Final = Context(value, variables, [None] * plan.size)
+        self.context: Final = Context(value, variables, [None] * plan.size, plan.dialect)
         self.waiting: Final = [UNASKED] * plan.size
         self.waiters: Final[list[list[int] | None]] = [None] * plan.size
-        self.stages: Final[dict[int, tuple[int, Strict]]] = {}
-        """For each choice that was asked for: its stage, counted from 0, and what that evaluates."""
+        self.stages: Final[dict[int, tuple[int, Code]]] = {}
+        """For each choice that was asked for: its stage, counted from 0, and the code it evaluates."""
         self.calls: Final[dict[int, Call]] = {}
         self.unfinished = len(plan.wanted)

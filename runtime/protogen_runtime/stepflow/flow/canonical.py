@@ -12,9 +12,10 @@ from hashlib import sha256
 from typing import Final, NoReturn
 
 import msgspec
+from msgspec import UNSET
 
 from . import expressions
-from .expressions import NULL, Json
+from .expressions import NULL
 from .model import (
     Example,
     Failed,
@@ -30,6 +31,7 @@ from .model import (
     TestCase,
     TestConfig,
 )
+from .values import Json
 
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
 """The integers that keep their digits: those of i64 and u64. Others are floating-point numbers (spec section 8)."""
@@ -127,7 +129,7 @@ def wire(flow: Flow) -> dict[str, Json]:
         steps=[step_wire(step) for step in flow.steps] or None,
         output=None if flow.output == NULL else expressions.write(flow.output),
         test=None if flow.test is None else _test(flow.test),
-        examples=[_example(example) for example in flow.examples] or None,
+        examples=None if flow.examples is None else [_example(example) for example in flow.examples],
         metadata=flow.metadata or None,
     )
 
@@ -146,8 +148,9 @@ def step_wire(step: Step) -> dict[str, Json]:
 
 def schemas_wire(schemas: Schemas) -> dict[str, Json] | None:
     """The schemas of a flow as one JSON Schema, None where there is none."""
-    steps = {"type": "object", "properties": schemas.steps} if schemas.steps else None
-    properties = _present(input=schemas.input, output=schemas.output, variables=schemas.variables, steps=steps)
+    steps = {"type": "object", "properties": schemas.steps} if schemas.steps else UNSET
+    named = {"input": schemas.input, "output": schemas.output, "variables": schemas.variables, "steps": steps}
+    properties = {name: schema for name, schema in named.items() if schema is not UNSET}
     if not properties and not schemas.defs:
         return None
     return (

@@ -5,11 +5,13 @@ Knows nothing of text: `reading` turns YAML and JSON into values, and finds the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
+from msgspec import UNSET
+
 from . import expressions
-from .expressions import Expression, Json, kind_of
+from .expressions import Expression
 from .faults import Fault, Pointer
 from .model import (
     Example,
@@ -27,6 +29,7 @@ from .model import (
     TestCase,
     TestConfig,
 )
+from .values import Json, is_array, is_object, kind_of
 
 T = TypeVar("T")
 
@@ -43,7 +46,7 @@ def read_flow(value: Json) -> tuple[Flow, list[Fault]]:
     too_deep = _too_deep(value)
     if too_deep is not None:
         return Flow(), [Fault(too_deep, f"nested deeper than {expressions.MAX_DEPTH} levels", "flatten it")]
-    if not isinstance(value, dict):
+    if not is_object(value):
         return Flow(), [Fault((), f"expected a flow as an object, got {kind_of(value)}", "write steps and an output")]
     fields = _Fields(value, (), faults)
     flow = Flow(
@@ -54,7 +57,7 @@ def read_flow(value: Json) -> tuple[Flow, list[Fault]]:
         steps=tuple(fields.each("steps", read_step)),
         output=fields.expression("output"),
         test=fields.part("test", _test),
-        examples=tuple(fields.each("examples", _example)),
+        examples=None if value.get("examples") is None else tuple(fields.each("examples", _example)),
         metadata=fields.object("metadata"),
     )
     return flow, faults
@@ -120,19 +123,19 @@ def _schemas(flow: _Fields) -> Schemas:
     if fields is None:
         return Schemas()
     properties = fields.value.get("properties")
-    if not isinstance(properties, dict):
-        for name in ("input", "output", "variables", "steps"):
-            if name in fields.value:
-                fields.fault(name, f'"{name}" stands outside of "properties"', 'put it into "properties" of "schemas"')
+    misplaced: tuple[str, ...] = ()
+    if not is_object(properties):
+        misplaced = tuple(name for name in ("input", "output", "variables", "steps") if name in fields.value)
         properties = {}
     steps = properties.get("steps")
-    of_steps = steps.get("properties") if isinstance(steps, dict) else None
+    of_steps = steps.get("properties") if is_object(steps) else None
     return Schemas(
         defs=fields.object("$defs"),
-        input=properties.get("input"),
-        output=properties.get("output"),
-        variables=properties.get("variables"),
-        steps=of_steps if isinstance(of_steps, dict) else {},
+        input=properties.get("input", UNSET),
+        output=properties.get("output", UNSET),
+        variables=properties.get("variables", UNSET),
+        steps=of_steps if is_object(of_steps) else {},
+        misplaced=misplaced,
     )
 
 
@@ -169,10 +172,14 @@ def _too_deep(value: Json) -> Pointer | None:
     pending: list[tuple[Pointer, Json]] = [((), value)]
     while pending:
         at, inner = pending.pop()
+        members: Iterable[tuple[str | int, Json]] = ()
+        if is_object(inner):
+            members = inner.items()
+        elif is_array(inner):
+            members = enumerate(inner)
         if isinstance(inner, dict | list):
             if len(at) >= expressions.MAX_DEPTH:
                 return at
-            members = inner.items() if isinstance(inner, dict) else enumerate(inner)
             pending += [((*at, key), member) for key, member in members if isinstance(member, dict | list)]
     return None
 
@@ -187,7 +194,7 @@ class _Fields:
 
     @classmethod
     def of(cls, value: Json, at: Pointer, faults: list[Fault], what: str, fix: str) -> _Fields:
-        if isinstance(value, dict):
+        if is_object(value):
             return cls(value, at, faults)
         faults.append(Fault(at, f"expected {what} as an object, got {kind_of(value)}", fix))
         return cls({}, at, [])  # one fault is enough: what it has no members for is not told
@@ -204,7 +211,10 @@ class _Fields:
         value = self.value.get(name)
         if value is None or isinstance(value, str):
             return value
-        self.fault(name, f"expected a string, got {kind_of(value)}", "put it between quotes")
+        what = f"expected a string, got {kind_of(value)}"
+        scalar = not isinstance(value, list | dict)
+        fix = "put it between quotes" if scalar else "write text"
+        self._faults.append(Fault((*self._at, name), what, fix, wants_text=scalar))
         return None
 
     def required(self, name: str, fix: str) -> Json:
@@ -233,7 +243,7 @@ class _Fields:
 
     def object(self, name: str) -> dict[str, Json]:
         value = self.value.get(name)
-        if value is None or isinstance(value, dict):
+        if value is None or is_object(value):
             return value or {}
         self.fault(name, f"expected an object, got {kind_of(value)}", "write members, or leave it out")
         return {}
@@ -249,7 +259,7 @@ class _Fields:
         value = self.value.get(name)
         if value is None:
             return []
-        if not isinstance(value, list):
+        if not is_array(value):
             self.fault(name, f"expected an array, got {kind_of(value)}", "list them")
             return []
         return [reader(item, (*self._at, name, index), self._faults) for index, item in enumerate(value)]

@@ -6,15 +6,13 @@ Knows how they are written, not how they are evaluated; the engine does that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from . import paths
 from .faults import Fault, Pointer
-
-Json: TypeAlias = Any
-"""A JSON value: None, bool, int, float, str, and lists and dicts of them; never changed once it is in a flow."""
+from .values import Json, is_array, is_object, kind_of
 
 
 class Literal(msgspec.Struct, frozen=True):
@@ -89,12 +87,12 @@ def read(value: Json, at: Pointer, faults: list[Fault]) -> Expression:
     The first of `$literal`, `$if`, `$coalesce`, `$step`, `$input` and `$variable` that an object has decides; its
     other members are then ignored. A part that is wrong is read as null.
     """
-    if isinstance(value, dict):
+    if is_object(value):
         for key, reader in _FORMS.items():
             if key in value:
                 return reader(value, at, faults)
         return Object(tuple((name, read(member, (*at, name), faults)) for name, member in value.items()))
-    if isinstance(value, list):
+    if is_array(value):
         return Array(tuple(read(item, (*at, index), faults) for index, item in enumerate(value)))
     return NULL if value is None else Scalar(value)
 
@@ -113,7 +111,7 @@ def _if(value: dict[str, Json], at: Pointer, faults: list[Fault]) -> Expression:
 
 def _coalesce(value: dict[str, Json], at: Pointer, faults: list[Fault]) -> Expression:
     values = value["$coalesce"]
-    if not isinstance(values, list):
+    if not is_array(values):
         faults.append(Fault((*at, "$coalesce"), f"expected an array, got {kind_of(values)}", "list the values to try"))
         return NULL
     return Coalesce(tuple(read(item, (*at, "$coalesce", index), faults) for index, item in enumerate(values)))
@@ -202,20 +200,3 @@ def parts(expression: Expression) -> Iterator[tuple[Pointer, Expression]]:
                 yield ("default",), default
         case Literal() | StepRef() | InputRef() | Scalar():
             return
-
-
-def kind_of(value: Json) -> str:
-    """A JSON value in a message: its type, and its text where that is short."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return f"the number {value}"
-        case str():
-            return f"the string {value!r}" if len(value) <= 40 else "a long string"
-        case list():
-            return "an array"
-        case _:
-            return "an object"

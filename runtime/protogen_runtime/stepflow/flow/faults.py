@@ -16,7 +16,8 @@ Pointer: TypeAlias = tuple[str | int, ...]
 class Fault(msgspec.Struct, frozen=True):
     """Something that keeps a document from being a flow: where, what is wrong, what to do.
 
-    `line` and `column` count from 1; 0 where the text is not known.
+    `line` and `column` count from 1; 0 where the text is not known. `wants_text`: a string would do, so that YAML,
+    whose strings need no quotes, may have meant one.
     """
 
     at: Pointer
@@ -24,6 +25,7 @@ class Fault(msgspec.Struct, frozen=True):
     fix: str
     line: int = 0
     column: int = 0
+    wants_text: bool = False
 
 
 def show(at: Pointer) -> str:

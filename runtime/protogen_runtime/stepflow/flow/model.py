@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
-from .expressions import NULL, Expression, Json
+from .expressions import NULL, Expression
+from .values import Json
 
 
 class FlowError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -69,13 +71,18 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Schemas(msgspec.Struct, frozen=True, kw_only=True):
-    """The JSON Schemas of a flow; they inform, and nothing is checked against them at run time."""
+    """The JSON Schemas of a flow; they inform, and nothing is checked against them at run time.
+
+    `input`, `output` and `variables` are UNSET where the document has none. `misplaced` names schemas that stand
+    where they mean nothing, outside of `properties`.
+    """
 
     defs: dict[str, Json] = {}
-    input: Json | None = None
-    output: Json | None = None
-    variables: Json | None = None
+    input: Json = UNSET
+    output: Json = UNSET
+    variables: Json = UNSET
     steps: dict[str, Json] = {}
+    misplaced: tuple[str, ...] = ()
 
 
 class TestCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +115,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
-    """A flow document (spec section 9)."""
+    """A flow document (spec section 9). `examples` are None where it has none; an empty list is kept."""
 
     name: str | None = None
     description: str | None = None
@@ -117,15 +124,15 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
     output: Expression = NULL
     test: TestConfig | None = None
-    examples: tuple[Example, ...] = ()
+    examples: tuple[Example, ...] | None = None
     metadata: dict[str, Json] = {}
 
 
 def all_examples(flow: Flow) -> tuple[Example, ...]:
     """The examples of a flow, then one for each test case whose name no example has."""
     cases = flow.test.cases if flow.test is not None else ()
-    taken = {example.name for example in flow.examples}
-    found = list(flow.examples)
+    found = list(flow.examples or ())
+    taken = {example.name for example in found}
     for case in cases:
         if case.name not in taken:
             taken.add(case.name)

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from .canonical import step_wire
 from .documents import read_step
-from .expressions import Json, kind_of
 from .faults import Fault, show
 from .model import Flow, Step
 from .patches import BadPatch, json_patch, merge_patch
+from .values import Json, is_object, kind_of
 
 
 class BadOverride(ValueError):
@@ -29,10 +29,10 @@ def unwrap(overrides: Json) -> dict[str, Json]:
     """
     if overrides is None:
         return {}
-    if not isinstance(overrides, dict):
+    if not is_object(overrides):
         raise BadOverride(f"overrides: expected an object of steps, got {kind_of(overrides)}")
     inner: Any = overrides.get("steps")
-    if len(overrides) == 1 and isinstance(inner, dict) and "value" not in inner:
+    if len(overrides) == 1 and is_object(inner) and "value" not in inner:
         return inner
     return overrides
 
@@ -57,7 +57,7 @@ def apply(flow: Flow, overrides: Mapping[str, Json]) -> Flow:
 
 def _changed(step: Step, change: Json) -> Step:
     where = f"overrides of step {step.id!r}"
-    if not isinstance(change, dict) or "value" not in change:
+    if not is_object(change) or "value" not in change:
         raise BadOverride(f'{where}: expected {{"$type": …, "value": …}}, got {kind_of(change)}')
     kind, value = change.get("$type"), change["value"]
     try:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from .expressions import Json, kind_of
+from .values import Json, is_array, is_object, kind_of
 
 
 class BadPatch(ValueError):
@@ -18,9 +18,9 @@ class BadPatch(ValueError):
 
 def merge_patch(target: Json, patch: Json) -> Json:
     """The target with a merge patch applied (RFC 7396 section 2): null removes, objects merge, all else replaces."""
-    if not isinstance(patch, dict):
+    if not is_object(patch):
         return patch
-    merged = dict(target) if isinstance(target, dict) else {}
+    merged = dict(target) if is_object(target) else {}
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
@@ -31,7 +31,7 @@ def merge_patch(target: Json, patch: Json) -> Json:
 
 def json_patch(target: Json, operations: Json) -> Json:
     """The target with the operations of a JSON patch applied in order, or none of them (RFC 6902). Errors: BadPatch."""
-    if not isinstance(operations, list):
+    if not is_array(operations):
         raise BadPatch(f"expected an array of operations, got {kind_of(operations)}")
     document = deepcopy(target)
     for position, operation in enumerate(operations):
@@ -46,15 +46,15 @@ def same(left: Json, right: Json) -> bool:
     """Whether two JSON values are equal: numbers by value, members in any order; true is not 1."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
-    if isinstance(left, dict) and isinstance(right, dict):
+    if is_object(left) and is_object(right):
         return left.keys() == right.keys() and all(same(left[name], right[name]) for name in left)
-    if isinstance(left, list) and isinstance(right, list):
+    if is_array(left) and is_array(right):
         return len(left) == len(right) and all(map(same, left, right))
     return bool(left == right)
 
 
 def _operate(document: Json, operation: Json) -> Json:
-    if not isinstance(operation, dict):
+    if not is_object(operation):
         raise BadPatch(f"expected an object, got {kind_of(operation)}")
     name = operation.get("op")
     operate = _OPERATIONS.get(name) if isinstance(name, str) else None
@@ -143,7 +143,7 @@ def _parent(document: Json, path: list[str]) -> tuple[Any, str | int]:
 
 def _key(container: Json, part: str) -> str | int:
     """The part as an index where the container is an array; the place after the last is `-`."""
-    if not isinstance(container, list):
+    if not is_array(container):
         return part
     if part == "-":
         return len(container)
@@ -153,7 +153,7 @@ def _key(container: Json, part: str) -> str | int:
 
 
 def _existing(container: Json, key: str | int) -> Any:
-    found = key in container if isinstance(container, dict) else isinstance(container, list) and key < len(container)  # type: ignore[operator]  # the key of an array is an index
+    found = key in container if is_object(container) else is_array(container) and key < len(container)  # type: ignore[operator]  # the key of an array is an index
     if not found:
         raise BadPatch(f"there is nothing at {key!r}")
     return key
@@ -163,15 +163,14 @@ def _insert(document: Json, path: list[str], value: Json) -> Json:
     if not path:
         return value
     container, key = _parent(document, path)
-    match container:
-        case dict():
-            container[key] = value
-        case list() if isinstance(key, int) and key <= len(container):
-            container.insert(key, value)
-        case list():
-            raise BadPatch(f"the array has {len(container)} elements, so none can be added at {key}")
-        case _:
-            raise BadPatch(f"{kind_of(container)} has no members")
+    if is_object(container):
+        container[str(key)] = value
+    elif not is_array(container):
+        raise BadPatch(f"{kind_of(container)} has no members")
+    elif isinstance(key, int) and key <= len(container):
+        container.insert(key, value)
+    else:
+        raise BadPatch(f"the array has {len(container)} elements, so none can be added at {key}")
     return document
 
 

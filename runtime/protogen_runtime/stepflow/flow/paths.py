@@ -20,9 +20,6 @@ MISSING: Final[Any] = object()
 _NAME = re.compile(r"[^.\[]+")
 _QUOTED = re.compile(r"""\[\s*(?:"(?P<double>.*?)"|'(?P<single>.*?)')\s*\]""", re.DOTALL)
 _INDEX = re.compile(r"\[\s*\+?(?P<index>[0-9]+)\s*\]")
-_BARE = re.compile(r"[^.\[\s](?:[^.\[]*[^.\[\s])?")
-"""Names that mean the same after a dot: no separator inside, no space at either end."""
-
 _ENDS_EARLY = re.compile(r'"\s*\]')
 """What a key between double quotes must not hold."""
 
@@ -41,7 +38,7 @@ def parse(text: str | None) -> Path:
     if not text:
         return WHOLE
     stripped = text.strip()
-    stripped = stripped[1:] if stripped.startswith("$") else f".{stripped}"
+    stripped = stripped[1:] if stripped.startswith("$") else f".{text.rstrip()}"
     parts: list[str | int] = []
     at, end = 0, len(stripped)
     while at < end:
@@ -78,13 +75,14 @@ def show(path: Path) -> str:
 
     parse(show(path)) is the path again, for every path that parse() gives.
     """
-    return "$" + "".join(map(_show_part, path))
+    last = len(path) - 1
+    return "$" + "".join(_show_part(part, is_last=index == last) for index, part in enumerate(path))
 
 
-def _show_part(part: str | int) -> str:
+def _show_part(part: str | int, *, is_last: bool) -> str:
     if isinstance(part, int):
         return f"[{part}]"
-    if _BARE.fullmatch(part):
+    if _NAME.fullmatch(part) and not (is_last and part[-1].isspace()):  # the spaces around a path do not count
         return f".{part}"
     return f"['{part}']" if _ENDS_EARLY.search(part) else f'["{part}"]'
 

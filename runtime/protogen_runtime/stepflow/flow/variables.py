@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .expressions import Json
+from .values import Json, is_array, is_object
 
 _ZEROS: Final[dict[str, Json]] = {"string": "", "number": 0, "integer": 0, "boolean": False}
 """What a variable of a simple type is that is neither given, required nor has a default."""
@@ -13,14 +13,14 @@ _ZEROS: Final[dict[str, Json]] = {"string": "", "number": 0, "integer": 0, "bool
 
 def declared(schema: Json) -> dict[str, Json]:
     """The variables that a schema declares, each with its own schema; none where the schema is no object."""
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    return properties if isinstance(properties, dict) else {}
+    properties = schema.get("properties") if is_object(schema) else None
+    return properties if is_object(properties) else {}
 
 
 def required(schema: Json) -> list[str]:
     """The names that a schema requires."""
-    names = schema.get("required") if isinstance(schema, dict) else None
-    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    names = schema.get("required") if is_object(schema) else None
+    return [name for name in names if isinstance(name, str)] if is_array(names) else []
 
 
 def default_values(schema: Json) -> dict[str, Json]:
@@ -32,7 +32,7 @@ def default_values(schema: Json) -> dict[str, Json]:
     found: dict[str, Json] = {}
     needed = set(required(schema))
     for name, of_variable in declared(schema).items():
-        if not isinstance(of_variable, dict):
+        if not is_object(of_variable):
             continue
         if "default" in of_variable:
             found[name] = of_variable["default"]
@@ -40,7 +40,7 @@ def default_values(schema: Json) -> dict[str, Json]:
             kind = of_variable.get("type")
             if isinstance(kind, str) and kind in _ZEROS:
                 found[name] = _ZEROS[kind]
-            elif isinstance(kind, list) and "null" in kind:
+            elif is_array(kind) and "null" in kind:
                 found[name] = None
     return found
 
