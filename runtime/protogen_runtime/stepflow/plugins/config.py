@@ -344,7 +344,7 @@ class _Reading:
             )
             return MockComponent()
         self._unknown(at, body, ("input_schema", "output_schema", "behaviors"))
-        written = body.get("behaviors")
+        written: Any = body.get("behaviors")
         found: list[Behaviour] = []
         if isinstance(written, dict):
             entries = [(_key_value(key), value, (*at, "behaviors", key)) for key, value in written.items()]

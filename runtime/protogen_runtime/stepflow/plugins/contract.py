@@ -5,14 +5,14 @@ Knows no plugin. Errors that a step can meet are StepFailed, and those that a pl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 import trio
 
 from protogen_runtime.dispatch import Channel, Service
-from protogen_runtime.jsonrpc import Frame
+from protogen_runtime.jsonrpc import Frame, Message
 
 Json: TypeAlias = Any
 """Any JSON value as Python objects."""
@@ -236,14 +236,15 @@ class SessionChannel(Channel, Protocol):
 class Channels(Protocol):
     """Makes the channels to workers; given by the wiring, since this package knows no transport.
 
-    A channel is not open yet. `callbacks` serves what the worker calls on us.
+    A channel is not open yet. `callbacks` serves what the worker calls on us, `read` is how its messages are read. The
+    runtime's is protogen_runtime.io.factory.ChannelFactory.
     """
 
-    def http(self, url: str, *, callbacks: Service, lenient: bool) -> Channel:
-        """To a worker at a URL. `lenient` takes messages without the member `jsonrpc`."""
+    def http(self, url: str, *, callbacks: Service, read: Callable[[bytes], Message]) -> Channel:
+        """To a worker at a URL."""
         ...
 
-    def session(self, url: str, *, callbacks: Service, lenient: bool) -> SessionChannel:
+    def session(self, url: str, *, callbacks: Service, read: Callable[[bytes], Message]) -> SessionChannel:
         """To a worker whose stream of events is at `url`; it connects once, and ends with the stream."""
         ...
 

@@ -20,6 +20,7 @@ from protogen_runtime.jsonrpc import FrameTooLong, LineFramer
 
 from .config import Health, Program
 from .contract import CANNOT_SPAWN, NO_CONNECTION, Channels, StepFailed
+from .lenient import reader
 from .processes import MAX_LINE_BYTES, Running, WorkerLog, running
 from .workers import Connect, Link
 
@@ -40,7 +41,7 @@ def connect_url(url: str, channels: Channels, *, lenient: bool) -> Connect:
     @asynccontextmanager
     async def connect(callbacks: Service, nursery: trio.Nursery) -> AsyncGenerator[Link]:
         del nursery
-        async with _opened(channels.http(url, callbacks=callbacks, lenient=lenient)) as channel:
+        async with _opened(channels.http(url, callbacks=callbacks, read=reader(lenient=lenient))) as channel:
             yield Link(channel, _never, _unknown)
 
     return connect
@@ -60,7 +61,8 @@ def connect_program(
             try:
                 url = f"http://127.0.0.1:{port}"
                 await _until_healthy(url, health, process, name)
-                async with _opened(channels.http(f"{url}/", callbacks=callbacks, lenient=lenient)) as channel:
+                channel = channels.http(f"{url}/", callbacks=callbacks, read=reader(lenient=lenient))
+                async with _opened(channel):
                     yield Link(channel, process.ended, process.fate)
             finally:
                 scope.cancel()

@@ -5,6 +5,8 @@ Knows no transport. Taken only where the configuration says `lenient: true`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from protogen_runtime.jsonrpc import Message, decode
@@ -19,6 +21,10 @@ def with_version(text: bytes) -> bytes:
     return text if "jsonrpc" in members else msgspec.json.encode({"jsonrpc": "2.0", **members})
 
 
-def read(text: bytes) -> Message:
-    """The message that a text is, with or without its version."""
+def reader(*, lenient: bool) -> Callable[[bytes], Message]:
+    """How messages are read: with their version, or where it is lenient without it, too."""
+    return _read if lenient else decode
+
+
+def _read(text: bytes) -> Message:
     return decode(with_version(text))

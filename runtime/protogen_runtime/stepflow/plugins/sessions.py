@@ -16,6 +16,7 @@ from protogen_runtime.dispatch import Service
 from protogen_runtime.dispatch.channels import TransportError
 
 from .contract import NO_CONNECTION, Channels, StepFailed
+from .lenient import reader
 from .workers import Connect, Link
 
 EVENTS: Final = "/runtime/events"
@@ -29,7 +30,7 @@ def connect_session(url: str, channels: Channels, *, name: str, lenient: bool) -
     @asynccontextmanager
     async def connect(callbacks: Service, nursery: trio.Nursery) -> AsyncGenerator[Link]:
         del nursery
-        channel = channels.session(stream_url, callbacks=callbacks, lenient=lenient)
+        channel = channels.session(stream_url, callbacks=callbacks, read=reader(lenient=lenient))
 
         async def lost() -> str:
             await channel.ended.wait()
