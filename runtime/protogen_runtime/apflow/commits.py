@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
 import outcome
@@ -303,7 +303,7 @@ class Committer:
             self._room.release()
         if job.error is not None:
             raise job.error
-        return job.result  # type: ignore[no-any-return]  # what the decision gave
+        return cast(R, job.result)
 
     async def run(self) -> None:
         """Make the decisions that come, until `close`; what waits then is still made."""

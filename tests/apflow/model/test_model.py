@@ -34,6 +34,8 @@ STEPS = 50
 EXAMPLES = 40
 EXAMPLES_IN_SOAK = 4000
 
+NUMBERS = st.integers(0, 999)
+KINDS = ("tree", "tree", "create", "execute", "execute part", "cancel", "delete", "reopen", "rewire", "copy")
 ENDED = ("completed", "failed", "cancelled")
 
 
@@ -216,7 +218,6 @@ class Node(RuleBasedStateMachine):
         super().__init__()
         self.model = Model()
         self.known: list[str] = []
-        self.finished: list[str] = []
         self._stack = ExitStack()
         self.new_id = CountedIds()
 
@@ -237,34 +238,36 @@ class Node(RuleBasedStateMachine):
         """One client, or several at once."""
         self._do([self._draw(data) for _ in range(clients)])
 
-    @rule(data=st.data(), completed=st.booleans())
-    def end_one(self, data: st.DataObject, completed: bool) -> None:
+    @rule(number=NUMBERS, completed=st.booleans())
+    def end_one(self, number: int, completed: bool) -> None:
         """An executor ends."""
-        running = sorted(id_ for id_, item in self.model.items.items() if item.status == "in_progress")
-        if running:
-            id_ = data.draw(st.sampled_from(running))
+        id_ = self._running(number)
+        if id_ is not None:
             self._end(id_, completed)
             self.model.end(id_, completed=completed)
             self.model.settle()
 
-    @rule(data=st.data(), completed=st.booleans())
-    def end_while_cancelled(self, data: st.DataObject, completed: bool) -> None:
-        """An executor ends at the moment in which clients want something of it: the end or they come first."""
+    @rule(data=st.data(), number=NUMBERS, completed=st.booleans(), clients=st.integers(1, 2))
+    def end_while_wanted(self, data: st.DataObject, number: int, completed: bool, clients: int) -> None:
+        """An executor ends at the moment in which clients want something of its task: the end or they come first."""
+        id_ = self._running(number)
+        actions = [self._draw(data, of=id_) for _ in range(clients)]
+        if id_ is not None:
+
+            def ended(model: Model) -> str:
+                model.end(id_, completed=completed)
+                return "ended"
+
+            async def end(_: Rig) -> str:
+                self._release(id_, completed)
+                return "ended"
+
+            actions.append((ended, end))
+        self._do(actions)
+
+    def _running(self, number: int) -> str | None:
         running = sorted(id_ for id_, item in self.model.items.items() if item.status == "in_progress")
-        if not running:
-            return
-        id_ = data.draw(st.sampled_from(running))
-        actions = [self._draw(data, of=id_) for _ in range(data.draw(st.integers(1, 2)))]
-
-        def ended(model: Model) -> str:
-            model.end(id_, completed=completed)
-            return "ended"
-
-        async def end(rig: Rig) -> str:
-            self._release(id_, completed)
-            return "ended"
-
-        self._do([*actions, (ended, end)])
+        return running[number % len(running)] if running else None
 
     @invariant()
     def agree(self) -> None:
@@ -275,35 +278,34 @@ class Node(RuleBasedStateMachine):
     # --- clients ------------------------------------------------------------------------------------
 
     def _draw(self, data: st.DataObject, of: str | None = None) -> Action:
-        known = st.sampled_from(self.known) if self.known else st.nothing()
-        one = st.just(of) if of is not None else known
-        needs = st.dictionaries(known, st.booleans(), max_size=2) if self.known else st.just({})
-        kinds = ["execute", "cancel", "delete", "reopen", "copy", "rewire", "execute_part"] if self.known else []
-        if of is None:
-            kinds += ["create", "tree", "tree"]
-        match data.draw(st.sampled_from(kinds)):
+        # What is drawn next never depends on what a node did: clients at once may do it in another order next time.
+        kind = data.draw(st.sampled_from(KINDS))
+        numbers = data.draw(st.tuples(NUMBERS, NUMBERS, NUMBERS))
+        required = data.draw(st.tuples(st.booleans(), st.booleans()))
+        if kind == "tree":
+            return self._tree(data)
+        if not self.known:
+            return self._create(None, {})
+        chosen = [self.known[number % len(self.known)] for number in numbers]
+        first = of or chosen[0]
+        needs = dict(zip(chosen[1 : 1 + numbers[0] % 3], required, strict=False))
+        match kind:
             case "create":
-                return self._create(data.draw(st.none() | known), data.draw(needs))
-            case "tree":
-                return self._tree(data)
+                return self._create(None if numbers[0] % 2 else first, needs)
             case "execute":
-                return self._execute([data.draw(one)])
-            case "execute_part":
-                return self._execute(data.draw(st.lists(known, min_size=1, max_size=3, unique=True)))
+                return self._execute([first])
+            case "execute part":
+                return self._execute(list(dict.fromkeys([first, *chosen[1 : 1 + numbers[0] % 3]])))
             case "cancel":
-                id_ = data.draw(one)
-                return (lambda model: model.cancel(id_)), lambda rig: _answer(rig.cancel(id_), "cancelled")
+                return (lambda model: model.cancel(first)), lambda rig: _answer(rig.cancel(first), "cancelled")
             case "delete":
-                id_ = data.draw(one)
-                return (lambda model: model.delete(id_)), lambda rig: _answer(rig.delete(id_), "deleted")
+                return (lambda model: model.delete(first)), lambda rig: _answer(rig.delete(first), "deleted")
             case "reopen":
-                id_ = data.draw(one)
-                return (lambda model: model.reopen(id_)), lambda rig: _answer(rig.update(id_, status="pending"))
+                return (lambda model: model.reopen(first)), lambda rig: _answer(rig.update(first, status="pending"))
             case "rewire":
-                return self._rewire(data.draw(one), data.draw(needs))
-            case "copy":
-                return self._copy(data.draw(one))
-        raise AssertionError
+                return self._rewire(first, needs)
+            case _:
+                return self._copy(first)
 
     def _create(self, parent: str | None, needs: dict[str, bool]) -> Action:
         made: list[str] = []
