@@ -204,9 +204,9 @@ class Agent:
             live.errand.task = replace(live.task, history=history)
             for receiver in given:
                 self._add_receiver(live, receiver)
-            news = live.follow() if follows else None
             question.answer(answer)
             await self._move(live, "TASK_STATE_WORKING")
+            news = live.follow() if follows else None
             first = live.task
         return live, (first, news)
 

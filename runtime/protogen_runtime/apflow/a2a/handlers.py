@@ -187,10 +187,10 @@ def _check_version(context: CallContext, served: str) -> None:
     asked = _version(context)
     if asked in ("", served):
         return
+    fault = Fault("VersionNotSupported", "1.0 and 0.3 are served", metadata={"version": asked[:20]})
     if asked in ("1.0", "0.3"):
         fault = Fault("MethodNotFound", f"version {asked} has no such method")
-        raise fault.in_v1() if served == "1.0" else fault.in_v03()
-    raise Fault("VersionNotSupported", "1.0 and 0.3 are served", metadata={"version": asked[:20]}).in_v1()
+    raise fault.in_v1() if served == "1.0" else fault.in_v03()
 
 
 def _version(context: CallContext) -> str:

@@ -1,0 +1,17 @@
+"""What the tests of the agent share: `agent_rig`, importable from every test file of this folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+# pytest's importlib mode puts no folder of tests on sys.path.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """What async tests run under."""
+    return "trio"
