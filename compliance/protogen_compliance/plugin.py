@@ -40,6 +40,10 @@ class Lacking(Exception):
     """The target lacks something that a test needs and that the user can name; the text says how."""
 
 
+class Lost(Exception):
+    """The target no longer takes connections: nothing more can be said of it, and the run ends."""
+
+
 class Record:
     """What a running test says beside its outcome; `exchanges` are those it made."""
 
@@ -62,6 +66,7 @@ SHAPES = pytest.StashKey[tuple[str, ...]]()
 """The clauses on the shape of what a target sends: where they are broken, tests stumble over what is not there."""
 EVIDENCE = pytest.StashKey[list[Evidence]]()
 RECORD = pytest.StashKey[Record]()
+LOST = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -174,6 +179,8 @@ def _evidence(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.Test
         match raised:
             case Lacking():
                 evidence.outcome = "lacking"
+            case Lost():
+                item.session.shouldstop = item.config.stash[LOST] = f"{raised}, before the end of {item.name}"
             case Unmet():
                 evidence.outcome = "unmet"
                 evidence.blame = raised.blame

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from protogen_compliance import plugin
-from protogen_compliance.plugin import EVIDENCE, SETTINGS, Settings
+from protogen_compliance.plugin import EVIDENCE, LOST, SETTINGS, Settings
 from protogen_compliance.registry import clauses, suite_folder
 from protogen_compliance.verdicts import Evidence, Verdict, judge
 
@@ -41,13 +41,20 @@ class _Session:
     def __init__(self, settings: Settings, only: Sequence[str]) -> None:
         self._settings = settings
         self._only = frozenset(only)
+        self._stash: pytest.Stash = pytest.Stash()
         self.evidence: list[Evidence] = []
         self.trouble: list[str] = []
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         config.stash[SETTINGS] = self._settings
+        self._stash = config.stash
         self.evidence = config.stash[EVIDENCE]
+
+    @property
+    def lost(self) -> str | None:
+        """Why the run ended early, None where it did not."""
+        return self._stash.get(LOST, None)
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         if self._only:
@@ -80,6 +87,8 @@ def run(protocol: str, settings: Settings, *, only: Sequence[str] = ()) -> Run:
     options = ["-c", os.devnull, "--rootdir", str(folder), "--confcutdir", str(folder), "--import-mode=importlib"]
     without = ["--disable-plugin-autoload", "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler"]
     code = pytest.main([*options, *without, str(folder)], plugins=[plugin, session])
+    if session.lost is not None:
+        raise Unreached(session.lost)
     if session.trouble or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise Broken("\n".join(session.trouble) or f"pytest ended with {code!r}")
     return Run(

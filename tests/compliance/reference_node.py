@@ -321,6 +321,8 @@ class ReferenceNode:
             pass
 
         Handler.node = node
+        if self.broken("AF-TRANS-002"):
+            Handler.protocol_version = "HTTP/1.0"
         self.server = _Server(("127.0.0.1", 0), Handler)
 
     def __enter__(self) -> ReferenceNode:

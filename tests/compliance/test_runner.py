@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import trustme
 
 UNREACHED, USAGE = 3, 2
 
@@ -78,6 +81,34 @@ def test_server_of_something_else(kit: Callable[..., Any], status: int, body: by
         threading.Thread(target=server.serve_forever, daemon=True).start()
         one_finding(kit(f"http://127.0.0.1:{server.server_address[1]}"), said)
         server.shutdown()
+
+
+def test_node_that_goes_away_is_one_finding(kit: Callable[..., Any], reference: Any) -> None:
+    with reference.ReferenceNode() as node:
+        answer, left = node.reply, iter(range(300))
+
+        def reply_or_vanish(*arguments: Any) -> Any:
+            if next(left, None) is None:
+                node.server.socket.close()
+                raise ConnectionAbortedError  # ends the connection without an answer
+            return answer(*arguments)
+
+        node.server.handle_error = lambda *_: None
+        node.reply = reply_or_vanish
+        one_finding(kit(node.url), "the node went away: no connection to 127.0.0.1")
+
+
+def test_certificate_that_nobody_knows(kit: Callable[..., Any], listener: socket.socket) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    def shake_hands() -> None:
+        connection, _ = listener.accept()
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True):
+            pass  # the client refuses, which the handshake reports as an OSError
+
+    threading.Thread(target=shake_hands, daemon=True).start()
+    one_finding(kit(url_of(listener).replace("http:", "https:")), "certificate verify failed")
 
 
 @pytest.mark.parametrize(

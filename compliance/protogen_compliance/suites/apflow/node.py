@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from protogen_compliance.peer.http import Exchange
 from protogen_compliance.peer.rpc import MISSING, Json, Reply, RpcPeer, parse_json
-from protogen_compliance.plugin import Lacking, Unmet
+from protogen_compliance.peer.wire import Unreachable
+from protogen_compliance.plugin import Lacking, Lost, Unmet
 from protogen_compliance.suites.apflow.observed import Answered, Observed, Refusal
 
 Task = dict[str, Json]
@@ -100,7 +101,7 @@ class Node:
         reply = self.peer.send(data, path=path, **more)
         self.log.append(reply.exchange)
         self.observed.raw(reply)
-        return reply
+        return _there(reply)
 
     def call(self, method: str, params: Json = MISSING, /, *, id: Json = MISSING, **members: Json) -> Reply:  # noqa: A002 - the member's name
         """Sends a well-formed request; `members` stand beside params. Params are left out where MISSING."""
@@ -111,7 +112,7 @@ class Node:
         reply = self.peer.send(json.dumps(request).encode())
         self.log.append(reply.exchange)
         self.observed.answer(Answered(method, number, reply))
-        return reply
+        return _there(reply)
 
     def stream(self, method: str, params: Json, /, **members: Json) -> Streamed:
         """Sends a request and reads its answer to the end, as events where it is a stream (reading A41)."""
@@ -120,6 +121,7 @@ class Node:
         reply, seen, ended = self.peer.stream(json.dumps(request).encode())
         self.log.append(reply.exchange)
         self.observed.answer(Answered(method, number, reply, streamed=True))
+        _there(reply)
         events: list[tuple[float, str, Json]] = []
         responses: list[Json] = [reply.value] if isinstance(reply.value, dict) else []
         for at, event in seen:
@@ -251,7 +253,7 @@ class Node:
         def run(call: Callable[[], object]) -> None:
             try:
                 call()
-            except (Unmet, Lacking, AssertionError) as reason:
+            except (Unmet, Lacking, Lost, AssertionError) as reason:
                 raised.append(reason)
 
         threads = [threading.Thread(target=run, args=(call,), daemon=True) for call in calls]
@@ -305,6 +307,13 @@ class Node:
         """The tasks after some time, in which nothing may happen to them."""
         threading.Event().wait(seconds)
         return [self.get(task["id"]) for task in tasks]
+
+
+def _there(reply: Reply) -> Reply:
+    """The reply; raises Lost where nobody takes connections any more."""
+    if isinstance(reply.fault, Unreachable):
+        raise Lost(f"the node went away: {reply.fault}")
+    return reply
 
 
 def needs_task(task: Task, *, required: bool | None = None) -> dict[str, Json]:

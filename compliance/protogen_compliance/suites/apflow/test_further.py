@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import threading
@@ -33,7 +34,8 @@ def test_tasks_survive_a_restart(node: Node, settings: Settings, diamond: Seen) 
     done = subprocess.run(shlex.split(command), timeout=RESTART_SECONDS, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command!r} failed: {done.stderr or done.stdout}"
     end = time.monotonic() + RESTART_SECONDS
-    while node.send(request()).result is MISSING and time.monotonic() < end:
+    probe = json.dumps(request()).encode()
+    while node.peer.send(probe).result is MISSING and time.monotonic() < end:
         threading.Event().wait(0.1)
     for task in kept:
         found = node.call("tasks.get", {"task_id": task["id"]})
