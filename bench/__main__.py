@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from apflow import core
 from apflow import suite as apflow
 from build import suite as build
 from build.peers import PeersMissing
@@ -33,6 +34,7 @@ SUITES: dict[str, tuple[str, Callable[[int], Report]]] = {
     "observe": ("what observing costs a call", observe.run),
     "decode": ("bytes to typed and checked params beside orjson", decode.run),
     "apflow": ("a task node beside the reference implementation, and whole flows", apflow.run),
+    "core": ("a task node without its ways in", core.run),
     "rpc": ("protogen serve beside other HTTP servers, by wrk", rpc.run),
     "start": ("the first answer and the memory of servers", start.run),
     "flat": ("memory over a million requests", start.run_flat),
