@@ -308,6 +308,7 @@ class ReferenceNode:
         self.tokens = tokens or {}
         self.path = path
         self.executors = dict(EXECUTORS)
+        self.unprioritised: set[str] = set()
         self.tasks: dict[str, Task] = {}
         self.runs: list[Run] = []
         self.changed = threading.Condition(threading.RLock())
@@ -379,6 +380,8 @@ class ReferenceNode:
         if not isinstance(method, str):
             return self.failed(known, Fault(-32601 if self.broken("AF-RPC-003") else -32600))
         params = request.get("params", {})
+        if "params" not in request and method == "tasks.get" and self.broken("AF-RPC-005"):
+            return {"jsonrpc": "2.0", "id": known, "error": {"code": OTHER, "message": "No params"}}
         if "id" not in request and not self.broken("AF-RPC-008"):
             self.answer(method, params, request, user)
             return None
@@ -418,7 +421,7 @@ class ReferenceNode:
             code = OTHER
         if self.broken("AF-ERR-013") and code == -32005:
             code = OTHER
-        error: dict[str, Any] = {"code": code, "message": MESSAGES[fault.code]}
+        error: dict[str, Any] = {"code": code, "message": MESSAGES.get(fault.code, "Refused")}
         data = fault.data
         if self.broken("AF-VAL-008") and fault.code in (-32602, -32005):
             data = "bad value"
@@ -513,6 +516,8 @@ class ReferenceNode:
             kept["parent_id"] = None
         stamp = self.now()
         task = {**json.loads(json.dumps(FIELDS)), **kept, "id": task_id, "created_at": stamp, "updated_at": stamp}
+        if "priority" not in fields:
+            self.unprioritised.add(task_id)
         if self.broken("AF-DATA-010:default"):
             task["priority"] = fields.get("priority", 1)
         if self.broken("AF-STATE-016"):
@@ -538,6 +543,8 @@ class ReferenceNode:
         self.check(found, -32602)
         with self.changed:
             task = self.built({"name": "unnamed", **params}, self.new_id())
+            if self.broken("AF-CREATE-005"):
+                task["parent_id"] = None
             if user is not None:
                 task["user_id"] = user
             self.check(self.across(task), -32005)
@@ -679,7 +686,7 @@ class ReferenceNode:
         ):
             if name in params and not holds(params[name]):
                 found.append(_wrong(name, "Invalid value", None, params[name], (name,)))
-        self.check(found, -32602)
+        self.check(found, 1001 if self.broken("AF-VAL-002") else -32602)
         wanted = {name: params[name] for name in ("status", "user_id") if name in params}
         if self.broken("AF-LIST-004"):
             wanted.pop("status", None)
@@ -716,7 +723,10 @@ class ReferenceNode:
             below = [child for child in list(self.tasks.values()) if child["parent_id"] == it["id"]]
             if self.broken("AF-TREEQ-001") and depth >= 2:
                 below = []
-            return {"task": self.show(it), "children": [node(child, depth + 1) for child in below]}
+            shown = self.show(it)
+            if self.broken("AF-TREE-006"):
+                shown["dependencies"] = []
+            return {"task": shown, "children": [node(child, depth + 1) for child in below]}
 
         with self.changed:
             return node(task, 0)
@@ -819,7 +829,14 @@ class ReferenceNode:
             method = (task["schemas"] or {}).get("method")
             if method is not None and method not in self.executors and not self.broken("AF-EXEC-008"):
                 raise Fault(-32003, _wrong("schemas.method", "Not registered", None, method, ()))
-            self.check_references(task, tasks)
+            try:
+                self.check_references(task, tasks)
+            except Fault as fault:
+                if fault.code == -32011 and self.broken("AF-TREE-004"):
+                    continue
+                if self.broken("AF-EXECUTE-001"):
+                    self.keep(task)
+                raise
         rerun = [task for task in tasks.values() if task["status"] in TERMINAL]
         if self.broken("AF-REEX-003") and any(task["status"] == "completed" for task in rerun):
             raise Fault(-32006, {"task_id": root["id"], "current_status": "completed"})
@@ -885,7 +902,17 @@ class ReferenceNode:
             task["started_at"] = stamp
         else:
             task["completed_at"] = stamp
+            if to == "failed" and self.broken("AF-STATE-009"):
+                task["progress"] = 1.0
+            if to == "cancelled" and self.broken("AF-STATE-010"):
+                task["started_at"] = None
+            if to == "cancelled" and task["started_at"] is None and self.broken("AF-STATE-011"):
+                task["started_at"] = stamp
         task.update(fields)
+        if to == "failed" and self.broken("AF-DEP-010"):
+            for other in self.tasks.values():
+                if {"id": task["id"], "required": True} in other["dependencies"] and other["status"] == "pending":
+                    self.change(other, "cancelled", error="a dependency failed")
         kind = {"completed": "task_completed", "failed": "task_failed", "cancelled": "task_cancelled"}
         event = {"event": kind.get(to, "task_status_update"), "task": json.loads(json.dumps(task))}
         for run in self.runs:
@@ -938,6 +965,8 @@ class ReferenceNode:
                             listener.put(None)
 
     def urgency(self, task: Task) -> int:
+        if self.broken("AF-PRIO-003") and task["id"] in self.unprioritised:
+            return 4
         if self.broken("AF-PRIO-001"):
             return -int(task["priority"])
         return int(task["priority"]) if whole(task["priority"]) else 2

@@ -143,6 +143,7 @@ def test_absent_field_has_its_default(node: Node, field: str, default: Json) -> 
 
 
 @clause("AF-DATA-001")
+@needs("AF-CREATE-005")
 @needs("AF-DATA-002")
 def test_all_fields_are_supported(node: Node) -> None:
     parent, needed = node.create(), node.create()

@@ -57,9 +57,6 @@ def test_no_circle_of_dependencies(node: Node) -> None:
         ]
         params = {"tasks": node.flow(*circle)}
         node.refused(f"a circle of {size} tasks", "tasks.execute", params, codes=CIRCLE)
-        for task in tasks:
-            found = node.call("tasks.get", {"task_id": task["id"]})
-            assert found.error is not None or found.result is None, f"a circle of {size} tasks was refused and stored"
 
 
 @clause("AF-DEP-005", "AF-DEP-004")
@@ -79,6 +76,7 @@ def test_dependencies_are_checked_at_create_and_update(node: Node) -> None:
 
 
 @clause("AF-DEP-006")
+@needs("AF-DEP-010")
 @needs("AF-DEP-009", *TIMES)
 def test_required_is_true_where_absent(node: Node, failure: Seen) -> None:
     for bad in ("yes", 1, None):
@@ -178,6 +176,7 @@ def test_tree_has_one_root(node: Node) -> None:
 
 
 @clause("AF-TREE-002")
+@needs("AF-CREATE-005")
 def test_parent_is_an_existing_task(node: Node) -> None:
     parent = node.create()
     child = node.create(parent_id=parent)
@@ -209,6 +208,7 @@ def test_everything_that_is_referred_to_is_in_the_tree(node: Node) -> None:
 
 
 @clause("AF-TREE-005")
+@needs("AF-CREATE-005")
 @sums("AF-TREE-001", "AF-TREE-002", "AF-TREE-003", "AF-TREE-004")
 def test_tree_is_checked_when_it_is_built(node: Node) -> None:
     made = node.create()

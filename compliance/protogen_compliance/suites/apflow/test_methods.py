@@ -210,6 +210,7 @@ def alone(node: Node, what: dict[str, Json]) -> str:
 
 
 @clause("AF-STORE-007", "AF-DELETE-002")
+@needs("AF-CREATE-005")
 @needs("AF-STORE-010")
 def test_task_with_children_or_dependants_stays(node: Node) -> None:
     parent, needed = node.create(), node.create()
@@ -276,6 +277,7 @@ def test_list_has_its_shape_and_limits(node: Node) -> None:
     assert found == (100, 0), f"limit and offset are {found}; expected the defaults 100 and 0"
     large = node.call("tasks.list", {"user_id": owner, "limit": 1001})
     if large.error is None:
+        assert isinstance(large.result, dict), f"limit 1001 gave {large.summary()}"
         shown = large.result.get("limit", MISSING)
         assert shown in range(1, 1001), f"limit 1001 was taken as {shown!r}; expected at most 1000, or -32602"
     for name, bad in (("limit", -1), ("limit", "x"), ("offset", -1), ("offset", "x")):
@@ -359,6 +361,7 @@ def grown(node: Node) -> dict[str, list[str]]:
 
 
 @clause("AF-TREEQ-001", "AF-STORE-009", "AF-TREE-007")
+@needs("AF-CREATE-005")
 def test_tree_has_all_descendants(node: Node) -> None:
     levels = grown(node)
     reply = node.call("tasks.tree", {"task_id": levels["root"][0]})
@@ -369,6 +372,7 @@ def test_tree_has_all_descendants(node: Node) -> None:
 
 
 @clause("AF-CHILD-001", "AF-STORE-011")
+@needs("AF-CREATE-005")
 @needs("AF-RPC-013")
 def test_children_are_direct_ones(node: Node) -> None:
     levels = grown(node)

@@ -343,6 +343,7 @@ def test_task_can_be_copied(node: Node, record: Record) -> None:
 
 
 @clause("AF-COPY-002")
+@needs("AF-CREATE-005")
 @needs("AF-COPY-001", "AF-DATA-002")
 def test_tree_can_be_copied(node: Node) -> None:
     root = node.create(name="root")
