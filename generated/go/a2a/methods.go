@@ -94,6 +94,7 @@ var methodSendStreamingMessage = rpc.Method[SendMessageRequest, StreamResponse]{
 	Result:    codecStreamResponse,
 	Errors:    errorTypes,
 	Streaming: true,
+	Results:   true,
 }
 
 var eventsOfSendStreamingMessage = codecStreamResponse
@@ -127,6 +128,7 @@ var methodSubscribeToTask = rpc.Method[SubscribeToTaskRequest, StreamResponse]{
 	Result:    codecStreamResponse,
 	Errors:    errorTypes,
 	Streaming: true,
+	Results:   true,
 }
 
 var eventsOfSubscribeToTask = codecStreamResponse

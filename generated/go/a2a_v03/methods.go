@@ -87,6 +87,7 @@ var methodMessageStream = rpc.Method[MessageSendParams, StreamItem]{
 	Result:    codecStreamItem,
 	Errors:    errorTypes,
 	Streaming: true,
+	Results:   true,
 }
 
 var eventsOfMessageStream = codecStreamItem
@@ -112,6 +113,7 @@ var methodTasksResubscribe = rpc.Method[TaskIDParams, StreamItem]{
 	Result:    codecStreamItem,
 	Errors:    errorTypes,
 	Streaming: true,
+	Results:   true,
 }
 
 var eventsOfTasksResubscribe = codecStreamItem

@@ -7,7 +7,7 @@
 import { issueData, type Codec } from "./codec.js";
 import { RpcError, RpcErrorCodes, ValidationError } from "./errors.js";
 import { assertJson, isObject, setMember } from "./json.js";
-import { errorObject, INTERNAL_ERROR, type Id, type Outcome } from "./messages.js";
+import { errorObject, INTERNAL_ERROR, respond, type Id, type Outcome } from "./messages.js";
 import type { Caller, Connection, HeaderFields, HttpBinding, MethodSpec, Service } from "./methods.js";
 
 /** What every handler is told about the call it serves. */
@@ -108,7 +108,9 @@ export class Dispatcher implements Service {
     const emit = async (event: unknown): Promise<void> => {
       if (spec.events === null) throw new TypeError(`${spec.name} has no events`);
       this.#codec.check(spec.events, event);
-      await caller.emit(event);
+      // What the handler returns is the last of the answers.
+      const isAnswer = spec.eventsAreResults === true && id !== undefined;
+      await caller.emit(isAnswer ? respond(id, { result: event }) : event);
     };
     return { method: spec.name, id, signal: caller.signal, headers: caller.headers, emit };
   }

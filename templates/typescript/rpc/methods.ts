@@ -24,6 +24,8 @@ export interface MethodSpec {
   readonly params: Shape | null;
   readonly result: Shape | null;
   readonly events: Shape | null;
+  /** Each event travels as the result of a response to the request, the last of which is the answer. */
+  readonly eventsAreResults?: true;
   /** The method's own errors; they decide what a code means. */
   readonly errors: readonly ErrorClass[];
   /** The errors that decide where the method's own do not. */
@@ -52,6 +54,8 @@ export interface CallScope {
   readonly headers?: HeaderFields;
   /** Takes what a streaming method sends beside its result; the connection waits for it before it reads on. */
   readonly takeEvent?: (event: unknown) => void | Promise<void>;
+  /** The call is answered more than once: the result of each response is an event, too. */
+  readonly takesResults?: boolean;
 }
 
 /** Something that carries calls to the other side: HTTP, a process, or the way back from a handler to its caller. */

@@ -174,6 +174,8 @@ class _Builder:
             rows.append(["Idempotent:", "true,"])
         if method.events is not None:
             rows.append(["Streaming:", "true,"])
+        if method.events_are_results:
+            rows.append(["Results:", "true,"])
         if method.param_structure != "by-name":
             style = "rpc.ByPosition" if method.param_structure == "by-position" else "rpc.Either"
             order = ", ".join(quote(name) for name in self.positions(method))

@@ -97,6 +97,7 @@ class Behaviour:
             f"params: {_shape(method.params)}",
             f"result: {_shape(method.result)}",
             f"events: {_shape(method.events)}",
+            *(["eventsAreResults: true"] if method.events_are_results else []),
             enclosed("errors: [", classes, "]", indent=4, after=1),
             self._other_errors(method),
             f"idempotent: {'true' if method.idempotent else 'false'}",

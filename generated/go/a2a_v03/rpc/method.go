@@ -59,6 +59,7 @@ type Method[P, R any] struct {
 	Errors     []ErrorType
 	Idempotent bool
 	Streaming  bool
+	Results    bool // each event travels as the result of a response, the last of which is the answer
 	Structure  ParamStructure
 	Fields     []string // names of the params in order, for positions
 }

@@ -211,6 +211,9 @@ func (s *stream) read(ctx context.Context, body io.Reader) (*Response, error) {
 			s.serve(ctx, m)
 		} else if m.id.Text() == s.request.ID {
 			response = &m.answer
+			if s.exchange.Results && s.exchange.Event != nil && response.Error == nil {
+				s.exchange.Event(response.Result)
+			}
 			if !s.exchange.Streaming {
 				return response, nil
 			}

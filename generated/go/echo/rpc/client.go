@@ -31,6 +31,8 @@ type Exchange struct {
 	Handler *Dispatcher
 	// Streaming keeps the call open until the other side has sent all events, even after the response.
 	Streaming bool
+	// Results says that the call is answered more than once: the result of each response is an event, too.
+	Results bool
 	// Event takes the events of the call one by one; nil: they are dropped.
 	Event func(event *Value)
 }
@@ -296,13 +298,21 @@ func Open[P, R, E any](ctx context.Context, c *Client, m *Method[P, R], events *
 			stream.err = err
 			return
 		}
-		exchange := &Exchange{Streaming: true, Event: func(in *Value) { stream.push(ctx, m.Name, events, in) }}
+		told := false
+		exchange := &Exchange{Streaming: true, Results: m.Results, Event: func(in *Value) {
+			told = true
+			stream.push(ctx, m.Name, events, in)
+		}}
 		response, err := c.call(ctx, &Request{Method: m.Name, Params: text}, exchange, false, s)
 		if err != nil {
 			stream.err = err
 			return
 		}
 		stream.result, stream.err = settle(m, response)
+		if m.Results && !told && stream.err == nil {
+			// The answer came in one piece: it is the only event.
+			stream.push(ctx, m.Name, events, response.Result)
+		}
 	}()
 	return stream
 }

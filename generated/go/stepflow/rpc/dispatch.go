@@ -71,7 +71,7 @@ func HandleNotification[P any](d *Dispatcher, m *Method[P, None], handle func(co
 // HandleStream registers the handler of a request that sends events before its result.
 func HandleStream[P, R, E any](d *Dispatcher, m *Method[P, R], events *Codec[E], handle func(context.Context, P, *Emitter[E]) (R, error)) {
 	Handle(d, m, func(ctx context.Context, params P) (R, error) {
-		return handle(ctx, params, &Emitter[E]{call: CallFrom(ctx), codec: events})
+		return handle(ctx, params, &Emitter[E]{call: CallFrom(ctx), codec: events, results: m.Results})
 	})
 }
 
@@ -115,8 +115,9 @@ func (n noWayBack) Close() error { return nil }
 
 // Emitter sends the events of one call to its caller.
 type Emitter[E any] struct {
-	call  *Call
-	codec *Codec[E]
+	call    *Call
+	codec   *Codec[E]
+	results bool
 }
 
 // Wanted reports whether the caller takes events at all.
@@ -131,6 +132,10 @@ func (e *Emitter[E]) Emit(event E) error {
 	text, err := e.codec.encode(event)
 	if err != nil {
 		return err
+	}
+	if e.results && e.call.ID != nil {
+		// What the handler returns is the last of the answers.
+		text = encodeResult(string(e.call.ID), text)
 	}
 	return e.call.emit(text)
 }

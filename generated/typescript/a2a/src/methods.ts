@@ -74,6 +74,7 @@ export const AgentMethods = {
     params: "SendMessageRequest",
     result: "StreamResponse",
     events: "StreamResponse",
+    eventsAreResults: true,
     errors: [
       errors.InvalidParamsError,
       errors.VersionNotSupportedError,
@@ -143,6 +144,7 @@ export const AgentMethods = {
     params: "SubscribeToTaskRequest",
     result: "StreamResponse",
     events: "StreamResponse",
+    eventsAreResults: true,
     errors: [
       errors.InvalidParamsError,
       errors.VersionNotSupportedError,

@@ -70,6 +70,7 @@ export const AgentMethods = {
     params: "MessageSendParams",
     result: "StreamItem",
     events: "StreamItem",
+    eventsAreResults: true,
     errors: [
       errors.InvalidParamsError,
       errors.TaskNotFoundError,
@@ -118,6 +119,7 @@ export const AgentMethods = {
     params: "TaskIdParams",
     result: "StreamItem",
     events: "StreamItem",
+    eventsAreResults: true,
     errors: [errors.InvalidParamsError, errors.TaskNotFoundError, errors.UnsupportedOperationError],
     otherErrors: [...errors.A2AErrorClasses, ...errors.CommonErrorClasses],
     idempotent: false,

@@ -135,14 +135,26 @@ export class RpcClient {
   ): Promise<Result> {
     // A stream that has delivered events cannot start again without delivering them twice.
     const limited = takeEvent === undefined ? options : { ...options, retries: 0 };
+    const takesResults = spec.eventsAreResults === true;
+    let told = false;
+    const take = async (event: unknown): Promise<void> => {
+      told = true;
+      await takeEvent?.(event);
+    };
     const outcome = await this.#attempts(spec, limited, (each) =>
       this.#within(spec.name, each, (scope) =>
-        this.#connection.call(spec.name, params, takeEvent === undefined ? scope : { ...scope, takeEvent }),
+        this.#connection.call(
+          spec.name,
+          params,
+          takeEvent === undefined ? scope : { ...scope, takeEvent: take, takesResults },
+        ),
       ),
     );
     if ("error" in outcome) throw this.#typedError(spec, outcome.error);
     const issues = spec.result === null ? [] : this.#codec.issues(spec.result, outcome.result);
     if (issues.length > 0) throw new InvalidResultError(spec.name, issues);
+    // An answer in one piece is the only event.
+    if (takesResults && !told) await take(outcome.result);
     return outcome.result as Result;
   }
 

@@ -221,6 +221,9 @@ class StreamedCall {
     const message = classify(content.value);
     if (message.kind === "response" && isAnswerTo(this.#id, message.message)) {
       this.#outcome = message.message;
+      if (this.#scope.takesResults === true && "result" in message.message) {
+        await this.#scope.takeEvent?.(message.message.result);
+      }
     } else if (message.kind === "notification") {
       const { method, params } = message.message;
       this.#start(this.#services.notice(method, params, this.#caller()));
