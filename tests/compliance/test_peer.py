@@ -22,10 +22,12 @@ Script = Callable[[socket.socket], None]
 @pytest.fixture
 def serve() -> Iterator[Callable[[Script], str]]:
     """Serves each connection by a script; returns the address."""
-    listener = socket.create_server(("127.0.0.1", 0))
     open_sockets: list[socket.socket] = []
 
     def start(script: Script) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        open_sockets.append(listener)
+
         def accept() -> None:
             while True:
                 try:
@@ -42,9 +44,8 @@ def serve() -> Iterator[Callable[[Script], str]]:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
     yield start
-    listener.close()
-    for connection in open_sockets:
-        connection.close()
+    for opened in open_sockets:
+        opened.close()
 
 
 def answering(data: bytes, *, pieces: int = 1, close: bool = False) -> Script:
