@@ -9,26 +9,106 @@ import statistics
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from http_rig import call, post, split
 
-ADD: Final = call("add", [1, 2])
-COUNT_TASKS: Final = call("echo", {"value": None})
-VICTIM: Final = Path(__file__).with_name("victim.py")
+HERE: Final = Path(__file__).parent
 SPARE_BYTES: Final = 16 * 1024 * 1024
 """What the allocator may keep: the attacks cost many times that if they leak."""
+
+
+class Kind:
+    """A server that can be attacked: how it is begun, and what it can be asked."""
+
+    quick: bytes
+    """A call that is answered at once, with `quick_answer` in the answer."""
+    quick_answer: bytes
+    waiting: bytes
+    """A call that is not answered for a while."""
+    started: bytes
+    """A call that is begun and may be answered soon."""
+
+    def command(self, folder: Path, file: Path) -> list[str]:
+        """What begins it."""
+        raise NotImplementedError
+
+    def config(self) -> str:
+        """Settings of its own."""
+        return ""
+
+    def tasks(self, target: Target) -> int:
+        """How many trio tasks live in it."""
+        raise NotImplementedError
+
+    def large(self, target: Target) -> bytes:
+        """A call whose answer has LARGE_BYTES."""
+        raise NotImplementedError
+
+
+LARGE_BYTES: Final = 1_000_000
+
+
+class Echo(Kind):
+    """The echo server."""
+
+    quick = call("add", [1, 2])
+    quick_answer = b'{"sum":3}'
+    waiting = started = call("sleep", {"seconds": 60})
+
+    def command(self, folder: Path, file: Path) -> list[str]:
+        return [str(HERE / "victim.py"), str(file)]
+
+    def tasks(self, target: Target) -> int:
+        return int(target.result(call("echo", {"value": None}))["value"])
+
+    def large(self, target: Target) -> bytes:
+        return call("echo", {"value": "x" * LARGE_BYTES})
+
+
+class Apflow(Kind):
+    """The node, with its database in a file."""
+
+    quick = call("tasks.list", {"limit": 1})
+    quick_answer = b'"total":'
+    started = call("tasks.create", {"name": "attack"})
+
+    @property
+    def waiting(self) -> bytes:  # type: ignore[override]  # each has an id of its own
+        task = {"name": "attack", "schemas": {"method": "sleep"}, "inputs": {"seconds": 0.5}}
+        return call("tasks.execute", {"tasks": [task], "use_streaming": True})
+
+    def command(self, folder: Path, file: Path) -> list[str]:
+        database = f"sqlite:///{folder / file.stem}.db"
+        return ["-m", "protogen", "serve", "apflow", "--port=0", "--announce", "--db", database, "--config", str(file)]
+
+    def config(self) -> str:
+        return f'\n[executors]\nmodules = ["{HERE / "living.py"}"]\n'
+
+    def tasks(self, target: Target) -> int:
+        task = {"id": str(uuid.uuid4()), "name": "count", "schemas": {"method": "living"}}
+        target.ask(post(call("tasks.execute", {"tasks": [task], "use_streaming": True}), close=True))
+        return int(target.result(call("tasks.get", {"task_id": task["id"]}))["result"]["count"])
+
+    def large(self, target: Target) -> bytes:
+        made = target.result(call("tasks.create", {"name": "large", "inputs": {"text": "x" * LARGE_BYTES}}))
+        return call("tasks.get", {"task_id": made["id"]})
+
+
+KINDS: Final[dict[str, Kind]] = {"echo": Echo(), "apflow": Apflow()}
 
 
 class Target:
     """A server under attack."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, tls: ssl.SSLContext | None, kind: Kind) -> None:
         self.process = process
+        self.kind = kind
         self.port = port
         self._tls = tls
         self._clients: list[socket.socket] = []
@@ -58,6 +138,10 @@ class Target:
             client.sendall(data)
             return b"".join(iter(lambda: client.recv(65536), b""))
 
+    def result(self, body: bytes) -> Any:
+        """What a call is answered with."""
+        return msgspec.json.decode(split(self.ask(post(body, close=True)))[2])["result"]
+
     # --- what it holds ----------------------------------------------------------------------------
 
     def resident_bytes(self) -> int:
@@ -73,8 +157,7 @@ class Target:
 
     def tasks(self) -> int:
         """How many trio tasks live, the one that answers this included."""
-        body = split(self.ask(post(COUNT_TASKS, close=True)))[2]
-        return int(msgspec.json.decode(body)["result"]["value"])
+        return self.kind.tasks(self)
 
     def unsent_bytes(self) -> list[int]:
         """What the kernel holds for each connection and its client has not taken, largest first."""
@@ -90,8 +173,8 @@ class Target:
         with self.connect() as client:
             for _ in range(count):
                 began = time.perf_counter()
-                client.sendall(post(ADD))
-                assert b'{"sum":3}' in client.recv(65536)
+                client.sendall(post(self.kind.quick))
+                assert self.kind.quick_answer in client.recv(65536)
                 taken.append(time.perf_counter() - began)
         return taken
 
@@ -124,21 +207,26 @@ def _p99(seconds: Iterable[float]) -> float:
 
 
 @contextmanager
-def serving(folder: Path, config: str = "", tls: ssl.SSLContext | None = None) -> Generator[Target]:
+def serving(
+    folder: Path, config: str = "", tls: ssl.SSLContext | None = None, *, kind: str = "echo"
+) -> Generator[Target]:
     """A server with these settings (TOML); `tls` trusts its certificate, where it has one."""
+    served = KINDS[kind]
     file = folder / f"serve-{len(list(folder.iterdir()))}.toml"
-    file.write_text(config)
+    file.write_text(config + served.config())
+    command = [sys.executable, *served.command(folder, file)]
     with (
         (folder / "stderr").open("ab") as errors,
         subprocess.Popen(
-            [sys.executable, "-P", str(VICTIM), str(file)],
+            command,
+            cwd=HERE,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
         ) as process,
     ):
         assert process.stdout is not None
-        target = Target(process, msgspec.json.decode(process.stdout.readline())["port"], tls)
+        target = Target(process, msgspec.json.decode(process.stdout.readline())["port"], tls, served)
         try:
             yield target
         finally:
@@ -163,7 +251,7 @@ def unharmed(target: Target, *, seconds: float = 5.0, spare_bytes: int = SPARE_B
     tasks, files, memory = target.tasks(), target.idle_descriptors(), target.resident_bytes()
     yield
     wait_until(lambda: target.descriptors() <= files, seconds, lambda: target.answer_seconds(5))
-    wait_until(lambda: target.tasks() <= tasks, 1, lambda: None)
+    wait_until(lambda: target.tasks() <= tasks, seconds, lambda: None)
     kept = target.resident_bytes() - memory
     tell(f"afterwards: {target.tasks() - tasks:+} tasks, {kept / 1024:+.0f} KiB")
     assert kept < spare_bytes

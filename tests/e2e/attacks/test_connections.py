@@ -1,4 +1,4 @@
-"""Clients that mean harm, on real sockets against the echo server in a process of its own.
+"""Clients that mean harm, on real sockets against the echo server and a node, each in a process of its own.
 
 The suite uses small numbers and deadlines of a second; `make soak` the full numbers and the defaults. With `-rP` each
 test tells its figures.
@@ -19,7 +19,7 @@ import h2.connection
 import msgspec
 import pytest
 import trustme
-from attack_rig import ADD, SPARE_BYTES, Comparison, serving, tell, unharmed, wait_until
+from attack_rig import KINDS, LARGE_BYTES, SPARE_BYTES, Comparison, serving, tell, unharmed, wait_until
 from http_rig import call, post, split
 
 QUICK = """
@@ -45,26 +45,41 @@ HICCUP_SECONDS = 0.0005
 
 OPENINGS = {
     "silent": b"",
-    "idle": post(ADD),
+    "idle": None,
     "slow head": b"POST / HTTP/1.1\r\nHost: localhost\r\nX: ",
     "slow body": post(b"", "Content-Length: 1000") + b"{",
     "slow chunks": post(b"", "Transfer-Encoding: chunked") + b"3e8\r\n",
 }
 
 
-@pytest.mark.parametrize("opening", OPENINGS)
+@pytest.mark.parametrize(
+    ("kind", "opening"),
+    [
+        ("echo", "silent"),
+        ("echo", "idle"),
+        ("echo", "slow head"),
+        ("echo", "slow body"),
+        ("echo", "slow chunks"),
+        pytest.param("apflow", "silent", marks=pytest.mark.soak),
+        pytest.param("apflow", "idle", marks=pytest.mark.soak),
+        pytest.param("apflow", "slow head", marks=pytest.mark.soak),
+        ("apflow", "slow body"),
+        pytest.param("apflow", "slow chunks", marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.parametrize(("config", "count", "seconds"), SIZES)
 def test_many_connections_that_wait_are_gone_in_time(
-    tmp_path: Path, config: str, count: int, seconds: float, opening: str
+    tmp_path: Path, config: str, count: int, seconds: float, opening: str, kind: str
 ) -> None:
-    with serving(tmp_path, config) as target, serving(tmp_path, config) as quiet:
+    given = OPENINGS[opening]
+    with serving(tmp_path, config, kind=kind) as target, serving(tmp_path, config, kind=kind) as quiet:
         with unharmed(target, spare_bytes=SPARE_BYTES + 20_000 * count):
             files = target.idle_descriptors()
             comparison = Comparison(target, quiet)
             clients = [target.connect() for _ in range(count)]
             wait_until(lambda: target.descriptors() > files + count / 2, 5, comparison.take)
             for client in clients:
-                client.sendall(OPENINGS[opening])
+                client.sendall(post(target.kind.quick) if given is None else given)
                 client.setblocking(False)
             trickling = set(clients) if opening.startswith("slow") else set[socket.socket]()
             turns = numbers()
@@ -88,48 +103,71 @@ def test_many_connections_that_wait_are_gone_in_time(
         assert ours < 2 * normal + HICCUP_SECONDS + 0.02 * (config == QUICK)
 
 
-@pytest.mark.parametrize("how", ["half-close in a body", "reset in a body", "half-close in a call", "reset in a call"])
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("echo", "half-close in a body"),
+        ("echo", "reset in a body"),
+        ("echo", "half-close in a call"),
+        ("echo", "reset in a call"),
+        pytest.param("apflow", "half-close in a body", marks=pytest.mark.soak),
+        pytest.param("apflow", "reset in a body", marks=pytest.mark.soak),
+        ("apflow", "half-close in a call"),
+        ("apflow", "reset in a call"),
+    ],
+)
 @pytest.mark.parametrize(("config", "count", "seconds"), SIZES)
 def test_clients_that_leave_in_the_middle_leave_nothing(
-    tmp_path: Path, config: str, count: int, seconds: float, how: str
+    tmp_path: Path, config: str, count: int, seconds: float, how: str, kind: str
 ) -> None:
     half_body = post(b"", "Content-Length: 100000") + b"{" * 50_000
-    with serving(tmp_path, config) as target, unharmed(target, seconds=seconds):
+    with serving(tmp_path, config, kind=kind) as target, unharmed(target, seconds=seconds):
         began = time.monotonic()
         for _ in range(count):
             with target.connect() as client:
-                client.sendall(half_body if "body" in how else post(call("sleep", {"seconds": 60})))
+                client.sendall(half_body if "body" in how else post(target.kind.waiting))
                 if "half" in how:
                     client.shutdown(socket.SHUT_WR)
-                    assert client.recv(100) == b""
+                    # A stream may have begun.
+                    while client.recv(65536):
+                        pass
                 else:
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         tell(f"{count} {how}: {time.monotonic() - began:.1f} s")
 
 
 MIB = 1024 * 1024
-LARGE = post(call("echo", {"value": "x" * 1_000_000}))
 
 
-@pytest.mark.parametrize("what", ["events", "answers", "answers after reading fast"])
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        ("echo", "events"),
+        ("echo", "answers"),
+        ("echo", "answers after reading fast"),
+        ("apflow", "answers"),
+        pytest.param("apflow", "answers after reading fast", marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.parametrize(("config", "count", "seconds"), SIZES)
 def test_clients_that_stop_reading_are_evicted(
-    tmp_path: Path, config: str, count: int, seconds: float, what: str
+    tmp_path: Path, config: str, count: int, seconds: float, what: str, kind: str
 ) -> None:
     readers = 100 if config == DEFAULTS else 10
-    with serving(tmp_path, config) as target, unharmed(target, spare_bytes=2 * SPARE_BYTES):
+    with serving(tmp_path, config, kind=kind) as target, unharmed(target, spare_bytes=2 * SPARE_BYTES):
+        large = post(target.kind.large(target))
         files, memory = target.idle_descriptors(), target.resident_bytes()
         for _ in range(readers):
             client = target.connect(receive_buffer=262_144 if "fast" in what else 4096)
             for _ in range(4 if "fast" in what else 0):
                 # The windows of both sides grow with what is read fast.
-                client.sendall(LARGE)
-                left = 1_000_000
+                client.sendall(large)
+                left = LARGE_BYTES
                 while left > 0:
-                    left -= len(client.recv(1_000_000))
+                    left -= len(client.recv(LARGE_BYTES))
             client.setblocking(False)
             with suppress(BlockingIOError):
-                for request in [post(call("count", {"to": 10**9}))] if what == "events" else [LARGE] * 8:
+                for request in [post(call("count", {"to": 10**9}))] if what == "events" else [large] * 8:
                     client.sendall(request)
         ours, kernels = 0, list[int]()
 
@@ -146,12 +184,13 @@ def test_clients_that_stop_reading_are_evicted(
         each, kernel = ours / readers, statistics.median(kernels)
         tell(f"{readers} evicted after {gone:.1f} s; each {each / 1024:.0f} KiB, {kernel / 1024:.0f} KiB of the kernel")
         # An answer is in memory as a whole, and once more as what is left of it.
-        assert each + kernel < MIB + (2 * len(LARGE) if "answers" in what else 0)
+        assert each + kernel < MIB + (2 * LARGE_BYTES if "answers" in what else 0)
 
 
-def test_huge_batch_is_refused_at_once(tmp_path: Path) -> None:
-    batch = post(b"[" + b",".join([ADD] * 14_767) + b"]", close=True)
-    with serving(tmp_path, QUICK) as target, unharmed(target):
+@pytest.mark.parametrize("kind", ["echo", "apflow"])
+def test_huge_batch_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    batch = post(b"[" + b",".join([KINDS[kind].quick] * 14_767) + b"]", close=True)
+    with serving(tmp_path, QUICK, kind=kind) as target, unharmed(target):
         taken = []
         for _ in range(20):
             began = time.perf_counter()
@@ -183,17 +222,25 @@ BURST = 25
 """Streams between two looks at whether the server is still there."""
 
 
-@pytest.mark.parametrize("body", [b"", call("sleep", {"seconds": 60})], ids=["heads", "calls"])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("echo", "heads"),
+        ("echo", "calls"),
+        pytest.param("apflow", "heads", marks=pytest.mark.soak),
+        ("apflow", "calls"),
+    ],
+)
 @pytest.mark.parametrize(("config", "count", "seconds"), SIZES)
 def test_rapid_resets_over_http2(
-    tmp_path: Path, tls: tuple[str, ssl.SSLContext], config: str, count: int, seconds: float, body: bytes
+    tmp_path: Path, tls: tuple[str, ssl.SSLContext], config: str, count: int, seconds: float, body: str, kind: str
 ) -> None:
     settings, trust = tls
-    with serving(tmp_path, config + settings, trust) as target, unharmed(target, seconds=seconds):
+    with serving(tmp_path, config + settings, trust, kind=kind) as target, unharmed(target, seconds=seconds):
         began = time.monotonic()
         left, connections = 10 * count, 0
         while left > 0:
-            left -= reset_streams(target.connect(protocol="h2"), left, body)
+            left -= reset_streams(target.connect(protocol="h2"), left, target.kind.started if body == "calls" else b"")
             connections += 1
         tell(f"{10 * count} resets over {connections} connections: {time.monotonic() - began:.1f} s")
         # max_resets is 100 or 200: a connection that resets more is closed.

@@ -29,6 +29,10 @@ from .wire import GONE, READ_BYTES, Wire
 MAX_DROPPED_BYTES: Final = 1024 * 1024
 """What is read and dropped after a refusal, so that the client finds the answer and no reset."""
 
+MAX_ANSWERED_BYTES: Final = 64 * 1024
+"""Answers to requests sent ahead that are made before they are sent: beyond that the client must read first. The last
+of them can be large."""
+
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON: Final = ((b"content-type", JSON_TYPE),)
 
@@ -162,7 +166,10 @@ class Connection:
     async def _serve(self, nursery: trio.Nursery) -> None:
         wire, watch = self._wire, self._shell.watch
         while True:
-            if self._running is None and not self._ahead and wire.fileno >= 0 and watch.is_running:
+            if self._is_behind():
+                if self._advance(b""):
+                    continue
+            elif self._running is None and not self._ahead and wire.fileno >= 0 and watch.is_running:
                 if not await self._sleep(watch):
                     return
             else:
@@ -183,7 +190,7 @@ class Connection:
                 await self._send_rest(self._unsent)
             if self._running is not None:
                 nursery.start_soon(self._run, self._running)
-            elif self._lingers or not await self._look_ahead():
+            elif self._lingers or (not self._is_behind() and not await self._look_ahead()):
                 return
 
     async def _sleep(self, watch: Watch) -> bool:
@@ -243,7 +250,7 @@ class Connection:
             self._answer_all()
         else:
             self._answer_all()
-        if self._out:
+        while self._out:
             out = self._out[0] if len(self._out) == 1 else b"".join(self._out)
             self._out.clear()
             self._traffic.sent_bytes += len(out)
@@ -254,6 +261,8 @@ class Connection:
             if sent < len(out):
                 self._unsent = memoryview(out)[sent:]
                 return False
+            if self._is_behind():
+                self._answer_all()
         if self._running is not None or self._lingers or self._upgrade is not None or parser.refused is not None:
             return False
         if parser.phase == "idle":
@@ -269,11 +278,25 @@ class Connection:
         return self._running is not None
 
     def _answer_all(self) -> bool:
-        """Answer whole requests in order, up to one whose handler waits; False where the connection ends with one."""
-        while not self._running and (request := self._parser.next_request()) is not None:
+        """Answer whole requests in order, up to one whose handler waits; False where the connection ends with one.
+
+        It stops when there is enough to send: small requests may have large answers.
+        """
+        answered_bytes, out = 0, self._out
+        while not self._running and answered_bytes < MAX_ANSWERED_BYTES:
+            request = self._parser.next_request()
+            if request is None:
+                return True
+            count = len(out)
             if not self._take(request):
                 return False
+            if len(out) > count:
+                answered_bytes += len(out[-1])
         return True
+
+    def _is_behind(self) -> bool:
+        """Whether whole requests wait for the answers before them to be sent."""
+        return self._running is None and not self._lingers and bool(self._parser.requests)
 
     async def _receive_while_running(self) -> bytes | None:
         """Bytes that came while a handler runs; None when it has ended and something waits behind it."""
