@@ -46,6 +46,10 @@ class Plugins:
         target = self._routes.find(component, value)
         return await self._plugins[target.plugin].execute(target.component, value, context)
 
+    def plugin(self, name: str) -> Plugin:
+        """The plugin of a name. Errors: KeyError."""
+        return self._plugins[name]
+
     async def components(self) -> list[ComponentInfo]:
         """The components of all plugins, sorted by name; a plugin that cannot tell is logged, and left out."""
         found: list[ComponentInfo] = []
