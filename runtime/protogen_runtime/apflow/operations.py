@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -537,14 +537,13 @@ class Operations:
         for id_ in dependencies.needed(chosen, everything):
             if everything[id_].status == "pending":
                 chosen.setdefault(id_, everything[id_])
-        waiting = {id_: task for id_, task in flow.items() if task.status == "pending" and id_ not in chosen}
-        found = True
-        while found:
-            found = False
-            for id_, task in list(waiting.items()):
-                if any(need in chosen for need in needs_of(task)):
-                    chosen[id_] = waiting.pop(id_)
-                    found = True
+        waiting: dict[str, list[str]] = {}
+        for id_, task in flow.items():
+            if task.status == "pending":
+                for need in needs_of(task):
+                    waiting.setdefault(need, []).append(id_)
+        for id_ in _reached(chosen, waiting):
+            chosen.setdefault(id_, flow.get(id_) or chosen[id_])
 
     def _check_executor(self, task: Task, *, at: Path) -> None:
         if task.schemas and self._registry.find(task.schemas.method) is None:
@@ -566,14 +565,11 @@ class Operations:
         if root == top.root:
             return
         flow = view.flow(top.root)
-        below: set[str] = {top.key}
-        grown = True
-        while grown:
-            grown = False
-            for entry in flow:
-                if entry.parent in below and entry.key not in below:
-                    below.add(entry.key)
-                    grown = True
+        children: dict[str, list[str]] = {}
+        for entry in flow:
+            if entry.parent is not None:
+                children.setdefault(entry.parent, []).append(entry.key)
+        below = _reached([top.key], children)
         moved = [entry for entry in flow if entry.key in below]
         for entry in moved:
             if entry.in_run:
@@ -581,6 +577,18 @@ class Operations:
         for entry in moved:
             if entry.key != top.key:
                 view.change(entry, replace(entry, root=root))
+
+
+def _reached(start: Iterable[str], following: Mapping[str, Sequence[str]]) -> dict[str, None]:
+    """The keys, and all that they lead to; each once, in the order in which they were met."""
+    found = dict.fromkeys(start)
+    pending = list(found)
+    while pending:
+        for key in following.get(pending.pop(), ()):
+            if key not in found:
+                found[key] = None
+                pending.append(key)
+    return found
 
 
 def _finder(view: View, user: str | None) -> Callable[[str], Task | None]:

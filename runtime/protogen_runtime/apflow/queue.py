@@ -66,7 +66,7 @@ class Node:
     def __init__(self, key: str) -> None:
         self.key = key
         self.run: Run | None = None
-        """None while the task is known only because tasks of runs depend on it."""
+        """None where the task is known only because tasks of runs depend on it."""
         self.priority = 2
         self.group: str | None = None
         self.order = 0
@@ -134,9 +134,8 @@ class ReadyQueue:
         self._turns: tuple[deque[Run], ...] = tuple(deque[Run]() for _ in range(PRIORITIES))
 
     def find(self, key: str) -> Node | None:
-        """The node of a task that takes part in a run."""
-        node = self._nodes.get(key)
-        return node if node is not None and node.run is not None else None
+        """The node of a task that takes part in a run, or that one in a run depends on."""
+        return self._nodes.get(key)
 
     def run_of(self, root: str) -> Run | None:
         """The run of a flow, where it has one."""
@@ -164,6 +163,7 @@ class ReadyQueue:
             if node is None:
                 node = self._nodes[member.key] = Node(member.key)
             if node.run is None:
+                self._reopen(node)
                 node.run = run
                 node.phase = Phase.WAITING
                 node.order = run.arrived
@@ -214,7 +214,7 @@ class ReadyQueue:
 
     def settle(self, node: Node, *, completed: bool) -> None:
         """A task has ended, taken or not; what waited for it alone is ready now."""
-        if node.run is None or node.phase in (Phase.COMPLETED, Phase.LOST):
+        if node.phase in (Phase.COMPLETED, Phase.LOST):
             return
         self._leave(node)
         node.phase = Phase.COMPLETED if completed else Phase.LOST
@@ -224,7 +224,7 @@ class ReadyQueue:
 
     def retire(self, node: Node) -> None:
         """A task is pending and not to be executed: what had relied on its end waits again, unless it was taken."""
-        if node.run is None or node.phase is Phase.IDLE:
+        if node.phase is Phase.IDLE:
             return
         self._leave(node)
         self._reopen(node)
@@ -238,10 +238,9 @@ class ReadyQueue:
 
     def revise(self, member: Member) -> None:
         """A task has another priority or other dependencies now; it matters to one that was not taken yet."""
-        node = self.find(member.key)
-        if node is None:
+        node = self._nodes.get(member.key)
+        if node is None or node.run is None:
             return
-        assert node.run is not None
         self._untie(node)
         node.priority = member.priority
         self._tie(node, member.needs)
@@ -278,7 +277,7 @@ class ReadyQueue:
                 continue
             node.required_by = _in_runs(node.required_by)
             node.optional_to = _in_runs(node.optional_to)
-            if node.phase is not Phase.WAITING or not (node.required_by or node.optional_to):
+            if not (node.required_by or node.optional_to):
                 self._nodes.pop(node.key, None)
         run.nodes = []
         run.outside = []
@@ -292,11 +291,11 @@ class ReadyQueue:
         required = bytearray()
         for need in needs:
             wanted = self._nodes.get(need.key)
-            if wanted is None or wanted.run is None:
-                if need.outcome or (need.outcome is False and not need.required):
-                    continue
-                if wanted is None:
-                    wanted = self._nodes[need.key] = Node(need.key)
+            if wanted is None:
+                # What is not of a run counts by its outcome, until somebody resets, executes or cancels it.
+                wanted = self._nodes[need.key] = Node(need.key)
+                if need.outcome is not None:
+                    wanted.phase = Phase.COMPLETED if need.outcome else Phase.LOST
             if wanted.run is not node.run:
                 node.run.outside.append(wanted)
             if need.required:

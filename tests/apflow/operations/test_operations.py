@@ -114,6 +114,7 @@ async def test_what_is_below_a_task_moves_with_it() -> None:
         assert tree["children"][0]["children"][0]["task"]["id"] == below
         assert (await rig.tree(first))["children"] == []
         await rig.execute(task(second, method=None))
+        await rig.manager.wait_idle()
         await rig.update(below, method="gate")
         await rig.execute(task(below, parent_id=child, method=None))
         await rig.gate.wait_started(below)

@@ -86,6 +86,18 @@ def test_a_run_waits_for_another_run_and_not_for_ever() -> None:
     assert [left.key for left in queue.end(run)] == ["c"]
 
 
+def test_what_happens_outside_of_runs_counts_too() -> None:
+    queue = ReadyQueue()
+    queue.join("r", [Member("b", 2, (Need("x", False), Need("y", False, False))), member("a")])
+    queue.retire(node(queue, "y"))
+    queue.settle(node(queue, "x"), completed=False)
+    assert taken(queue) == ["a"], "y is pending again"
+    queue.join("s", [member("y")])
+    assert taken(queue) == ["y"]
+    queue.settle(node(queue, "y"), completed=True)
+    assert taken(queue) == ["b"]
+
+
 def test_a_settled_task_begins_again() -> None:
     queue = ReadyQueue()
     queue.join("r", [member("a"), member("b", "a"), member("c", "?a")])
