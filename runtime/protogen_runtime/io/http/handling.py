@@ -109,7 +109,8 @@ class Handling:
     _exchange: Exchange | None = None
     _open: Sequence[Call] = ()
     _responder: Responder
-    _sending: trio.Lock
+    # Made with the first event: whoever answers as a whole has nobody to wait for.
+    _sending: trio.Lock | None = None
     _streaming = False
     _answered = False
     _ended = False
@@ -185,7 +186,6 @@ class Handling:
     async def run(self, responder: Responder) -> None:
         """Do the work and answer; cancel `scope` when the client has gone. Errors: those of the responder."""
         self._responder = responder
-        self._sending = trio.Lock()
         self.scope = trio.CancelScope()
         endpoint = self._endpoint
         endpoint.deadlines.add(self)
@@ -204,8 +204,10 @@ class Handling:
         await self._finish(reply)
 
     async def _one(self) -> bytes | None:
-        assert self._running is not None
-        outcome = await self._running
+        # Let go of: the coroutine refers to this link, and the collector need not undo a circle for each call.
+        running, self._running = self._running, None
+        assert running is not None
+        outcome = await running
         self._is_cut = self._answered and isinstance(outcome, ErrorObject)
         return encode_outcome(self._call, outcome)
 
@@ -241,6 +243,10 @@ class Handling:
     # --- answering --------------------------------------------------------------------------------
 
     async def _finish(self, reply: bytes | None) -> None:
+        if self._sending is None:
+            self._ended = True
+            await self._responder.reply(Reply(202) if reply is None else reply)
+            return
         async with self._sending:
             self._ended = True
             if not self._streaming:
@@ -255,6 +261,8 @@ class Handling:
             await self._responder.end()
 
     async def _send_event(self, data: bytes, *, name: str | None = None) -> None:
+        if self._sending is None:
+            self._sending = trio.Lock()
         async with self._sending:
             if self._ended:
                 raise TransportError("the call that could carry this has been answered")
