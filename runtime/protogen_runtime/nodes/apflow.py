@@ -48,11 +48,11 @@ STATES = ((b"x-apflow-protocol-version", handler.PROTOCOL_VERSION.encode()),)
 MAX_CARDS = 100
 """Cards kept: one for each name by which the node is reached."""
 
-COLLECTED_AFTER = (10_000, 20, 50)
+COLLECTED_AFTER = (2_000, 20, 50)
 """Objects made before the collector looks at the youngest ones, and how often before it looks further.
 
-Tasks that wait refer to their scopes in circles, so calls leave something to collect. By default the collector looks
-after every third call or so; that was a fifth of what creating a task costs.
+What calls and tasks make goes without it. By default it looks three times as often, at thousands of tasks that wait;
+much larger, and one look takes longer than a dependant should wait.
 """
 
 PATHS = ("/tasks",)
