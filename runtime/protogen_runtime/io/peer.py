@@ -349,7 +349,9 @@ class Peer:
     async def aclose(self) -> None:
         """Send what waits to be sent, then end the connection; returns when `run` has ended, if it has begun."""
         self._closing = True
-        self._reason = "the connection was closed"
+        if self._connection is None or not self._connection.cancel_called:
+            # Not where it has ended already: what waits is still to be told why.
+            self._reason = "the connection was closed"
         self._to_send.unpark_all()
         if self._connection is not None:
             with trio.move_on_after(self.bounds.close_seconds):
