@@ -48,7 +48,7 @@ STATES = ((b"x-apflow-protocol-version", handler.PROTOCOL_VERSION.encode()),)
 MAX_CARDS = 100
 """Cards kept: one for each name by which the node is reached."""
 
-COLLECTED_AFTER = (2_000, 20, 50)
+COLLECTED_AFTER = (2_000, 5, 100)
 """Objects made before the collector looks at the youngest ones, and how often before it looks further.
 
 What calls and tasks make goes without it. By default it looks three times as often, at thousands of tasks that wait;
