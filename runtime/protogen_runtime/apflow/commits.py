@@ -306,19 +306,21 @@ class Committer:
         return cast(R, job.result)
 
     async def run(self) -> None:
-        """Make the decisions that come, until `close`; what waits then is still made."""
-        while True:
-            while not self._waiting:
-                if self._closed:
-                    return
-                self._filled = trio.Event()
-                await self._filled.wait()
-            batch = [self._waiting.popleft()]
-            weight = batch[0].weight
-            while self._waiting and weight + self._waiting[0].weight <= MAX_WEIGHT:
-                batch.append(self._waiting.popleft())
-                weight += batch[-1].weight
-            with trio.CancelScope(shield=True):
+        """Make the decisions that come, until `close`; what waits then is still made. Not to be cancelled: others may
+        have to clean up when they are.
+        """
+        with trio.CancelScope(shield=True):
+            while True:
+                while not self._waiting:
+                    if self._closed:
+                        return
+                    self._filled = trio.Event()
+                    await self._filled.wait()
+                batch = [self._waiting.popleft()]
+                weight = batch[0].weight
+                while self._waiting and weight + self._waiting[0].weight <= MAX_WEIGHT:
+                    batch.append(self._waiting.popleft())
+                    weight += batch[-1].weight
                 try:
                     await self._make(batch)
                 finally:

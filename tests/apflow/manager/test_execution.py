@@ -109,6 +109,22 @@ async def test_a_run_waits_for_what_another_run_executes() -> None:
 
 
 @in_trio
+async def test_a_task_heeds_what_happens_to_one_that_no_run_has() -> None:
+    async with open_rig() as rig:
+        outside = await rig.create()
+        root, dependant = ids(2)
+        await rig.execute(task(root), task(dependant, parent_id=root))
+        await rig.gate.wait_started(root, dependant)
+        rig.gate.fail(dependant)
+        waiting = await rig.create(method="gate", parent_id=root, needs=[f"?{outside}", f"?{dependant}"])
+        await rig.execute(task(waiting, parent_id=root, method=None))
+        await wait_all_tasks_blocked()
+        assert await rig.status(waiting) == "pending"
+        await rig.cancel(outside)
+        await rig.gate.wait_started(waiting)
+
+
+@in_trio
 async def test_a_failed_task_runs_again_with_what_depends_on_it() -> None:
     root, first, second = ids(3)
     async with open_rig() as rig:

@@ -324,6 +324,17 @@ def test_a_large_flow_that_does_not_arrive_leaves_nothing(way: str) -> None:
     run()
 
 
+@in_trio
+async def test_a_node_that_ends_while_a_large_flow_arrives_cleans_up() -> None:
+    async with open_store("memory:", SCHEMA) as store:
+        with trio.CancelScope() as scope:
+            async with open_rig(store=Interrupting(store, 2, scope.cancel)) as rig:  # type: ignore[arg-type]  # as above
+                await rig.execute(*large())
+        assert scope.cancelled_caught
+        assert (await store.read(Select(TASKS))).records == ()
+        assert (await store.read(Select(RUNS))).records == ()
+
+
 async def _never(_: object) -> bool:
     return False
 
