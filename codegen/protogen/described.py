@@ -5,8 +5,10 @@ Knows how both drafts say the same; which document it goes into is a target's bu
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -114,3 +116,38 @@ def modernised(schema: Json) -> Json:
         elif word != "additionalItems":
             modern[word] = value
     return modern
+
+
+_KEY = re.compile(r"[A-Za-z0-9._-]+")
+"""What OpenAPI and OpenRPC allow as a name among their components."""
+
+
+def component_keys(names: Iterable[str], reserved: Iterable[str] = ()) -> dict[str, str]:
+    """A key among a document's components for every name: the name where that is allowed and free, else spelled out."""
+    names, taken = list(names), set(reserved)
+    keys = {name: name for name in names if _KEY.fullmatch(name) and name not in taken}
+    taken |= set(keys)
+    for name in names:
+        if name not in keys:
+            plain = "".join(letter if _KEY.fullmatch(letter) else f"_{ord(letter):x}_" for letter in name) or "_"
+            while plain in taken:
+                plain += "_"
+            taken.add(plain)
+            keys[name] = plain
+    return keys
+
+
+def rebased(schema: Json, keys: dict[str, str], place: str) -> Json:
+    """`schema` with its references to definitions as references to `<place>/<key>`, in either draft."""
+    if isinstance(schema, dict):
+        moved: dict[str, Json] = {}
+        for word, value in schema.items():
+            if word == "$ref" and isinstance(value, str):
+                name = unquote(value.split("/", 2)[-1]).replace("~1", "/").replace("~0", "~")
+                moved[word] = f"{place}/{keys[name]}"
+            elif word in _NAMED or (word == "dependencies" and isinstance(value, dict)) or word == "dependentSchemas":
+                moved[word] = {name: rebased(part, keys, place) for name, part in value.items()}
+            else:
+                moved[word] = value if word in _DATA else rebased(value, keys, place)
+        return moved
+    return [rebased(part, keys, place) for part in schema] if isinstance(schema, list) else schema

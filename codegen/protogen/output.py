@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Protocol as Interface
 
@@ -76,3 +77,23 @@ def header_lines(protocol: ir.Protocol) -> list[str]:
 def digest(text: str) -> str:
     """SHA-256 of the UTF-8 bytes, lower-case hex."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+WIDTH = 96
+"""Characters of a line of JSON: what a page of usual size shows without scrolling."""
+
+
+def json_text(value: ir.Json, indent: int = 0, before: int = 0) -> str:
+    """A JSON value as people read it: what fits on a line, after `before` characters of its key, stands on one."""
+    short = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or not value or indent + before + len(short) <= WIDTH:
+        return short
+    inner = " " * (indent + 2)
+    if isinstance(value, dict):
+        keys = {key: json.dumps(key, ensure_ascii=False) for key in value}
+        members = [f"{keys[key]}: {json_text(part, indent + 2, len(keys[key]) + 3)}" for key, part in value.items()]
+    else:
+        members = [json_text(part, indent + 2, 1) for part in value]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    lines = ",".join(f"\n{inner}{member}" for member in members)
+    return f"{opening}{lines}\n{' ' * indent}{closing}"

@@ -21,6 +21,7 @@ BUILTIN = {
     "jsonschema": "protogen.targets.jsonschema.target",
     "pydantic": "protogen.targets.pydantic.target",
     "samples": "protogen.targets.samples.target",
+    "openapi": "protogen.targets.openapi.target",
     "docs": "protogen.targets.docs.target",
 }
 """Name to module; each module has a `TARGET`."""

@@ -17,8 +17,8 @@ from page_reader import PageReader, read_page
 from references import HOSTILE, ROOT, described, generated
 
 from protogen import ir
-from protogen.output import HEADER_MARK
-from protogen.targets.docs.blocks import Anchor, Bullets, Code, Paragraph, Text, json_text, prose, visible
+from protogen.output import HEADER_MARK, json_text
+from protogen.targets.docs.blocks import Anchor, Bullets, Code, Paragraph, Text, prose, visible
 from protogen.targets.docs.rules import rules
 from protogen.targets.docs.view import Reference
 

@@ -117,8 +117,6 @@ _BULLET = re.compile(r"\s*[-*•]\s+(?=\S)")
 _SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 _ODD = re.compile(r"[^\n -~]")
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-_WIDTH = 96
-"""Characters of a line of JSON: what a page of usual size shows without scrolling."""
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n\s*")
 
 
@@ -182,22 +180,6 @@ def visible(text: str) -> str:
 
 def _escape(letter: str) -> str:
     return json.dumps(letter)[1:-1] if unicodedata.category(letter) in _HIDDEN else letter
-
-
-def json_text(value: Any, indent: int = 0, before: int = 0) -> str:
-    """A JSON value as people read it: what fits on a line, after `before` characters of its key, stands on one."""
-    short = short_json(value)
-    if not isinstance(value, dict | list) or not value or indent + before + len(short) <= _WIDTH:
-        return short
-    inner = " " * (indent + 2)
-    if isinstance(value, dict):
-        keys = {key: short_json(key) for key in value}
-        members = [f"{keys[key]}: {json_text(part, indent + 2, len(keys[key]) + 3)}" for key, part in value.items()]
-    else:
-        members = [json_text(part, indent + 2, 1) for part in value]
-    opening, closing = "{}" if isinstance(value, dict) else "[]"
-    lines = ",".join(f"\n{inner}{member}" for member in members)
-    return f"{opening}{lines}\n{' ' * indent}{closing}"
 
 
 def short_json(value: Any) -> str:

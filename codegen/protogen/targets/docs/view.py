@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from protogen import ir
+from protogen.output import json_text
 from protogen.targets.docs.anchors import Anchors, anchors
 from protogen.targets.docs.blocks import (
     Anchor,
@@ -27,7 +28,6 @@ from protogen.targets.docs.blocks import (
     Table,
     Text,
     first_sentence,
-    json_text,
     line,
     prose,
     short_json,
