@@ -19,7 +19,7 @@ from . import canonical, documents
 from .expressions import MAX_DEPTH
 from .faults import Fault, Pointer
 from .model import Flow
-from .values import Json
+from .values import Json, is_object
 
 Form: TypeAlias = Literal["yaml", "json"]
 
@@ -372,7 +372,7 @@ class _YamlValue:
                 raise self._bad(f"the key {value!r} stands twice in one object", "remove one of them", event)
             into.key = value
             into.wants_key = False
-        elif isinstance(into.value, dict):
+        elif is_object(into.value):
             into.value[into.key] = value
             into.wants_key = True
         else:
