@@ -98,6 +98,22 @@ def test_node_that_goes_away_is_one_finding(kit: Callable[..., Any], reference: 
         one_finding(kit(node.url), "the node went away: no connection to 127.0.0.1")
 
 
+def test_node_that_stops_answering_is_one_finding(kit: Callable[..., Any], reference: Any) -> None:
+    over = threading.Event()
+    with reference.ReferenceNode() as node:
+        answer, left = node.reply, iter(range(200))
+
+        def reply_or_hang(*arguments: Any) -> Any:
+            if next(left, None) is None:
+                over.wait(60)
+            return answer(*arguments)
+
+        node.reply = reply_or_hang
+        done = kit(node.url, "--setting", "patience=0.5")
+        over.set()
+    one_finding(done, "the node stopped answering: no answer within 0.5 s, 5 times in a row")
+
+
 def test_certificate_that_nobody_knows(kit: Callable[..., Any], listener: socket.socket) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
@@ -116,6 +132,7 @@ def test_certificate_that_nobody_knows(kit: Callable[..., Any], listener: socket
     [
         (["localhost:80", "--protocol", "apflow"], "expected an address such as"),
         (["http://127.0.0.1:1", "--protocol", "nothing-such"], "no suite for 'nothing-such'"),
+        (["http://127.0.0.1:1", "--protocol", "apflow", "--setting", "patience=long"], "expected a number of seconds"),
         (["http://127.0.0.1:1", "--protocol", "apflow", "--executor", "ok"], "expected NAME=VALUE, got 'ok'"),
         (["http://127.0.0.1:1"], "Missing option '--protocol'"),
     ],

@@ -13,6 +13,9 @@ from protogen_compliance.suites.apflow.node import SHAPE_CLAUSES, Node, new_id
 from protogen_compliance.suites.apflow.observed import Observed
 from protogen_compliance.suites.apflow.scenes import SCENES, Scenes
 
+PATIENCE_SECONDS = 10.0
+"""How long an answer may take; --setting patience=SECONDS changes it."""
+
 DEFAULT_EXECUTORS = {"ok": "echo", "slow": "sleep", "fail": "fail"}
 
 
@@ -30,7 +33,8 @@ def observed() -> Observed:
 @pytest.fixture(scope="session")
 def make_node(settings: Settings, observed: Observed) -> Iterator[Callable[[], Node]]:
     """Makes a Node with a log of its own."""
-    peer = RpcPeer(parse_url(settings.url), headers=settings.headers)
+    patience = float(settings.options.get("patience", PATIENCE_SECONDS))
+    peer = RpcPeer(parse_url(settings.url), headers=settings.headers, patience=patience)
     user = settings.options.get("user", f"kit-{new_id()[:8]}")
     one_user = "auth" in settings.profiles
     guessed = {role: name for role, name in DEFAULT_EXECUTORS.items() if role not in settings.executors}

@@ -32,6 +32,9 @@ TICK = 0.4
 
 POLL_SECONDS = 0.03
 
+SILENT_REQUESTS = 5
+"""So many requests in a row without an answer end the run."""
+
 BLAME = {
     "tasks.create": ("AF-STORE-001", "AF-CREATE-002"),
     "tasks.get": ("AF-STORE-001", "AF-GET-001"),
@@ -101,7 +104,7 @@ class Node:
         reply = self.peer.send(data, path=path, **more)
         self.log.append(reply.exchange)
         self.observed.raw(reply)
-        return _there(reply)
+        return self._there(reply)
 
     def call(self, method: str, params: Json = MISSING, /, *, id: Json = MISSING, **members: Json) -> Reply:  # noqa: A002 - the member's name
         """Sends a well-formed request; `members` stand beside params. Params are left out where MISSING."""
@@ -112,7 +115,7 @@ class Node:
         reply = self.peer.send(json.dumps(request).encode())
         self.log.append(reply.exchange)
         self.observed.answer(Answered(method, number, reply))
-        return _there(reply)
+        return self._there(reply)
 
     def stream(self, method: str, params: Json, /, **members: Json) -> Streamed:
         """Sends a request and reads its answer to the end, as events where it is a stream (reading A41)."""
@@ -121,7 +124,7 @@ class Node:
         reply, seen, ended = self.peer.stream(json.dumps(request).encode())
         self.log.append(reply.exchange)
         self.observed.answer(Answered(method, number, reply, streamed=True))
-        _there(reply)
+        self._there(reply)
         events: list[tuple[float, str, Json]] = []
         responses: list[Json] = [reply.value] if isinstance(reply.value, dict) else []
         for at, event in seen:
@@ -137,6 +140,14 @@ class Node:
             elif event.name != "message" or (isinstance(value, dict) and "task_id" in value):
                 events.append((at, event.name, value))
         return Streamed(reply, events, responses, ended)
+
+    def _there(self, reply: Reply) -> Reply:
+        """The reply; raises Lost where nobody takes connections any more, or answers."""
+        if isinstance(reply.fault, Unreachable):
+            raise Lost(f"the node went away: {reply.fault}")
+        if self.observed.silence(reply) >= SILENT_REQUESTS:
+            raise Lost(f"the node stopped answering: {reply.fault}, {SILENT_REQUESTS} times in a row")
+        return reply
 
     def ask(self, method: str, params: Json, /, *, blame: tuple[str, ...] = (), **members: Json) -> Json:
         """The result of a call that has to succeed; raises Unmet."""
@@ -307,13 +318,6 @@ class Node:
         """The tasks after some time, in which nothing may happen to them."""
         threading.Event().wait(seconds)
         return [self.get(task["id"]) for task in tasks]
-
-
-def _there(reply: Reply) -> Reply:
-    """The reply; raises Lost where nobody takes connections any more."""
-    if isinstance(reply.fault, Unreachable):
-        raise Lost(f"the node went away: {reply.fault}")
-    return reply
 
 
 def needs_task(task: Task, *, required: bool | None = None) -> dict[str, Json]:

@@ -6,6 +6,7 @@ import threading
 from typing import NamedTuple
 
 from protogen_compliance.peer.rpc import MISSING, Json, Reply
+from protogen_compliance.peer.wire import TimedOut
 
 
 class Answered(NamedTuple):
@@ -43,10 +44,17 @@ class Observed:
         self._tasks: list[Sighting] = []
         self._refusals: list[Refusal] = []
         self._raw: list[Reply] = []
+        self._silent = 0
         self.made: list[str] = []
         """Ids that tasks.create and tasks.copy returned."""
         self.rerun: set[str] = set()
         """Ids of tasks that were executed again, so that a terminal status of theirs may change."""
+
+    def silence(self, reply: Reply) -> int:
+        """How many requests in a row got no answer in time, this one included."""
+        with self._lock:
+            self._silent = self._silent + 1 if isinstance(reply.fault, TimedOut) else 0
+            return self._silent
 
     def answer(self, answered: Answered) -> None:
         """Keeps an answer, and the tasks in its result."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 
@@ -33,6 +34,9 @@ def preflight(settings: Settings) -> Settings:
         url = parse_url(settings.url)
     except ValueError as reason:
         raise NoTarget(str(reason)) from None
+    patience = settings.options.get("patience", "1")
+    if not re.fullmatch(r"\d{1,4}(\.\d+)?", patience):
+        raise NoTarget(f"--setting patience: expected a number of seconds, got {patience!r}")
     peer = RpcPeer(url, headers=settings.headers, patience=PATIENCE_SECONDS)
     said: list[str] = []
     for path in PATHS if url.path == "/" else (url.path,):
