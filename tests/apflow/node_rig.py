@@ -30,7 +30,8 @@ from trio.testing import MockClock
 from protogen_runtime.apflow.clock import Clock
 from protogen_runtime.apflow.executors import Execution, ExecutorFailed, ExecutorRegistry
 from protogen_runtime.apflow.executors.builtin import register_builtin
-from protogen_runtime.apflow.operations import Operations, Started, new_uuid, open_operations
+from protogen_runtime.apflow.identifiers import new_uuid
+from protogen_runtime.apflow.operations import Operations, Started, open_operations
 from protogen_runtime.apflow.records import SCHEMA
 from protogen_runtime.store import Store, open_store
 

@@ -8,7 +8,6 @@ Knows no transport.
 
 from __future__ import annotations
 
-import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -47,6 +46,7 @@ from .commits import View
 from .events import Feed
 from .executors.inputs import InputSchemas
 from .executors.registry import ExecutorRegistry
+from .identifiers import new_uuid
 from .manager import (
     ARRIVING,
     RUNNING,
@@ -79,11 +79,6 @@ LARGE: Final = 1000
 """Tasks beyond which a flow is checked in a thread and stored in pieces."""
 PIECE: Final = 500
 """Tasks of a large flow that are stored by one commit, beside what others want: some 20 ms."""
-
-
-def new_uuid() -> str:
-    """A new identifier: a UUID of version 4."""
-    return str(uuid.uuid4())
 
 
 def visible(user: str | None, entry: Entry) -> bool:

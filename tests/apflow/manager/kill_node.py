@@ -18,7 +18,8 @@ import trio
 from apflow_protocol import Dependency, TaskInput, TaskSchemas, TasksCreateParams, TasksExecuteParams
 
 from protogen_runtime.apflow.executors import Execution, ExecutorFailed, ExecutorRegistry
-from protogen_runtime.apflow.operations import Operations, new_uuid, open_operations
+from protogen_runtime.apflow.identifiers import new_uuid
+from protogen_runtime.apflow.operations import Operations, open_operations
 from protogen_runtime.apflow.records import SCHEMA
 from protogen_runtime.store import open_store
 

@@ -22,8 +22,9 @@ from protogen_runtime.apflow.clock import Clock
 from protogen_runtime.apflow.commits import View
 from protogen_runtime.apflow.events import Feed, TaskEvent
 from protogen_runtime.apflow.executors.registry import ExecutorRegistry
+from protogen_runtime.apflow.identifiers import new_uuid
 from protogen_runtime.apflow.manager import RunRecord, TaskManager
-from protogen_runtime.apflow.operations import Operations, new_uuid, visible
+from protogen_runtime.apflow.operations import Operations, visible
 from protogen_runtime.apflow.push import Pushes
 from protogen_runtime.apflow.records import Entry, entry_of, owner_of
 from protogen_runtime.apflow.rules import transitions
