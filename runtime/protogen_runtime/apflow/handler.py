@@ -174,7 +174,11 @@ def make_service(operations: Operations, pushes: Pushes, report: Report | None =
 def explain(method: str, params: bytes, error: Exception) -> Exception | None:
     """Why params were refused, field by field (08-errors.md, Validation Errors)."""
     del error
-    return typed(explain_params(method, msgspec.json.decode(params)))
+    try:
+        return typed(explain_params(method, msgspec.json.decode(params)))
+    except (msgspec.DecodeError, RecursionError):
+        # Numbers that no float holds, and what is too deep to be looked at a second time.
+        return None
 
 
 def unauthorized_error(reason: str) -> ErrorObject:

@@ -252,7 +252,7 @@ class Service:
     def failure(self, method: Method, error: Exception) -> ErrorObject:
         """The error to answer with where a handler or its params failed; no text of foreign origin is in it."""
         if isinstance(error, _BadParams):
-            worded = self._explain(method.name, bytes(error.params), error.fault) if self._explain else None
+            worded = self._worded(method, error)
             if worded is None:
                 return ErrorObject(INVALID_PARAMS.code, INVALID_PARAMS.message, error.data())
             error = worded
@@ -264,6 +264,15 @@ class Service:
         except Exception as fault:  # noqa: BLE001 - the error's data is the handler's: it can be anything
             self._tell(method, "the data of its error breaks its schema", fault)
             return INTERNAL_ERROR
+
+    def _worded(self, method: Method, error: _BadParams) -> Exception | None:
+        if self._explain is None:
+            return None
+        try:
+            return self._explain(method.name, bytes(error.params), error.fault)
+        except Exception as fault:  # noqa: BLE001 - it looks at whatever strangers send, and they get an answer
+            self._tell(method, "the refusal of its params could not be worded", fault)
+            return None
 
     def _stated(self, error: Any) -> ErrorObject:
         if type(error.code) is not int or not isinstance(error.message, str):
