@@ -168,7 +168,7 @@ class TaskManager:
                 self._queue.settle(node, completed=False)
                 if run is not None and not run.open:
                     self._over.append(run)
-            if entry.status == "cancelled":
+            if entry.status == "cancelled" and entry.root in self._feeds:
                 self._tell(entry.root, entry.task)
         self._wake()
 

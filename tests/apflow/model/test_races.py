@@ -49,7 +49,7 @@ def is_legal(before: str | None, after: str | None) -> bool:
     if after is None:
         return before == "pending"
     # Re-execution is an operation of its own, which admits every ended state.
-    return after in TABLE[before] or (before in TERMINAL and after == "pending")  # type: ignore[index]
+    return after in TABLE[before] or (before in TERMINAL and after == "pending")  # type: ignore[index]  # they are states
 
 
 class Counted:
