@@ -99,6 +99,7 @@ async def call(url: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":
-        trio.run(serve_http, AsgiApp(agent_dispatcher(Agent())))
+        dispatcher = agent_dispatcher(Agent())  # type: ignore[arg-type]  # the other methods are not found
+        trio.run(serve_http, AsgiApp(dispatcher))
     else:
         trio.run(call, sys.argv[1])
