@@ -185,7 +185,7 @@ def test_a_file_of_samples_that_cannot_be_used(run: Run, tmp_path: Path, lines: 
     ("words", "code", "said"),
     [
         (("echo", "--samples", "nowhere.jsonl"), "PG205", "nowhere.jsonl: error PG205: cannot be read: No such file"),
-        (("--samples", "README.md"), "PG205", "--samples belongs to one protocol, not to echo, stepflow, apflow"),
+        (("--samples", "README.md"), "PG205", "--samples belongs to one protocol, not to echo, stepflow, "),
         (("echo", "--target", "samples"), "PG203", 'target "samples" has no code that can be run; choose from python'),
         (("ecko",), "PG202", 'did you mean "echo"?'),
     ],
