@@ -141,14 +141,20 @@ def _report(turns: dict[tuple[str, str], list[Turn]], flows: trees.Flows) -> Rep
     def rate(load: str, name: str) -> float:
         return median(turn.rate for turn in turns[load, name])
 
-    rows = [f"{'requests/s':<12}{'ours':>10}{theirs:>16}{'times':>9}{'promised':>10}{'ours p50/p99, ms':>20}"]
+    def cpu(load: str, name: str) -> float:
+        return median(turn.cpu for turn in turns[load, name])
+
+    rows = [f"{'requests/s':<12}{'ours':>9}{theirs:>16}{'times':>8}{'promised':>10}{'ours p50/p99, ms':>19}"]
     for load in LOADS:
         mine, other = rate(load.name, "ours"), rate(load.name, theirs)
         p50, p99 = (median(getattr(turn, name) for turn in turns[load.name, "ours"]) for name in ("p50", "p99"))
         rows.append(
-            f"{load.name:<12}{mine:>10.0f}{other:>16.2f}{mine / other:>9.0f}{load.times:>10.0f}"
-            f"{p50:>12.1f} /{p99:>6.1f}"
+            f"{load.name:<12}{mine:>9.0f}{other:>16.2f}{mine / other:>8.0f}{load.times:>10.0f}{p50:>10.1f} /{p99:>7.1f}"
         )
+    rows += ["", f"{'CPU, ms each':<12}{'ours':>9}{theirs:>16}{'times':>8}"]
+    for load in LOADS:
+        mine, other = cpu(load.name, "ours") / 1000, cpu(load.name, theirs) / 1000
+        rows.append(f"{load.name:<12}{mine:>9.3f}{other:>16.1f}{other / mine:>8.0f}")
     return Report(
         unit="ms a request",
         base="ours, get",
@@ -159,10 +165,6 @@ def _report(turns: dict[tuple[str, str], list[Turn]], flows: trees.Flows) -> Rep
                     seconds=tuple(1000 / it.rate for it in taken),
                 )
                 for (load, name), taken in turns.items()
-            ),
-            *(
-                Series(name=f"ours, {load.name}, CPU", seconds=tuple(it.cpu / 1000 for it in turns[load.name, "ours"]))
-                for load in LOADS
             ),
         ),
         targets=(

@@ -8,6 +8,7 @@ included.
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import tempfile
@@ -34,6 +35,7 @@ MOST_GROWTH = 1.3
 RUNNING = 1_000
 LINKS = 5
 MOST_WAIT_MS = 10.0
+SYNCS = 500
 MIB = 1024 * 1024
 SETTINGS = f"""
 concurrency = {RUNNING}
@@ -74,11 +76,13 @@ def run(repeats: int) -> Flows:
     """Run flows of all sizes, and one in which dependants wait."""
     flows: dict[int, list[Flow]] = {size: [] for size in SIZES}
     waits: list[tuple[float, float]] = []
+    syncs: list[tuple[float, float]] = []
     for _ in range(min(repeats, REPEATS)):
         for size in SIZES:
             flows[size].append(run_flow(size))
         waits.append(percentiles(waited(RUNNING, LINKS)))
-    return _summary(flows, waits)
+        syncs.append(percentiles(synced()))
+    return _summary(flows, waits, syncs)
 
 
 def run_flow(size: int) -> Flow:
@@ -170,13 +174,25 @@ def chains(count: int, links: int) -> Iterator[dict[str, Any]]:
             before = str(task["id"])
 
 
+def synced() -> list[float]:
+    """Milliseconds that each of some small writes needs to be on the disk: what a dependant waits for at least."""
+    taken: list[float] = []
+    with tempfile.TemporaryFile(prefix="protogen-bench-") as file:
+        for _ in range(SYNCS):
+            started = time.perf_counter()
+            os.pwrite(file.fileno(), bytes(8192), 0)
+            os.fdatasync(file.fileno())
+            taken.append((time.perf_counter() - started) * 1000)
+    return taken
+
+
 def percentiles(values: list[float]) -> tuple[float, float]:
     """The median and what 99 of 100 stay below."""
     ordered = sorted(values)
     return median(ordered), ordered[len(ordered) * 99 // 100]
 
 
-def _summary(flows: dict[int, list[Flow]], waits: list[tuple[float, float]]) -> Flows:
+def _summary(flows: dict[int, list[Flow]], waits: list[tuple[float, float]], syncs: list[tuple[float, float]]) -> Flows:
     def middle(size: int, name: str) -> float:
         return median(getattr(flow, name) for flow in flows[size])
 
@@ -196,6 +212,8 @@ def _summary(flows: dict[int, list[Flow]], waits: list[tuple[float, float]]) -> 
     rows.append(
         f"from a dependency's end to its dependant's start, {RUNNING:,} running: p50 {p50:.1f}, p99 {p99:.1f} ms"
     )
+    sync50, sync99 = (median(values) for values in zip(*syncs, strict=True))
+    rows.append(f"one write to the disk, nothing else of ours running: p50 {sync50:.1f}, p99 {sync99:.1f} ms")
     return Flows(
         rows=tuple(rows),
         targets=(
