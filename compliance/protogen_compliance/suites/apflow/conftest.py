@@ -37,9 +37,9 @@ def make_node(settings: Settings, observed: Observed) -> Iterator[Callable[[], N
     peer = RpcPeer(parse_url(settings.url), headers=settings.headers, patience=patience)
     user = settings.options.get("user", f"kit-{new_id()[:8]}")
     one_user = "auth" in settings.profiles
-    guessed = {role: name for role, name in DEFAULT_EXECUTORS.items() if role not in settings.executors}
-    probe = Node(peer, observed, guessed, user=user, one_user=one_user)
-    executors = {**settings.executors, **{role: guessed[role] for role in guessed if probe.has(role)}}
+    named = {**DEFAULT_EXECUTORS, **settings.executors}
+    probe = Node(peer, observed, named, user=user, one_user=one_user)
+    executors = {role: name for role, name in named.items() if probe.has(role)}
     yield lambda: Node(peer, observed, executors, user=user, one_user=one_user)
     peer.close()
 
