@@ -193,6 +193,12 @@ constraint so that nobody can read it differently: people's validators will diff
 The pydantic target must give every definition a class of its name, and did not for this one. Say it with fewer
 combinators, or leave the protocol out of that target.""",
     ),
+    "PG307": Entry(
+        "params that OpenRPC cannot say",
+        """\
+An OpenRPC document lists params one by one, by their names. Where a method takes a union, or a member without a name,
+the list stays empty; the type stands under "x-params", which other tools do not read.""",
+    ),
     "PG601": Entry(
         "pattern is not checked in a language",
         """\

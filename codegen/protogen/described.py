@@ -143,11 +143,35 @@ def rebased(schema: Json, keys: dict[str, str], place: str) -> Json:
         moved: dict[str, Json] = {}
         for word, value in schema.items():
             if word == "$ref" and isinstance(value, str):
-                name = unquote(value.split("/", 2)[-1]).replace("~1", "/").replace("~0", "~")
-                moved[word] = f"{place}/{keys[name]}"
+                moved[word] = f"{place}/{keys[_referred(value)]}"
             elif word in _NAMED or (word == "dependencies" and isinstance(value, dict)) or word == "dependentSchemas":
                 moved[word] = {name: rebased(part, keys, place) for name, part in value.items()}
             else:
                 moved[word] = value if word in _DATA else rebased(value, keys, place)
         return moved
     return [rebased(part, keys, place) for part in schema] if isinstance(schema, list) else schema
+
+
+def member_schema(name: str, wire: str, definitions: dict[str, Json]) -> Json:
+    """The schema of a record's member among described definitions, also where `allOf` or a reference brings it in.
+
+    `{}` where none is written: a member may be required without being described.
+    """
+    return _member(definitions[name], wire, definitions, (name,))
+
+
+def _member(schema: Json, wire: str, definitions: dict[str, Json], trail: tuple[str, ...]) -> Json:
+    if not isinstance(schema, dict):
+        return {}
+    if wire in schema.get("properties", {}):
+        return schema["properties"][wire]
+    if "$ref" in schema:
+        name = _referred(schema["$ref"])
+        return {} if name in trail else _member(definitions[name], wire, definitions, (*trail, name))
+    found = (_member(arm, wire, definitions, trail) for arm in schema.get("allOf", ()))
+    return next((arm for arm in found if arm != {}), {})
+
+
+def _referred(reference: str) -> str:
+    """The name of the definition that a reference of a described schema leads to."""
+    return unquote(reference.split("/", 2)[-1]).replace("~1", "/").replace("~0", "~")

@@ -22,6 +22,7 @@ BUILTIN = {
     "pydantic": "protogen.targets.pydantic.target",
     "samples": "protogen.targets.samples.target",
     "openapi": "protogen.targets.openapi.target",
+    "openrpc": "protogen.targets.openrpc.target",
     "docs": "protogen.targets.docs.target",
 }
 """Name to module; each module has a `TARGET`."""

@@ -24,6 +24,7 @@ LAYERS = (
     ("protogen.problems", "protogen.load", "protogen.normalise"),
     ("protogen.ir", "protogen.output", "protogen.targets", "protogen.build"),
     ("protogen.ir", "protogen.described", "protogen.targets"),
+    ("protogen.ir", "protogen.links", "protogen.targets"),
     ("protogen.ir", "protogen.samples", "protogen.targets", "protogen.verify", "protogen.cli"),
     ("protogen_runtime.errors", "protogen_runtime.jsonrpc", "protogen_runtime.dispatch", "protogen_runtime.io"),
     (
@@ -38,7 +39,10 @@ LAYERS = (
     ("protogen_runtime.dispatch", "protogen_runtime.stepflow", "protogen_runtime.nodes"),
     ("protogen_runtime.io", "protogen_runtime.nodes"),
 )
-TARGETS_MAY_IMPORT = ("protogen.ir", "protogen.described", "protogen.output", "protogen.naming", "protogen.problems")
+TARGETS_MAY_IMPORT = (
+    *("protogen.ir", "protogen.described", "protogen.links"),
+    *("protogen.output", "protogen.naming", "protogen.problems"),
+)
 KIT_MAY_IMPORT = ("protogen_compliance", "protogen.load", "protogen.ir", "protogen.problems", "protogen.resources")
 # The core and the rules of the protocols are computed: no clock, no chance, no system, no concurrency.
 PURE = (

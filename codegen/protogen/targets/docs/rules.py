@@ -27,30 +27,6 @@ def rules(schema: Any, type_: ir.Type | None = None) -> Rich:
     return tuple(joined)
 
 
-def member_schema(name: str, wire: str, definitions: dict[str, Any], trail: tuple[str, ...] = ()) -> Any:
-    """The schema of a record's member, also where `allOf` or a reference brings it in; True where none is written."""
-    if name in trail:
-        return True
-    return _member(definitions.get(name, True), wire, definitions, (*trail, name))
-
-
-def _member(schema: Any, wire: str, definitions: dict[str, Any], trail: tuple[str, ...]) -> Any:
-    if not isinstance(schema, dict):
-        return True
-    if wire in schema.get("properties", {}):
-        return schema["properties"][wire]
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        return member_schema(unescaped(reference), wire, definitions, trail)
-    found = (_member(arm, wire, definitions, trail) for arm in schema.get("allOf", ()))
-    return next((arm for arm in found if arm is not True), True)
-
-
-def unescaped(reference: str) -> str:
-    """The definition's name in a reference of the lowered schema."""
-    return reference.removeprefix("#/definitions/").replace("~1", "/").replace("~0", "~")
-
-
 def _of_type(type_: ir.Type | None) -> list[list[Any]]:
     match type_:
         case ir.NullableType(of=inner):

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from protogen import ir
+from protogen.described import described, member_schema
 from protogen.output import json_text
 from protogen.targets.docs.anchors import Anchors, anchors
 from protogen.targets.docs.blocks import (
@@ -32,7 +33,7 @@ from protogen.targets.docs.blocks import (
     prose,
     short_json,
 )
-from protogen.targets.docs.rules import member_schema, rules
+from protogen.targets.docs.rules import rules
 
 _MEMBERS = ("Member", "Type", "Presence", "Rules", "Meaning")
 
@@ -44,6 +45,7 @@ class Reference:
         self._protocol = protocol
         self._table = ir.definition_table(protocol)
         self._anchors = anchors(protocol)
+        self._described = described(protocol)
         self._errors = {code.name: code for code in protocol.errors}
         self._by_method: dict[str, list[ir.Example]] = defaultdict(list)
         self._by_type: dict[str, list[ir.Example]] = defaultdict(list)
@@ -277,7 +279,7 @@ class Reference:
                 yield Paragraph((Text("Other members: "), *self._type(record.extra), Text(".")))
 
     def _member(self, record: ir.Record, field: ir.Field, anchor: Anchor | None = None) -> Row:
-        schema = member_schema(record.name, field.wire, self._protocol.schema["definitions"])
+        schema = member_schema(record.name, field.wire, self._described)
         marks = [
             words
             for words, said in (

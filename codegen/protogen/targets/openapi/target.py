@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from protogen import ir
 from protogen.described import component_keys, described, modernised, rebased
+from protogen.links import Link, links
 from protogen.output import GeneratedFile, Options, Renderer, header_lines, json_text
 from protogen.problems import Problem
-from protogen.targets.openapi.links import Link, links
 from protogen.targets.openapi.statuses import CONFLICT, STANDARD, STANDARD_NAMES, status
 
 Json = Any

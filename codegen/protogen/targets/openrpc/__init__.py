@@ -1,0 +1,1 @@
+"""The target `openrpc`: a protocol as an OpenRPC document."""
