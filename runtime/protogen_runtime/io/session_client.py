@@ -123,10 +123,12 @@ class SessionChannel:
         self._manager = None
         self._fail("the channel was closed")
         nursery.cancel_scope.cancel()
-        await manager.__aexit__(None, None, None)
-        if self._owns_http:
-            with trio.CancelScope(shield=True):
-                await self._http.aclose()
+        try:
+            await manager.__aexit__(None, None, None)
+        finally:
+            if self._owns_http:
+                with trio.CancelScope(shield=True):
+                    await self._http.aclose()
 
     async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Answer:
         """See Channel; to cancel it closes the connection. No events come this way."""
