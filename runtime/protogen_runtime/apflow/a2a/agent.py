@@ -7,7 +7,7 @@ no transport and no other version.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from protogen_runtime.apflow.clock import Clock
 from protogen_runtime.apflow.commits import View
 from protogen_runtime.apflow.events import Feed, TaskEvent
 from protogen_runtime.apflow.executors.registry import ExecutorRegistry
+from protogen_runtime.apflow.executors.shapes import is_object
 from protogen_runtime.apflow.identifiers import new_uuid
 from protogen_runtime.apflow.manager import RunRecord, TaskManager
 from protogen_runtime.apflow.operations import Operations, visible
@@ -91,7 +92,7 @@ class Agent:
     def on_enter(self, manager: TaskManager, root: str, record: RunRecord) -> None:
         """A run begins or goes on: follow it for the messages that asked for it."""
         for attachment in record.attachments:
-            errand_id = attachment.get(ATTACHMENT) if isinstance(attachment, Mapping) else None
+            errand_id = attachment.get(ATTACHMENT) if is_object(attachment) else None
             live = self._live.get(errand_id) if isinstance(errand_id, str) else None
             if live is None or live.is_followed:
                 continue

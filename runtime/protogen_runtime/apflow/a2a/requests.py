@@ -11,6 +11,7 @@ from apflow_protocol.rpc.boundary import ValidationError
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from protogen_runtime.apflow.executors.shapes import is_object
 from protogen_runtime.apflow.rules.fields import explain_params
 
 from .faults import Fault, fault_of, invalid
@@ -74,7 +75,7 @@ def inputs_of(message: v1.Message) -> dict[str, Json]:
             texts.append(part.text)
         elif part.raw_ is not UNSET or part.url is not UNSET:
             raise Fault("ContentTypeNotSupported", f"part {index} is a file; this agent takes text and data")
-        elif isinstance(part.data, dict):
+        elif is_object(part.data):
             inputs.update(part.data)
         else:
             raise invalid(f"message.parts[{index}].data", "an object is needed")
@@ -102,7 +103,7 @@ def check_ids(message: v1.Message) -> None:
 
 
 def _has_tasks(data: Json) -> TypeGuard[dict[str, Json]]:
-    return isinstance(data, dict) and "tasks" in data
+    return is_object(data) and "tasks" in data
 
 
 def _skill(message: v1.Message, metadata: Mapping[str, Json]) -> str | None:

@@ -8,6 +8,8 @@ import a2a_protocol as v1
 import a2a_v03_protocol as v03
 from msgspec import UNSET
 
+from protogen_runtime.apflow.executors.shapes import is_object
+
 from . import mapping
 
 STATES: Final[dict[v1.TaskState, v03.TaskState]] = {
@@ -188,4 +190,4 @@ def _write_part(part: v1.Part) -> v03.Part:
         data = v03.FileWithBytes(bytes=part.raw_, mime_type=part.media_type, name=part.filename)
         return v03.FilePart(file=v03.FileContent(data), metadata=part.metadata)
     # 0.3 has objects only.
-    return v03.DataPart(data=part.data if isinstance(part.data, dict) else {"value": part.data}, metadata=part.metadata)
+    return v03.DataPart(data=part.data if is_object(part.data) else {"value": part.data}, metadata=part.metadata)
