@@ -103,6 +103,17 @@ def test_refused_params_are_worded_by_the_protocol() -> None:
     assert told[-1] == ("add", b'{"a":1}')
 
 
+def test_words_that_fail_are_the_usual_ones() -> None:
+    told: list[str] = []
+
+    def explain(method: str, params: bytes, error: Exception) -> Exception | None:
+        raise ValueError(f"{method}: {params!r} cannot be read again")
+
+    service = Service(ECHO, "server", Asking(lambda _: None), explain=explain, report=lambda *it: told.append(it[1]))
+    assert start(service, Link(), params=b"{}").code == -32602
+    assert told == ["the refusal of its params could not be worded"]
+
+
 def test_an_early_answer_goes_out_before_the_handler_ends() -> None:
     class Early:
         async def echo(self, _: object, context: CallContext) -> EchoResult:

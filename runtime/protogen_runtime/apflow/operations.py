@@ -62,7 +62,7 @@ from .manager import (
 from .queue import Member
 from .records import Entry, entry_of, needs_of, owner_of
 from .repository import CACHE_BYTES, EVERYONE, Owner, Tasks, open_tasks
-from .rules import copying, creation, dependencies, provenance, reexecution, transitions, trees, updates
+from .rules import copying, creation, dependencies, nesting, provenance, reexecution, transitions, trees, updates
 from .rules.faults import (
     FieldFault,
     Path,
@@ -75,6 +75,8 @@ from .rules.faults import (
 from .rules.ids import canonical
 from .scheduler import Scheduler
 
+MAX_TASKS: Final = 100_000
+"""Tasks of one execution: each takes some kilobytes while it is stored, however short its JSON."""
 LARGE: Final = 1000
 """Tasks beyond which a flow is checked in a thread and stored in pieces."""
 PIECE: Final = 500
@@ -199,6 +201,7 @@ class Operations:
         """
         _check_owner(params.user_id or None, user)
         now = self._clock.now()
+        nesting.check_nesting(params)
         task = creation.create(params, id=self._new_id(), now=now, user_id=user)
         _check_inputs(task, self._schemas)
 
@@ -360,6 +363,15 @@ class Operations:
         Errors: InvalidTaskSchema, TaskTreeValidationFailed, CircularDependency, InvalidParentReference,
         InvalidDependencyReference, ExecutorNotFound, TaskAlreadyExecuting, DependencyNotSatisfied, Unauthorized.
         """
+        if len(params.tasks) > MAX_TASKS:
+            fault = FieldFault(
+                field="tasks",
+                reason="Too many items",
+                expected=f"at most {MAX_TASKS}",
+                actual=len(params.tasks),
+                path=("tasks",),
+            )
+            raise refusal("InvalidParams", [fault])
         for given in params.tasks:
             _check_owner(given.user_id or None, user)
         now = self._clock.now()
@@ -394,6 +406,8 @@ class Operations:
             self._manager.unsubscribe(started.root, started.feed)
 
     def _checked(self, params: TasksExecuteParams, user: str | None, now: str, schemas: InputSchemas) -> list[Task]:
+        for index, given in enumerate(params.tasks):
+            nesting.check_nesting(given, at=("tasks", index))
         tasks = creation.create_all(params.tasks, new_id=self._new_id, now=now, user_id=user)
         for index, task in enumerate(tasks):
             self._check_executor(task, at=("tasks", index))

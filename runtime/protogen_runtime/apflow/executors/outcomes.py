@@ -8,6 +8,8 @@ from typing import Final, cast
 
 import msgspec
 
+from protogen_runtime.apflow.rules.nesting import MAX_DEPTH, is_too_deep
+
 from .contract import ExecutorFailed, InvalidInputs, Json, JsonObject
 from .shapes import is_object
 
@@ -26,6 +28,8 @@ def as_result(value: object, *, max_bytes: int | None = None) -> JsonObject:
         # Slower, and able to say where: tuples and keys that are numbers pass as JSON has them, nothing else does.
         copy = _object(value, "result", 0)
         text = msgspec.json.encode(copy)
+    if is_too_deep(copy):
+        raise ExecutorFailed(f"the result is nested deeper than {MAX_DEPTH} levels")
     if max_bytes is not None and len(text) > max_bytes:
         raise ExecutorFailed(f"the result has {len(text)} bytes as JSON; at most {max_bytes} are kept")
     return copy
@@ -61,10 +65,6 @@ def _as_it_stands(value: JsonObject) -> tuple[JsonObject | None, bytes]:
         return None, b""
 
 
-_MAX_DEPTH: Final = 200
-"""Levels of a result: what is nested deeper, many readers of JSON refuse."""
-
-
 def _inner(reason: BaseException) -> Sequence[BaseException]:
     """The exceptions of a group; none for what is no group."""
     return (
@@ -87,8 +87,8 @@ def _json(value: Json, place: str, depth: int) -> Json:
         case _ if is_object(value):
             return _object(value, place, depth)
         case list() | tuple():
-            if depth == _MAX_DEPTH:
-                raise ExecutorFailed(f"the result is nested deeper than {_MAX_DEPTH} levels")
+            if depth == MAX_DEPTH:
+                raise ExecutorFailed(f"the result is nested deeper than {MAX_DEPTH} levels")
             items = cast("Sequence[Json]", value)
             return [_json(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(items)]
         case _:
@@ -96,8 +96,8 @@ def _json(value: Json, place: str, depth: int) -> Json:
 
 
 def _object(value: dict[Json, Json], place: str, depth: int) -> JsonObject:
-    if depth == _MAX_DEPTH:
-        raise ExecutorFailed(f"the result is nested deeper than {_MAX_DEPTH} levels")
+    if depth == MAX_DEPTH:
+        raise ExecutorFailed(f"the result is nested deeper than {MAX_DEPTH} levels")
     found: JsonObject = {}
     for key, item in value.items():
         if not isinstance(key, str | int) or isinstance(key, bool):

@@ -14,8 +14,8 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from .consistency import faults_of_definition
-from .faults import FieldFault, refusal
-from .fields import FIELDS, MAX_FAULTS, faults_of_decoded
+from .faults import MAX_FAULTS, FieldFault, refusal
+from .fields import FIELDS, faults_of_decoded
 from .ids import canonical
 from .schedules import next_run_of
 from .timestamps import kept

@@ -53,6 +53,9 @@ ERRORS: Final[dict[ErrorName, type[TypedError]]] = {
 MAX_ACTUAL: Final = 200
 """Characters of a wrong value that an error repeats: enough to recognise it, too few to echo a large body."""
 
+MAX_FAULTS: Final = 100
+"""Faults that one error lists: a client repairs some, not 100,000; the rest shows when it tries again."""
+
 Path: TypeAlias = tuple[str | int, ...]
 """Way to a value: names of members and indexes of arrays, from the params."""
 
@@ -108,7 +111,7 @@ def refusal(error: ErrorName, faults: Sequence[FieldFault]) -> RuleBroken:
     """The refusal for one or more faults: one is the data itself, several stand in `errors` (08-errors.md)."""
     if len(faults) == 1:
         return RuleBroken(error, faults[0].as_data())
-    return RuleBroken(error, {"errors": [fault.as_data() for fault in faults]})
+    return RuleBroken(error, {"errors": [fault.as_data() for fault in faults[:MAX_FAULTS]]})
 
 
 def task_not_found(task_id: str) -> RuleBroken:

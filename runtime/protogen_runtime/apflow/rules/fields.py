@@ -25,11 +25,8 @@ from apflow_protocol import (
 from msgspec import UNSET, Struct
 
 from . import timestamps
-from .faults import FieldFault, Path, RuleBroken, refusal
+from .faults import MAX_FAULTS, FieldFault, Path, RuleBroken, refusal
 from .ids import UUID4
-
-MAX_FAULTS: Final = 100
-"""Faults that one error lists: a client repairs some, not 100,000; the rest shows when it tries again."""
 
 MAX_NAME: Final = 255
 """Characters of a name (03-data-model.md)."""
