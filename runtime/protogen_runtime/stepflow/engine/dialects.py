@@ -52,8 +52,16 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a failure is told as code 500 with the answer of the worker in `data.stack`."""
 
 
-S1: Final = Dialect(name="0.9", undefined_field=1, unknown_step=404, internal=500, parallel=False, wraps_failures=True)
-"""The dialect of orchestrator 0.9."""
+S1: Final = Dialect(
+    name="0.9",
+    undefined_field=1,
+    unknown_step=404,
+    internal=500,
+    parallel=False,
+    backoff=Backoff(first=0.1),
+    wraps_failures=True,
+)
+"""The dialect of orchestrator 0.9; its pauses, before what `onError: retry` asks for, are ours."""
 
 S2: Final = Dialect(
     name="0.11",

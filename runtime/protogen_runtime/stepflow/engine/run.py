@@ -237,15 +237,16 @@ class Run:
 
     def _again(self, item: Item, step: PlannedStep, call: Call, failure: StepFailure, effects: list[Effect]) -> bool:
         kind = retried_as(self.dialect, failure)
-        delay = 0.0
         if kind == "transport" and call.after_transport < self.dialect.transport_retries:
             call.after_transport += 1
-            delay = self.dialect.backoff.seconds(call.after_transport)
+            retries = call.after_transport
         elif kind == "component" and call.after_errors < step.max_retries:
             call.after_errors += 1
+            retries = call.after_errors
         else:
             return False
         call.attempt += 1
+        delay = self.dialect.backoff.seconds(retries)
         self._ask_for_call(item, step, call, delay, effects)
         return True
 
