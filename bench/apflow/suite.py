@@ -1,8 +1,8 @@
 """The suite: requests a second of a node, ours and the reference implementation's, at 32 connections, in turns.
 
-Both execute the same trivial task, which both have built in. A turn of executions counts those that had completed once
-nothing was left to do, by the time until then. What wrk still waited for at the end of a turn counts for the reference
-implementation, which answers few calls a turn.
+Both execute the same trivial task, which both have built in. A turn of executions counts those that had completed, and
+a turn of creations the tasks that were there, once nothing changed any more, by the time until then: whatever wrk still
+waited for is counted, too. Of reads, what it still waited for counts for the reference implementation.
 """
 
 from __future__ import annotations
@@ -46,14 +46,15 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Any]
     times: float
     seconds: int
-    executes: bool = False
+    makes: str | None = None
+    """The state of the tasks that it leaves behind."""
 
 
 LOADS = (
     Load(name="get", method="tasks.get", params={"task_id": "%s"}, times=25, seconds=4),
-    Load(name="create", method="tasks.create", params=TRIVIAL, times=60, seconds=5),
+    Load(name="create", method="tasks.create", params=TRIVIAL, times=60, seconds=6, makes="pending"),
     Load(name="list of 20", method="tasks.list", params={"limit": 20}, times=100, seconds=6),
-    Load(name="execute", method="tasks.execute", params={"tasks": [TRIVIAL]}, times=200, seconds=12, executes=True),
+    Load(name="execute", method="tasks.execute", params={"tasks": [TRIVIAL]}, times=200, seconds=12, makes="completed"),
 )
 
 
@@ -99,34 +100,42 @@ def turn(node: Node, load: Load, ids: list[str], seconds: int | None = None) -> 
         check=True,
         env={**os.environ, "BODY": json.dumps(call, separators=(",", ":")), "IDS": " ".join(ids)},
     ).stdout
-    found = re.search(r"took (\d+) answers (\d+) wrong (\d+) p50 (\d+) p99 (\d+) (.*)", told)
-    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+)", told)
-    if found is None or found[3] != "0" or (broken is not None and set(broken.groups()) != {"0"}):
-        raise CannotMeasure(f"{node.name}, {load.name}: wrong answers:\n{told}")
-    done, took = int(found[2]), int(found[1]) / 1e6
-    if load.executes:
-        done, took = _completed(node, before, started)
+    done, took, p50, p99 = answers(told)
+    if load.makes is not None:
+        done, took = _made(node, load.makes, before, started)
     elif node.name != "ours":
         done += CONNECTIONS
     return Turn(
         rate=done / took,
-        p50=int(found[4]) / 1000,
-        p99=int(found[5]) / 1000,
+        p50=p50,
+        p99=p99,
         cpu=(cpu_seconds(node.pid) - used) / done * 1e6,
     )
 
 
-def _completed(node: Node, before: dict[str, int], started: float) -> tuple[int, float]:
-    """How many executions have completed since, and the seconds until the last of them had."""
+def answers(told: str) -> tuple[int, float, float, float]:
+    """What wrk tells: answers, seconds, and the milliseconds that half and that 99 of 100 of them stayed below.
+
+    Errors: CannotMeasure, for answers without a result and broken connections.
+    """
+    found = re.search(r"took (\d+) answers (\d+) wrong (\d+) p50 (\d+) p99 (\d+)", told)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+)", told)
+    if found is None or found[3] != "0" or (broken is not None and set(broken.groups()) != {"0"}):
+        raise CannotMeasure(f"wrong answers:\n{told}")
+    return int(found[2]), int(found[1]) / 1e6, int(found[4]) / 1000, int(found[5]) / 1000
+
+
+def _made(node: Node, state: str, before: dict[str, int], started: float) -> tuple[int, float]:
+    """How many tasks have come to a state since, and the seconds until the last of them had."""
     last, changed = node.counts(), time.perf_counter()
     while (now := time.perf_counter()) < changed + QUIET_SECONDS or last["in_progress"]:
         counts = node.counts()
         if counts != last:
             last, changed = counts, now
         look_later()
-    if last["failed"] or last["completed"] == before["completed"]:
-        raise CannotMeasure(f"{node.name}: executions did not complete: {last}")
-    return last["completed"] - before["completed"], changed - started
+    if last["failed"] or last[state] == before[state]:
+        raise CannotMeasure(f"{node.name}: not all tasks are {state}: {last}")
+    return last[state] - before[state], changed - started
 
 
 def _free_port() -> int:
