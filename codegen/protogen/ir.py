@@ -240,7 +240,7 @@ class Method(Node, frozen=True, kw_only=True):
 
     `params` names a Record (or is None: no parameters); `result` is None for notifications.
     `errors` are names in `Protocol.errors`. `events` is the type of what a streaming answer sends
-    before (or after) its result; with `events_are_results` each event is the result of a response of its own.
+    before (or after) its result; with the framing "results" each is the result of a response of its own.
     """
 
     name: str
@@ -251,7 +251,7 @@ class Method(Node, frozen=True, kw_only=True):
     result: Type | None = None
     errors: tuple[str, ...] = ()
     events: Type | None = None
-    events_are_results: bool = False
+    event_framing: Literal["events", "results"] = "events"
     param_structure: Literal["by-name", "by-position", "either"] = "by-name"
     idempotent: bool = False
     deprecated: bool = False
@@ -259,6 +259,11 @@ class Method(Node, frozen=True, kw_only=True):
     summary: str = ""
     doc: str = ""
     pin: str | None = None
+
+    @property
+    def events_are_results(self) -> bool:
+        """Whether each event travels as the result of a response of its own."""
+        return self.event_framing == "results"
 
 
 class Example(Node, frozen=True, kw_only=True):

@@ -616,7 +616,7 @@ class _Lowerer:
                     result=result if result is not None or kind == "notification" else ir.AnyType(),
                     errors=tuple(used for used in entry.get("errors", ()) if used in error_names),
                     events=self._named(f"{at}/events"),
-                    events_are_results=entry.get("eventFraming") == "results",
+                    event_framing=entry.get("eventFraming", "events"),
                     param_structure=entry.get("paramStructure", "by-name"),
                     idempotent=entry.get("idempotent") is True,
                     deprecated=bool(entry.get("deprecated", False)),
