@@ -36,18 +36,21 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True):
 def links(protocol: ir.Protocol) -> dict[str, list[Link]]:
     """For every method that gives out identifiers the methods of the same receiver that take them."""
     table = ir.definition_table(protocol)
-    given = {method.name: list(_given(method.result, "", table, _DEPTH)) for method in protocol.methods}
+    asked = [(target, _fields(target.params, table)) for target in protocol.methods if target.kind == "request"]
+    asked = [(target, fields) for target, fields in asked if any(_identifies(field, table) for field in fields)]
     found: dict[str, list[Link]] = {}
     for source in protocol.methods:
-        for target in protocol.methods:
-            if target.receiver != source.receiver or target.kind != "request":
-                continue
-            fields = _fields(target.params, table)
-            for field in fields:
-                for one in given[source.name]:
-                    if _fits(one, field, fields, target, table):
-                        link = Link(target=target, wire=field.wire, pointer=one.pointer)
-                        found.setdefault(source.name, []).append(link)
+        given = list(_given(source.result, "", table, _DEPTH))
+        made = [
+            Link(target=target, wire=field.wire, pointer=one.pointer)
+            for target, fields in (asked if given else ())
+            if target.receiver == source.receiver
+            for field in fields
+            for one in given
+            if _fits(one, field, fields, target, table)
+        ]
+        if made:
+            found[source.name] = made
     return found
 
 
