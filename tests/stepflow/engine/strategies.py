@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,8 +18,15 @@ values = st.recursive(
 paths = st.lists(st.sampled_from(NAMES) | st.integers(0, 2), max_size=2)
 
 
-def expressions(steps: list[str], depth: int = 3) -> st.SearchStrategy[Any]:
-    """Expressions over the steps of these ids."""
+def ids(count: int) -> list[str]:
+    """The ids of the first so many steps."""
+    return [f"s{number}" for number in range(count)]
+
+
+@cache
+def expressions(count: int, depth: int = 3) -> st.SearchStrategy[Any]:
+    """Expressions over the first so many steps; kept, since Hypothesis checks each new strategy at length."""
+    steps = ids(count)
     leaves = [values.map(lambda value: {"$literal": value}), st.none() | st.booleans() | st.integers(0, 2)]
     leaves.append(paths.map(lambda path: {"$input": path}))
     leaves.append(st.tuples(st.sampled_from(NAMES), paths).map(lambda it: {"$variable": [it[0], *it[1]]}))
@@ -28,7 +36,7 @@ def expressions(steps: list[str], depth: int = 3) -> st.SearchStrategy[Any]:
         leaves.append(st.tuples(one, paths).map(lambda it: {"$step": it[0], "path": it[1]}))
     if not depth:
         return st.one_of(leaves)
-    inner = st.deferred(lambda: expressions(steps, depth - 1))
+    inner = expressions(count, depth - 1)
     return st.one_of(
         *leaves,
         st.lists(inner, max_size=3),
@@ -43,11 +51,11 @@ def expressions(steps: list[str], depth: int = 3) -> st.SearchStrategy[Any]:
 @st.composite
 def documents(draw: st.DrawFn, max_steps: int = 6) -> dict[str, Any]:
     """A flow of some steps; each may use those before it."""
-    ids = [f"s{number}" for number in range(draw(st.integers(0, max_steps)))]
+    count = draw(st.integers(0, max_steps))
     steps: list[dict[str, Any]] = []
-    for position, id_ in enumerate(ids):
+    for position, id_ in enumerate(ids(count)):
         step: dict[str, Any] = {"id": id_, "component": draw(st.sampled_from(COMPONENTS))}
-        step["input"] = draw(expressions(ids[:position], 2))
+        step["input"] = draw(expressions(position, 2))
         if draw(st.integers(0, 3)) == 0:
             step["mustExecute"] = True
         match draw(st.integers(0, 5)):
@@ -56,7 +64,7 @@ def documents(draw: st.DrawFn, max_steps: int = 6) -> dict[str, Any]:
             case 1:
                 step["onError"] = {"action": "retry", "maxRetries": draw(st.integers(0, 2))}
         steps.append(step)
-    return {"steps": steps, "output": draw(expressions(ids))}
+    return {"steps": steps, "output": draw(expressions(count))}
 
 
 variables = st.dictionaries(st.sampled_from(NAMES), values, max_size=2)

@@ -17,7 +17,7 @@ from protogen_runtime.stepflow.flow import canonical
 from protogen_runtime.stepflow.flow.documents import read_flow
 from protogen_runtime.stepflow.flow.model import Failed, Flow, FlowResult, Success
 
-QUICK = settings(max_examples=40, deadline=None, derandomize=True)
+QUICK = settings(max_examples=100, deadline=None, derandomize=True)
 THOROUGH = settings(max_examples=3000, deadline=None)
 
 
