@@ -180,7 +180,7 @@ def parse_config(
     reading = _Reading(marked, known, (folder or Path()).resolve())
     config = reading.config()
     if reading.faults:
-        raise BadConfig(name, reading.faults)
+        raise BadConfig(name, sorted(reading.faults, key=lambda fault: (fault.line, fault.column)))
     return config
 
 
@@ -289,8 +289,8 @@ class _Reading:
     def _worker(self, body: dict[str, Any], at: Pointer) -> WorkerSettings:
         transport = self._choice(body, (*at, "transport"), ("http", "stdio", "session"), "http")
         url, command = body.get("url"), body.get("command")
-        if (url is None) == (command is None):
-            found = "neither" if url is None else "both"
+        if (not url) == (not command):
+            found = "both" if url else "neither"
             self._fault(
                 at, f"expected url or command, got {found}", "name the worker's URL, or the command that starts it"
             )
@@ -595,7 +595,7 @@ class _Reading:
         return default
 
     def _url(self, text: str, at: Pointer) -> str:
-        if not re.match(r"https?://[^/\s]", text):
+        if text and not re.match(r"https?://[^/\s]", text):
             self._fault(at, f"expected http://HOST:PORT/ or https://…, got {text!r}", "write the whole URL")
         return text
 

@@ -22,7 +22,7 @@ from .config import Health, Program
 from .contract import CANNOT_SPAWN, NO_CONNECTION, Channels, StepFailed
 from .lenient import reader
 from .processes import MAX_LINE_BYTES, Running, WorkerLog, running
-from .workers import Connect, Link
+from .workers import Connect, Link, no
 
 CLOSE_SECONDS: Final = 2.0
 """How long closing the connections to a worker may take."""
@@ -42,7 +42,7 @@ def connect_url(url: str, channels: Channels, *, lenient: bool) -> Connect:
     async def connect(callbacks: Service, nursery: trio.Nursery) -> AsyncGenerator[Link]:
         del nursery
         async with _opened(channels.http(url, callbacks=callbacks, read=reader(lenient=lenient))) as channel:
-            yield Link(channel, _never, _unknown)
+            yield Link(channel, _never, _unknown, no, no)
 
     return connect
 
@@ -63,7 +63,7 @@ def connect_program(
                 await _until_healthy(url, health, process, name)
                 channel = channels.http(f"{url}/", callbacks=callbacks, read=reader(lenient=lenient))
                 async with _opened(channel):
-                    yield Link(channel, process.ended, process.fate)
+                    yield Link(channel, process.ended, process.fate, process.has_ended, no)
             finally:
                 scope.cancel()
 

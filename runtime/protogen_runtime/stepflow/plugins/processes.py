@@ -32,7 +32,7 @@ REPORT_SECONDS: Final = 1.0
 MAX_LINE_BYTES: Final = 8192
 """Of a line that a worker prints; a longer one is told of, not shown."""
 
-LINES_PER_SECOND: Final = 1000
+LINES_PER_SECOND: Final = 200
 """What is logged of one worker; what it prints beyond that is counted only, lest it fill the disk."""
 
 LAST_LINES: Final = 5
@@ -87,6 +87,10 @@ class Running:
         self._log = log
         self.source = source
         self.sink = sink
+
+    def has_ended(self) -> bool:
+        """Whether it runs no more."""
+        return self._process.poll() is not None
 
     async def ended(self) -> str:
         """Wait for its end; how it ended, as a clause."""

@@ -17,7 +17,7 @@ from protogen_runtime.dispatch.channels import TransportError
 
 from .contract import NO_CONNECTION, Channels, StepFailed
 from .lenient import reader
-from .workers import Connect, Link
+from .workers import Connect, Link, no
 
 EVENTS: Final = "/runtime/events"
 """Where the stream is, below the URL of the worker."""
@@ -41,7 +41,7 @@ def connect_session(url: str, channels: Channels, *, name: str, lenient: bool) -
         except TransportError as error:
             raise StepFailed(NO_CONNECTION, f"worker {name}: {error}", kind="transport") from None
         try:
-            yield Link(channel, lost, _unknown)
+            yield Link(channel, lost, _unknown, channel.ended.is_set, no)
         finally:
             await channel.aclose()
 

@@ -40,7 +40,7 @@ def connect_stdio(program: Program, channels: Channels, *, directory: Path, name
             channel = channels.framed(frames, callbacks=callbacks)
             await channel.open()
             try:
-                yield Link(channel, frames.lost, frames.fate, frames.is_to_blame)
+                yield Link(channel, frames.lost, frames.fate, frames.is_lost, frames.is_to_blame)
             finally:
                 await channel.aclose()
 
@@ -63,6 +63,10 @@ class _Messages:
         """Wait for the end; why, as a clause."""
         await self._ended.wait()
         return str(self._fault or "it was closed")
+
+    def is_lost(self) -> bool:
+        """Whether it has ended."""
+        return self._ended.is_set()
 
     def is_to_blame(self) -> bool:
         """Whether what the worker wrote was the end."""

@@ -59,14 +59,15 @@ _logger = logging.getLogger("protogen_runtime.stepflow.workers")
 class Link(msgspec.Struct, frozen=True):
     """A way to a worker that is open: `lost` returns when it is not any more, and says why as a clause.
 
-    `fate` says what became of the worker, where that may explain why a call failed; None where nothing is known.
-    `is_to_blame` is whether the link was given up for what the worker sent.
+    `is_lost` is whether that is so already. `fate` says what became of the worker, where that may explain why a call
+    failed; None where nothing is known. `is_to_blame` is whether the link was given up for what the worker sent.
     """
 
     channel: Channel
     lost: Callable[[], Awaitable[str]]
     fate: Callable[[], Awaitable[str | None]]
-    is_to_blame: Callable[[], bool] = bool
+    is_lost: Callable[[], bool]
+    is_to_blame: Callable[[], bool]
 
 
 Connect: TypeAlias = Callable[[Service, trio.Nursery], AbstractAsyncContextManager[Link]]
@@ -78,6 +79,11 @@ class BlobApi(msgspec.Struct, frozen=True):
 
     url: str
     threshold_bytes: int = 1_048_576
+
+
+def no() -> bool:
+    """For links that are never lost, or never to blame."""
+    return False
 
 
 class _Greeted(msgspec.Struct, frozen=True):
@@ -216,9 +222,13 @@ class WorkerPlugin:
     async def _ready(self) -> _Greeted:
         """The worker, as soon as there is a way to it. Errors: StepFailed."""
         with trio.move_on_after(READY_SECONDS):
-            while self._greeted is None:
+            while True:
+                if self._greeted is not None and self._greeted.link.is_lost():
+                    # Whoever keeps the link has not been told yet.
+                    self._down()
+                if self._greeted is not None:
+                    return self._greeted
                 await self._is_up.wait()
-            return self._greeted
         message = f"worker {self.name} is not up within {READY_SECONDS:g} s: {self._reason}"
         raise StepFailed(NO_CONNECTION, message, kind="transport")
 

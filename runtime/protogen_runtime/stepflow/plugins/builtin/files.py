@@ -85,11 +85,18 @@ def _content(given: _Input, path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         raise _refused(given, getattr(error, "strerror", None) or str(error)) from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _refused(given, "it is no file")
-        data = file.read(MAX_FILE_BYTES + 1)
+    try:
+        # Before it is opened as a file, which a folder cannot be.
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        if is_file:
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise _refused(given, error.strerror or str(error)) from None
+    finally:
+        os.close(descriptor)
+    if not is_file:
+        raise _refused(given, "it is no file")
     if len(data) > MAX_FILE_BYTES:
         raise _refused(given, f"it has more than {MAX_FILE_BYTES} bytes")
     return data
