@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -133,9 +134,17 @@ def handshake(headers: Mapping[str, str], *, path: str = "/") -> bytes:
 
 @contextmanager
 def serving(
-    folder: Path, config: str = "", *options: str, tls: ssl.SSLContext | None = None, database: str | None = None
+    folder: Path,
+    config: str = "",
+    *options: str,
+    tls: ssl.SSLContext | None = None,
+    database: str | None = None,
+    is_killed: bool = False,
 ) -> Generator[Node]:
-    """A node with these settings (TOML), on a database in the folder; it has ended when the block is left."""
+    """A node with these settings (TOML), on a database in the folder; it has ended when the block is left.
+
+    `is_killed`: within the block, by whoever uses it.
+    """
     file, errors = folder / "node.toml", folder / "stderr"
     file.write_text(config)
     address = database or f"sqlite:///{folder / 'apflow.db'}"
@@ -150,7 +159,7 @@ def serving(
         yield node
         node.hang_up()
         process.terminate()
-        assert process.wait(SECONDS) == 0
+        assert process.wait(SECONDS) == (-signal.SIGKILL if is_killed else 0)
     finally:
         process.kill()
         process.wait()
