@@ -136,6 +136,9 @@ def commands_section() -> str:
     parts = [_session([])]
     for name in COMMANDS:
         parts += [f"### protogen {name}", "", _session([name])]
+        command = cli.get_command(click.Context(cli), name)
+        for inner in command.commands if isinstance(command, click.Group) else ():
+            parts += [f"#### protogen {name} {inner}", "", _session([name, inner])]
     return "\n".join(parts)
 
 
@@ -143,7 +146,8 @@ def _session(words: list[str]) -> str:
     context = click.Context(cli, info_name="protogen", terminal_width=WIDTH, **cli.context_settings)
     command: click.Command = cli
     for word in words:
-        found = cli.get_command(context, word)
+        assert isinstance(command, click.Group), f"{command.name} has no commands"
+        found = command.get_command(context, word)
         assert found is not None
         command = found
         context = click.Context(

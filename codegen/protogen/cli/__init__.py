@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "serve": "serve",
     "call": "call",
     "tasks": "tasks",
+    "flow": "flow",
     "targets": "about",
     "explain": "about",
     "completion": "about",

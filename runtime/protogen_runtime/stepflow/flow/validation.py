@@ -147,9 +147,7 @@ def _components(flow: Flow) -> Iterator[Diagnostic]:
             yield Diagnostic(kind="emptyComponentName", formatted=text, at=at, data={"step_id": step.id})
         elif not step.component.startswith("/"):
             error = "a component begins with '/'"
-            text = (
-                f"Step '{step.id}' has the component '{step.component}': {error}, such as '/builtin/{step.component}'"
-            )
+            text = f"Step '{step.id}' has the component '{step.component}': {error}, such as '/{step.component}'"
             data = {"step_id": step.id, "component": step.component, "error": error}
             yield Diagnostic(kind="invalidComponent", formatted=text, at=at, data=data)
 
