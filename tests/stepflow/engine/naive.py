@@ -88,7 +88,7 @@ class Naive:
     def part(value: Any, path: list[str | int], what: str) -> Answer:
         try:
             for key in path:
-                if isinstance(key, str) != isinstance(value, dict):
+                if not isinstance(value, dict if isinstance(key, str) else list):
                     raise KeyError(key)
                 value = value[key]
         except (KeyError, IndexError, TypeError):
