@@ -1,0 +1,1 @@
+"""Stepflow: the engine alone."""
