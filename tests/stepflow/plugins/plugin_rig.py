@@ -121,11 +121,11 @@ async def failure_of(plugins: Plugins, component: str, value: Any = None, contex
     raise AssertionError(f"expected a failure, got {output!r}")
 
 
-def running(scenario: Callable[[], Awaitable[None]]) -> None:
-    """Run a scenario under the deadline."""
+def running(scenario: Callable[[], Awaitable[None]], *, seconds: float = PATIENCE) -> None:
+    """Run a scenario under a deadline."""
 
     async def run() -> None:
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(seconds):
             await scenario()
 
     trio.run(run)
