@@ -11,8 +11,9 @@ import trio.testing
 from msgspec import Raw
 from wires import error, result, wired
 
+from protogen_runtime.dispatch import CallContext
 from protogen_runtime.io.channel import REASONS, Bounds, TransportError
-from protogen_runtime.io.contract import Client, Server, ask, callbacks_of, service_of
+from protogen_runtime.io.contract import Client, Refusal, Server, ask, callbacks_of, service_of
 from protogen_runtime.io.memory import memory_pair
 from protogen_runtime.io.peer import Peer
 from protogen_runtime.jsonrpc import Failure, Success
@@ -456,6 +457,37 @@ def test_a_stream_on_the_wire() -> None:
             assert await wire.silent()
 
     run(scenario)
+
+
+def test_a_stream_that_fails_says_so_at_its_end() -> None:
+    class Failing(Server):
+        async def stream(self, params: Any, context: CallContext) -> Any:
+            await context.answer(0)
+            raise Refusal(77, "too slow")
+
+    async def scenario() -> None:
+        async with wired(service_of(Failing())) as (_, wire):
+            await wire.send({"id": 1, "method": "stream", "params": {"to": 2}})
+            failed = {"code": 77, "message": "too slow"}
+            expected = [note("$/stream", id=1), result(0, 1), note("$/end", id=1, error=failed)]
+            assert [await wire.receive() for _ in expected] == expected
+        async with wired() as (peer, wire), trio.open_nursery() as nursery:
+            answers: list[Any] = []
+
+            async def follow() -> None:
+                answers.append(await peer.call("any", Raw(b"{}"), _ignore))
+
+            nursery.start_soon(follow)
+            await wire.receive()
+            await wire.send(note("$/stream", id=1), {"id": 1, "result": 0}, note("$/end", id=1, error=failed))
+            await trio.testing.wait_all_tasks_blocked()
+            assert [bytes(answer.result) for answer in answers] == [b"0"]
+
+    run(scenario)
+
+
+async def _ignore(_: Any) -> None:
+    await trio.lowlevel.checkpoint()
 
 
 def test_a_stream_outlives_the_deadline_for_answers() -> None:

@@ -54,7 +54,7 @@ EVENT_METHOD: Final = "$/event"
 STREAM_METHOD: Final = "$/stream"
 """Announces that events follow the answer to the call `id`, up to `$/end`."""
 END_METHOD: Final = "$/end"
-"""Nothing more comes of the call `id`, which has been answered."""
+"""Nothing more comes of the call `id`, which has been answered; `error` says why where the stream is not whole."""
 _NEWS: Final = frozenset({EVENT_METHOD, STREAM_METHOD, END_METHOD})
 
 WRITE_BYTES: Final = 65_536
@@ -77,6 +77,7 @@ class _News(msgspec.Struct):
 
     id: RequestId
     event: Raw | UnsetType = UNSET
+    error: ErrorObject | UnsetType = UNSET
 
 
 _read_cancel_params = msgspec.json.Decoder(_CancelParams).decode
@@ -218,11 +219,12 @@ class _Handling:
         params = Raw(msgspec.json.encode(_News(self._work.id, event)))
         await self._peer.send(encode(Notification(method=what, params=params)), self._work.method)
 
-    def end(self) -> None:
+    def end(self, outcome: Outcome | None) -> None:
         """The handler has ended."""
         self.is_ended = True
         if self.has_answered and isinstance(self._work, Call):
-            params = Raw(msgspec.json.encode(_News(self._work.id)))
+            error = outcome if isinstance(outcome, ErrorObject) else UNSET
+            params = Raw(msgspec.json.encode(_News(self._work.id, error=error)))
             self._peer.post(encode(Notification(method=END_METHOD, params=params)))
 
 
@@ -624,7 +626,7 @@ class Peer:
                 self._in_flight -= 1
                 if self._scopes.get(request_id) is scope:
                     del self._scopes[request_id]
-                handling.end()
+                handling.end(outcome)
         if not isinstance(work, Call) or handling.has_answered:
             return
         if outcome is None and trio.current_time() >= handling.deadline:
