@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "build": "build",
     "verify": "verify",
     "serve": "serve",
+    "worker": "worker",
     "call": "call",
     "tasks": "tasks",
     "flow": "flow",

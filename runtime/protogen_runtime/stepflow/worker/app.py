@@ -1,0 +1,103 @@
+"""A worker: the components that were registered, and its bounds. One object, served over any transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from stepflow_protocol.client import CLIENTS
+from stepflow_protocol.methods import PROTOCOL
+
+from protogen_runtime.dispatch import Report, Service
+
+from .context import Patience
+from .functions import BadComponent, Components, InferSchema, read_component
+from .handler import Handler, WorkerService
+from .slots import Slots
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+EVENTS_PATH: Final = "/runtime/events"
+"""Where a runtime of the first dialect opens its session (spec, section 6.2)."""
+
+
+class App:
+    """A worker's components.
+
+    `concurrency` executions run at once, and `backlog` more wait; one more is refused with -32005. `seconds` is the
+    deadline of each execution, None for none; a component can have its own. `callback_seconds` and `run_seconds` are
+    how long components wait for the runtime, the latter for runs that they wait for. `tells_reasons`: whether the
+    text of an exception that no one expected goes to the runtime, or into the worker's log alone.
+    """
+
+    events_path = EVENTS_PATH
+
+    def __init__(
+        self,
+        name: str = "worker",
+        *,
+        concurrency: int = 64,
+        backlog: int = 1024,
+        seconds: float | None = None,
+        callback_seconds: float = 30.0,
+        run_seconds: float = 3600.0,
+        tells_reasons: bool = True,
+    ) -> None:
+        if concurrency < 1 or backlog < 0:
+            raise ValueError(f"concurrency is 1 or more and backlog 0 or more, got {concurrency} and {backlog}")
+        for option, value in (
+            ("seconds", seconds),
+            ("callback_seconds", callback_seconds),
+            ("run_seconds", run_seconds),
+        ):
+            if value is not None and not value > 0:
+                raise ValueError(f"{option} is a number above 0, got {value!r}")
+        self.name = name
+        self.components = Components()
+        self.concurrency = concurrency
+        self.backlog = backlog
+        self.seconds = seconds
+        self.patience = Patience(callback_seconds=callback_seconds, run_seconds=run_seconds)
+        self.tells_reasons = tells_reasons
+
+    @property
+    def max_executions(self) -> int:
+        """How many executions can be under way or wait."""
+        return self.concurrency + self.backlog
+
+    def component(
+        self,
+        path: str,
+        *,
+        description: str | None = None,
+        seconds: float | None = None,
+        infer_schema: InferSchema | None = None,
+    ) -> Callable[[Function], Function]:
+        """Register the decorated function as the component at `path`; the function stays as it is.
+
+        `path` may name parameters: `/convert/{format}` takes one segment, `/files/{*rest}` all that are left. Without
+        `description` the first line of the docstring is it. `infer_schema` gives the schema of the output for the
+        schema of an input. Errors: BadComponent.
+        """
+
+        def register(function: Function) -> Function:
+            self.components.add(
+                read_component(path, function, description=description, seconds=seconds, infer=infer_schema)
+            )
+            return function
+
+        return register
+
+    def make_service(self, report: Report | None = None) -> Service:
+        """What a transport serves; each has its own slots."""
+        handler = Handler(
+            self.components,
+            slots=Slots(self.concurrency, self.backlog),
+            patience=self.patience,
+            seconds=self.seconds,
+            tells_reasons=self.tells_reasons,
+        )
+        return WorkerService(PROTOCOL, "worker", handler, clients=CLIENTS, report=report)
+
+
+__all__ = ["App", "BadComponent"]

@@ -1,0 +1,306 @@
+"""What a component knows of its execution, and how it asks the runtime: blobs, runs, log lines.
+
+Knows no transport: a channel leads back to the runtime while the execution lasts (spec, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+import msgspec
+import trio
+from msgspec import UNSET, Raw
+from stepflow_protocol.client import RuntimeClient
+from stepflow_protocol.errors import ExecutionFailedError
+from stepflow_protocol.types import (
+    BlobType,
+    FlowResultSuccess,
+    GetBlobParams,
+    GetRunProtocolParams,
+    ObservabilityContext,
+    PutBlobParams,
+    ResultOrder,
+    RunStatusProtocol,
+    SubmitRunProtocolParams,
+    WorkflowOverrides,
+)
+
+from protogen_runtime.dispatch import Channel, OnEvent
+from protogen_runtime.dispatch.channels import adopt
+from protogen_runtime.observe import get_logger
+
+from .values import Json, in_ascii, plain
+
+Result = TypeVar("Result")
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+Lend: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
+
+IDS: Final = ("run_id", "step_id", "flow_id", "trace_id", "span_id")
+"""What ties an execution to its run (spec, section 3.2); any of them may be missing."""
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How many seconds a component waits for the runtime: for a plain answer, and for a run that it waits for.
+
+    The original runtime leaves callbacks that it cannot read unanswered (spec, section 5).
+    """
+
+    callback_seconds: float
+    run_seconds: float
+
+
+class _Told:
+    """What both kinds of context have."""
+
+    def __init__(self, component: str, attempt: int, seen: ObservabilityContext) -> None:
+        self.component = component
+        """The path by which it was called."""
+        self.attempt = attempt
+        """Counted from 1; the same execution may come more than once."""
+        self.observability = seen
+
+    @property
+    def run_id(self) -> str | None:
+        """The run in whose course the component is executed."""
+        return self._seen("run_id")
+
+    @property
+    def flow_id(self) -> str | None:
+        """The flow that is run: the id of its blob."""
+        return self._seen("flow_id")
+
+    @property
+    def step_id(self) -> str | None:
+        """The step that is executed."""
+        return self._seen("step_id")
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace, 32 hexadecimal digits."""
+        return self._seen("trace_id")
+
+    @property
+    def span_id(self) -> str | None:
+        """The runtime's span, 16 hexadecimal digits."""
+        return self._seen("span_id")
+
+    def log(self, message: str, level: Level = "info", /, **members: object) -> None:
+        """Write a line to the worker's log, which a runtime that started it keeps; it carries the ids of the run.
+
+        `exc_info=error` adds an exception. Never blocks.
+        """
+        getattr(self._logger(), level)(message, **members)
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Log how much is done, from 0 to 1: the protocol has no message for it. Errors: ValueError."""
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"progress is from 0 to 1, got {fraction!r}")
+        self._logger().info(message or "progress", progress=fraction)
+
+    def _seen(self, name: str) -> str | None:
+        value: Any = getattr(self.observability, name)
+        return None if value is UNSET else value
+
+    def _logger(self) -> Any:
+        known = {name: value for name in IDS if (value := self._seen(name)) is not None}
+        return get_logger(component=self.component, attempt=self.attempt, **known)
+
+
+class Context(_Told):
+    """An execution, for `async` components: who asked for it, and the way back. Valid until the component returns.
+
+    Errors of every call: the runtime's as `RpcError`, CallTimeoutError after `seconds` without an answer,
+    TransportError where the runtime has gone or takes no callbacks.
+    """
+
+    def __init__(
+        self,
+        component: str,
+        attempt: int,
+        seen: ObservabilityContext,
+        *,
+        channel: Channel,
+        patience: Patience,
+        lend: Lend,
+    ) -> None:
+        super().__init__(component, attempt, seen)
+        self._channel = channel
+        self._patience = patience
+        self._lend = lend
+        self._made: RuntimeClient | None = None
+
+    @property
+    def client(self) -> RuntimeClient:
+        """The typed client of the runtime, for whatever the methods below leave out."""
+        if self._made is None:
+            channel = _InAscii(adopt(self._channel, RuntimeClient))
+            self._made = RuntimeClient(channel, timeout=self._patience.callback_seconds)
+        return self._made
+
+    async def put_blob(self, data: Any, *, blob_type: BlobType = "data", seconds: float | None = None) -> str:
+        """Store a value, and give its id, which its content decides. Errors: NoJson, and as above."""
+        params = PutBlobParams(data=plain(data), blob_type=blob_type, observability=self.observability)
+        return (await self.client.blobs_put(params, timeout=self._within(seconds))).blob_id
+
+    async def get_blob(self, blob_id: str, *, seconds: float | None = None) -> Json:
+        """The value of a blob. Errors: as above; the original runtime answers ServerError for one that is not there."""
+        params = GetBlobParams(blob_id=blob_id, observability=self.observability)
+        return (await self.client.blobs_get(params, timeout=self._within(seconds))).data
+
+    async def get_flow(self, *, seconds: float | None = None) -> Json:
+        """The flow that is being run. Errors: LookupError where the runtime has not told which it is; as above."""
+        if self.flow_id is None:
+            raise LookupError("the runtime did not tell which flow it runs")
+        return await self.get_blob(self.flow_id, seconds=seconds)
+
+    async def submit_run(
+        self,
+        flow_id: str,
+        inputs: Sequence[Any],
+        *,
+        wait: bool = False,
+        max_concurrency: int | None = None,
+        overrides: WorkflowOverrides | dict[str, Json] | None = None,
+        seconds: float | None = None,
+    ) -> RunStatusProtocol:
+        """Start a run of a stored flow, one item for each input; with `wait` the answer has the results, in order.
+
+        Others may have this execution's slot while it waits. Errors: as above.
+        """
+        params = SubmitRunProtocolParams(
+            flow_id=flow_id,
+            inputs=[plain(value) for value in inputs],
+            wait=wait,
+            max_concurrency=UNSET if max_concurrency is None else max_concurrency,
+            overrides=UNSET if overrides is None else msgspec.convert(plain(overrides), WorkflowOverrides),
+            observability=self.observability,
+        )
+        if not wait:
+            return await self.client.runs_submit(params, timeout=self._within(seconds))
+        async with self._lend():
+            return await self.client.runs_submit(params, timeout=seconds or self._patience.run_seconds)
+
+    async def get_run(
+        self,
+        run_id: str,
+        *,
+        wait: bool = False,
+        include_results: bool = False,
+        result_order: ResultOrder = "by_index",
+        seconds: float | None = None,
+    ) -> RunStatusProtocol:
+        """What has become of a run. Errors: as above."""
+        params = GetRunProtocolParams(
+            run_id=run_id,
+            wait=wait,
+            include_results=include_results,
+            result_order=result_order,
+            observability=self.observability,
+        )
+        if not wait:
+            return await self.client.runs_get(params, timeout=self._within(seconds))
+        async with self._lend():
+            return await self.client.runs_get(params, timeout=seconds or self._patience.run_seconds)
+
+    async def evaluate(self, flow: str | Json, value: Any = None, *, seconds: float | None = None) -> Json:
+        """What a flow gives for one input; `flow` is its id, or the document, which is stored first.
+
+        Errors: ExecutionFailedError with the flow's error as its data; as above.
+        """
+        flow_id = flow if isinstance(flow, str) else await self.put_blob(flow, blob_type="flow")
+        status = await self.submit_run(flow_id, [value], wait=True, seconds=seconds)
+        results = status.results
+        result = None if results is UNSET or not results else results[0].result
+        if isinstance(result, FlowResultSuccess):
+            return result.result
+        if result is None or result is UNSET:
+            raise ExecutionFailedError({"flow_id": flow_id}, message="the run of a flow ended without a result")
+        data = {"flow_id": flow_id, "error": plain(result.error)}
+        raise ExecutionFailedError(data, message=f"the flow failed: {result.error.message}")
+
+    def _within(self, seconds: float | None) -> float:
+        return self._patience.callback_seconds if seconds is None else seconds
+
+
+class BlockingContext(_Told):
+    """An execution, for components that run in a thread: what `Context` has, each call blocking until its answer."""
+
+    def __init__(self, context: Context, token: trio.lowlevel.TrioToken) -> None:
+        super().__init__(context.component, context.attempt, context.observability)
+        self._context = context
+        self._token = token
+
+    def put_blob(self, data: Any, *, blob_type: BlobType = "data", seconds: float | None = None) -> str:
+        """See Context."""
+        return self._run(partial(self._context.put_blob, data, blob_type=blob_type, seconds=seconds))
+
+    def get_blob(self, blob_id: str, *, seconds: float | None = None) -> Json:
+        """See Context."""
+        return self._run(partial(self._context.get_blob, blob_id, seconds=seconds))
+
+    def get_flow(self, *, seconds: float | None = None) -> Json:
+        """See Context."""
+        return self._run(partial(self._context.get_flow, seconds=seconds))
+
+    def submit_run(
+        self,
+        flow_id: str,
+        inputs: Sequence[Any],
+        *,
+        wait: bool = False,
+        max_concurrency: int | None = None,
+        overrides: WorkflowOverrides | dict[str, Json] | None = None,
+        seconds: float | None = None,
+    ) -> RunStatusProtocol:
+        """See Context."""
+        submit = partial(self._context.submit_run, flow_id, inputs, wait=wait, max_concurrency=max_concurrency)
+        return self._run(partial(submit, overrides=overrides, seconds=seconds))
+
+    def get_run(
+        self,
+        run_id: str,
+        *,
+        wait: bool = False,
+        include_results: bool = False,
+        result_order: ResultOrder = "by_index",
+        seconds: float | None = None,
+    ) -> RunStatusProtocol:
+        """See Context."""
+        get = partial(self._context.get_run, run_id, wait=wait, include_results=include_results)
+        return self._run(partial(get, result_order=result_order, seconds=seconds))
+
+    def evaluate(self, flow: str | Json, value: Any = None, *, seconds: float | None = None) -> Json:
+        """See Context."""
+        return self._run(partial(self._context.evaluate, flow, value, seconds=seconds))
+
+    def _run(self, call: Callable[[], Any]) -> Any:
+        return trio.from_thread.run(call, trio_token=self._token)
+
+
+class _InAscii:
+    """A channel whose params are ASCII: see `values.write`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Any:
+        """See Channel."""
+        return await self._channel.call(method, Raw(in_ascii(bytes(params))), on_event)
+
+    async def notify(self, method: str, params: Raw) -> None:
+        """See Channel."""
+        await self._channel.notify(method, Raw(in_ascii(bytes(params))))
+
+    async def open(self) -> None:
+        """See Channel."""
+        await self._channel.open()
+
+    async def aclose(self) -> None:
+        """See Channel."""
+        await self._channel.aclose()
+
+
+__all__ = ["IDS", "BlockingContext", "Context", "Lend", "Level", "Patience"]
