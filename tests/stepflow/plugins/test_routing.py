@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protogen_runtime.stepflow.flow import paths
@@ -157,6 +157,7 @@ def test_two_patterns_that_mean_the_same_are_refused(other: str) -> None:
 SEGMENT = st.sampled_from(["a", "b", "{x}", "{*r}"])
 
 
+@settings(max_examples=60)
 @given(
     st.sets(st.lists(SEGMENT, min_size=1, max_size=4).map(tuple), max_size=8),
     st.lists(st.sampled_from("abc"), min_size=1, max_size=5),
