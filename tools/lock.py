@@ -15,8 +15,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUPS = {
-    **{"dev": ["pyproject.toml"], "bench": [], "toolchains": [], "lock": [], "pip": []},
-    **{"interop-a2a-v1": [], "interop-a2a-v03": [], "interop-stepflow-s1": [], "interop-stepflow-s2": []},
+    "dev": ["pyproject.toml"],
+    "bench": [],
+    "toolchains": [],
+    "lock": [],
+    "pip": [],
+    "interop-a2a-v1": [],
+    "interop-a2a-v03": [],
+    "interop-stepflow-s1": [],
+    "interop-stepflow-s2": [],
 }
 """Per group the file whose own dependencies are locked with it: `dev` installs the project too."""
 

@@ -13,9 +13,15 @@ import pytest
 from packaging.requirements import Requirement
 
 PYTHON_LOCKS = {
-    **{"dev": True, "bench": False, "toolchains": False, "lock": False, "pip": False},
-    **{"interop-a2a-v1": False, "interop-a2a-v03": False},
-    **{"interop-stepflow-s1": False, "interop-stepflow-s2": False},
+    "dev": True,
+    "bench": False,
+    "toolchains": False,
+    "lock": False,
+    "pip": False,
+    "interop-a2a-v1": False,
+    "interop-a2a-v03": False,
+    "interop-stepflow-s1": False,
+    "interop-stepflow-s2": False,
 }
 """Group of pyproject.toml, and whether the project's own dependencies are locked with it."""
 ENTRY = re.compile(r"^([A-Za-z0-9][\w.\-]*)==([^\s;\\]+)", re.MULTILINE)

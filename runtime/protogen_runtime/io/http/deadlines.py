@@ -78,8 +78,9 @@ class Deadlines:
         if wall_clock // 1 != self._date_second:
             self._date_second = wall_clock // 1
             self.date = b"date: " + http_date(wall_clock) + b"\r\n"
-            self.json_head = (
-                b"HTTP/1.1 200 OK\r\n%b%bcontent-type: application/json\r\ncontent-length: " % (self.date, self._states)
+            self.json_head = b"HTTP/1.1 200 OK\r\n%b%bcontent-type: application/json\r\ncontent-length: " % (
+                self.date,
+                self._states,
             )
 
 
