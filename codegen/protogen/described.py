@@ -6,7 +6,7 @@ Knows how both drafts say the same; which document it goes into is a target's bu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -21,6 +21,8 @@ _ONE = ("additionalProperties", "propertyNames", "contains", "not", "if", "then"
 
 _MANY = ("allOf", "anyOf", "oneOf")
 _NAMED = ("properties", "patternProperties")
+_NAMES = (*_NAMED, "dependencies", "dependentSchemas", "dependentRequired", "definitions", "$defs")
+"""Keywords whose value is a map from names: a member called `$ref` or `enum` in it is no keyword."""
 
 
 _DATA = ("const", "enum", "default", "examples", "required")
@@ -36,11 +38,24 @@ def described(protocol: ir.Protocol) -> dict[str, Json]:
 
 def quoted(schema: Json) -> Json:
     """The schema with every reference a URI: a definition's name may hold a blank, a reference may not."""
-    if isinstance(schema, dict):
-        if isinstance(schema.get("$ref"), str):
-            return {**schema, "$ref": "#" + quote(schema["$ref"].removeprefix("#"), safe="/~!$&'()*+,;=:@-._")}
-        return {word: value if word in _DATA else quoted(value) for word, value in schema.items()}
-    return [quoted(part) for part in schema] if isinstance(schema, list) else schema
+    return _mapped(schema, lambda reference: "#" + quote(reference.removeprefix("#"), safe="/~!$&'()*+,;=:@-._"))
+
+
+def _mapped(schema: Json, reference: Callable[[str], str]) -> Json:
+    """`schema` with every reference replaced; what only looks like one, in data and among names, is left alone."""
+    if isinstance(schema, list):
+        return [_mapped(part, reference) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made: dict[str, Json] = {}
+    for word, value in schema.items():
+        if word == "$ref" and isinstance(value, str):
+            made[word] = reference(value)
+        elif word in _NAMES and isinstance(value, dict):
+            made[word] = {name: _mapped(part, reference) for name, part in value.items()}
+        else:
+            made[word] = value if word in _DATA else _mapped(value, reference)
+    return made
 
 
 def _documented(schema: Json, definition: ir.AnyDefinition | None) -> Json:
@@ -139,17 +154,7 @@ def component_keys(names: Iterable[str], reserved: Iterable[str] = ()) -> dict[s
 
 def rebased(schema: Json, keys: dict[str, str], place: str) -> Json:
     """`schema` with its references to definitions as references to `<place>/<key>`, in either draft."""
-    if isinstance(schema, dict):
-        moved: dict[str, Json] = {}
-        for word, value in schema.items():
-            if word == "$ref" and isinstance(value, str):
-                moved[word] = f"{place}/{keys[_referred(value)]}"
-            elif word in _NAMED or (word == "dependencies" and isinstance(value, dict)) or word == "dependentSchemas":
-                moved[word] = {name: rebased(part, keys, place) for name, part in value.items()}
-            else:
-                moved[word] = value if word in _DATA else rebased(value, keys, place)
-        return moved
-    return [rebased(part, keys, place) for part in schema] if isinstance(schema, list) else schema
+    return _mapped(schema, lambda reference: f"{place}/{keys[_referred(reference)]}")
 
 
 def member_schema(name: str, wire: str, definitions: dict[str, Json]) -> Json:

@@ -14,6 +14,7 @@ from openapi_documents import accepts, described, document, operations, text, va
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from protogen import ir
+from protogen.described import component_keys
 from protogen.links import links
 from protogen.samples import make
 from protogen.samples.text import read
@@ -257,6 +258,40 @@ def test_odd_names_become_keys_and_paths_that_are_allowed() -> None:
     assert all("{" not in path and "?" not in path and " " not in path for path in openapi["paths"])
     assert {"Error.E", "JsonRpc.Id"} < set(openapi["components"]["schemas"])
     assert len(openapi["components"]["schemas"]) == 3 + 2 + 1 + 4
+
+
+def test_every_kind_of_schema_means_the_same_in_the_components() -> None:
+    here = "#/definitions/"
+    schemas: dict[str, Any] = {
+        "a/b~c d%41": {"type": "object", "properties": {"again": {"$ref": f"{here}a~1b~0c d%41"}}},
+        "Names": {
+            "type": "object",
+            "properties": {
+                name: {"$ref": f"{here}a~1b~0c d%41"}
+                for name in ("$ref", "enum", "default", "const", "required", "items")
+            },
+            "patternProperties": {"^examples$": {"$ref": f"{here}Pair"}},
+        },
+        "Data": {"enum": [{"$ref": f"{here}Nowhere"}, 1]},
+        "Pair": {"type": "array", "items": [{"type": "string"}, {"$ref": f"{here}Data"}], "additionalItems": False},
+        "Bound": {
+            "type": "object",
+            "dependencies": {"card": ["address"], "$ref": {"required": ["x"]}, "y": {"$ref": f"{here}Names"}},
+        },
+        "Either": {"oneOf": [{"$ref": f"{here}Pair"}, {"$ref": f"{here}Bound"}], "not": {"$ref": f"{here}Data"}},
+        "When": {"if": {"$ref": f"{here}Pair"}, "then": {"minItems": 1}, "else": {"$ref": f"{here}Bound"}},
+        "Never": False,
+        "Always": True,
+    }
+    definitions = tuple(ir.Alias(name=name, type=ir.AnyType(), doc="Said.") for name in schemas)
+    openapi = document(toy(*definitions, methods=(method("m"),), schema={"definitions": schemas}))
+    assert faults(openapi) == []
+    keys = component_keys(schemas)
+    checks = {name: validator(openapi, {"$ref": f"#/components/schemas/{keys[name]}"}) for name in schemas}
+    samples = make(schemas).samples
+    assert {sample.type for sample in samples} == schemas.keys()
+    for sample in samples:
+        assert checks[sample.type](read(sample.text)) is sample.valid, sample
 
 
 def test_the_same_protocol_gives_the_same_text() -> None:
