@@ -38,6 +38,7 @@ LAYERS = (
     ("protogen_runtime.dispatch", "protogen_runtime.apflow", "protogen_runtime.nodes"),
     ("protogen_runtime.dispatch", "protogen_runtime.stepflow", "protogen_runtime.nodes"),
     ("protogen_runtime.io", "protogen_runtime.nodes"),
+    ("protogen_runtime.stepflow.flow", "protogen_runtime.stepflow.engine", "protogen_runtime.stepflow.plugins"),
 )
 TARGETS_MAY_IMPORT = (
     *("protogen.ir", "protogen.described", "protogen.links"),
@@ -285,6 +286,8 @@ PLANTED = [
     ("protogen_runtime.apflow.tasks", "import protogen_runtime.io", ["layers"]),
     ("protogen_runtime.dispatch", "from protogen_runtime.observe import current", ["layers"]),
     ("protogen_runtime.io.http", "from protogen_runtime.nodes import apflow", ["layers"]),
+    ("protogen_runtime.stepflow.flow.paths", "from protogen_runtime.stepflow import engine", ["layers"]),
+    ("protogen_runtime.stepflow.engine.run", "from ..plugins import contract", ["layers"]),
     ("protogen_runtime.apflow.handler", "from protogen_runtime.nodes import apflow", ["layers"]),
     ("protogen_runtime.observe.calls", "from protogen_runtime.io import channel", ["layers"]),
     ("protogen_runtime.store.sqlite", "from protogen_runtime.observe import Log", ["layers"]),

@@ -6,14 +6,14 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Final
 
 import click
 
 from .options import DONE, FINDINGS, format_option, options
 
-if TYPE_CHECKING:
-    from protogen_runtime.stepflow.flow.checking import Finding
+CHECKER: Final = ("flow", "checking")
+"""The module of a protocol's package in the runtime that knows its flow documents."""
 
 COLOURS = {"fatal": "red", "error": "red", "warning": "yellow"}
 
@@ -43,16 +43,14 @@ def check(files: tuple[Path, ...], strict: bool, style: str) -> None:
 
     A fatal finding keeps a flow from being stored; errors and warnings do not.
     """
-    from protogen_runtime.stepflow.flow.canonical import flow_id
-    from protogen_runtime.stepflow.flow.checking import check as check_document
-
+    checker = _checker()
     counting = {"fatal", "error", "warning"} if strict else {"fatal", "error"}
     worst = DONE
     told: list[object] = []
     for file in files:
         name = "<stdin>" if str(file) == "-" else str(file)
-        found, findings = check_document(_read(file), "json" if file.suffix == ".json" else None)
-        id_ = None if found is None else flow_id(found)
+        found, findings = checker.check(_read(file), "json" if file.suffix == ".json" else None)
+        id_ = None if found is None else checker.flow_id(found)
         if any(finding.level in counting for finding in findings):
             worst = FINDINGS
         if style == "json":
@@ -62,6 +60,16 @@ def check(files: tuple[Path, ...], strict: bool, style: str) -> None:
     if style == "json":
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
     raise click.exceptions.Exit(worst)
+
+
+def _checker() -> Any:
+    """The module that checks flows: the protocol that has one is found, not named, as the servers are."""
+    from importlib import import_module
+
+    runtime = import_module("protogen_runtime")
+    folder, module = CHECKER
+    (found,) = sorted(Path(runtime.__path__[0]).glob(f"*/{folder}/{module}.py"))
+    return import_module(".".join([runtime.__name__, found.parts[-3], *CHECKER]))
 
 
 def _read(file: Path) -> bytes:
@@ -76,7 +84,7 @@ def _read(file: Path) -> bytes:
         ) from None
 
 
-def _as_json(finding: Finding) -> dict[str, object]:
+def _as_json(finding: Any) -> dict[str, object]:
     return {
         "line": finding.line,
         "column": finding.column,
@@ -88,7 +96,7 @@ def _as_json(finding: Finding) -> dict[str, object]:
     }
 
 
-def _show(name: str, id_: str | None, findings: list[Finding]) -> None:
+def _show(name: str, id_: str | None, findings: list[Any]) -> None:
     for finding in findings:
         kind = f"{finding.kind} ({finding.code})" if finding.code else finding.kind
         level = click.style(finding.level, fg=COLOURS[finding.level]) if sys.stdout.isatty() else finding.level

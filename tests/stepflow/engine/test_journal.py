@@ -63,7 +63,17 @@ def test_all_that_a_run_was_given_is_kept() -> None:
 
 
 def test_results_of_every_kind_are_kept() -> None:
-    value = {"n": None, "i": -(2**63), "u": 2**64 - 1, "f": -0.0, "s": "\x00😀", "l": [[], {}], "b": True}
+    value = {
+        "n": None,
+        "i": -(2**63),
+        "u": 2**64 - 1,
+        "f": -0.0,
+        "h": 10**30,
+        "e": 1e300,
+        "s": "\x00😀",
+        "l": [[], {}],
+        "b": True,
+    }
     run, _ = journal.resume([BEGUN, journal.finished(0, "a", Success(value), attempt=1)], FLOWS)
     run.finished(0, "b", Success(value))
     assert run.results() == [(0, Success(value))]
@@ -76,7 +86,7 @@ DAMAGED: list[tuple[str, list[bytes], str]] = [
     ("two beginnings", [BEGUN, BEGUN], "entry 1 begins the run a second time"),
     ("rubbish", [b"rubbish"], "not an entry of a journal"),
     ("cut off", [BEGUN[:-1]], "not an entry of a journal"),
-    ("another kind", [b"\x81\xa2is\xa5other"], "not an entry of a journal"),
+    ("another kind", [b'{"is":"other"}'], "not an entry of a journal"),
 ]
 
 

@@ -1,6 +1,6 @@
 """The journal of a run: what a restart needs to go on where the run was.
 
-Entries are bytes, in the order in which things happened. An entry is kept before what follows from it is acted upon:
+Entries are JSON, in the order in which things happened. An entry is kept before what follows from it is acted upon:
 the beginning before the first call, each outcome before the calls that it leads to. A run is then resumed by doing the
 same again, since the same calls in the same order give the same effects: what finished is not executed a second time,
 and what was out is asked for again as the next attempt. Knows no store.
@@ -61,8 +61,8 @@ class Cancelled(msgspec.Struct, frozen=True, tag_field="is", tag="cancelled"):
 
 Entry: TypeAlias = Begun | Succeeded | CallFailed | Resumed | Cancelled
 
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
 
 
 class JournalDamaged(ValueError):

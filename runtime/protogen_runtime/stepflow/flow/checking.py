@@ -7,9 +7,12 @@ from typing import Final
 import msgspec
 
 from . import faults, reading, validation
+from .canonical import flow_id
 from .model import Flow
 from .reading import Form
 from .validation import Level
+
+__all__ = ["Finding", "check", "flow_id"]
 
 UNREADABLE: Final = "invalidDocument"
 """The kind of what keeps a document from being read as a flow; it has no code in the protocol."""
