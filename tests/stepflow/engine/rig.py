@@ -47,8 +47,14 @@ def fails(code: int, message: str, data: Any = None) -> Failed:
 
 def broken(step_id: str, code: int = -32003, message: str = "broken") -> Failed:
     """The result, in dialect 0.9, of a step whose component answered with an error."""
+    return unreached(step_id, f"component server error({code}): {message}")
+
+
+def unreached(step_id: str, message: str) -> Failed:
+    """The result, in dialect 0.9, of a step whose component was not reached."""
     told = f'step "{step_id}" failed'
-    return fails(500, told, {"stack": [{"error": told}, {"error": f"component server error({code}): {message}"}]})
+    notes = [f"Component execution failed for step '{step_id}'"]
+    return fails(500, told, {"stack": [{"error": told, "attachments": notes}, {"error": message}]})
 
 
 def component(call: StartStep) -> Outcome:

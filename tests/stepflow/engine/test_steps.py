@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rig import broken, expected_result, fails, flow_of, play_flow
+from rig import broken, expected_result, fails, flow_of, play_flow, unreached
 
-from protogen_runtime.stepflow.engine import S1, S2, NotRunnable, Run, StartStep
+from protogen_runtime.stepflow.engine import S1, S2, NotRunnable, Run, StartStep, StepFailure, flow_error
+from protogen_runtime.stepflow.flow.model import FlowError
 
 DEFAULT: dict[str, Any] = {"onError": {"action": "useDefault"}}
 
@@ -20,7 +21,7 @@ def ref(step: str, path: str | None = None) -> dict[str, Any]:
     return {"$step": step} if path is None else {"$step": step, "path": path}
 
 
-GONE = fails(500, 'step "a" failed', {"stack": [{"error": 'step "a" failed'}, {"error": "gone"}]})
+GONE = unreached("a", "gone")
 FLAKY = broken("a", -32100, "not yet")
 
 FAILURES: list[tuple[str, dict[str, Any], Any, int]] = [
@@ -55,8 +56,7 @@ FAILURES: list[tuple[str, dict[str, Any], Any, int]] = [
 def test_failures_in_0_9(rule: str, fields: dict[str, Any], expected: Any, calls: int) -> None:
     played = play_flow(flow_of([("a", "in", fields)], ref("a")))
     if expected is None and fields["component"].startswith("/shaky"):
-        told = 'step "a" failed'
-        expected = fails(500, told, {"stack": [{"error": told}, {"error": "no line"}]})
+        expected = unreached("a", "no line")
     assert (played.results, [call.attempt for call in played.calls]) == (
         [expected_result(expected)],
         list(range(1, calls + 1)),
@@ -93,6 +93,14 @@ def test_failures_in_0_11(rule: str, fields: dict[str, Any], expected: Any, dela
     assert played.calls == [
         StartStep(0, "a", fields["component"], "in", attempt, delay) for attempt, delay in enumerate(delays, 1)
     ]
+
+
+def test_all_that_is_known_of_a_failure_is_told_in_0_9() -> None:
+    failure = StepFailure(-32003, "boom", {"line": 1}, "component", "/c", ("a note",))
+    notes = ["Component: /c", "Component execution failed for step 'a'", "a note"]
+    stack = [{"error": 'step "a" failed', "attachments": notes}, {"error": "component server error(-32003): boom"}]
+    assert flow_error(S1, "a", failure) == FlowError(500, 'step "a" failed', {"stack": stack, "data": {"line": 1}})
+    assert flow_error(S2, "a", failure) == FlowError(-32003, "boom", {"line": 1})
 
 
 UNDEFINED: list[tuple[str, Any, int, int, str]] = [

@@ -77,28 +77,35 @@ S2: Final = Dialect(
 DIALECTS: Final = {dialect.name: dialect for dialect in (S1, S2)}
 
 
-class StepFailure(msgspec.Struct, frozen=True):
-    """What came of calling a component, when it is no result: its code, a sentence for people, anything else."""
+class StepFailure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of calling a component, when it is no result: its code, a sentence for people, anything else.
+
+    `component` is the name that the plugin knew it by, and `notes` are further sentences; dialect 0.9 tells both.
+    """
 
     code: int
     message: str
     data: Json = None
     kind: Kind = "component"
+    component: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def flow_error(dialect: Dialect, step_id: str, failure: StepFailure) -> FlowError:
     """The FlowError that a failed call of a component becomes in a result (spec section 4)."""
     if failure.kind == "engine" or not dialect.wraps_failures:
         return FlowError(failure.code, failure.message, failure.data)
-    message = f'step "{step_id}" failed'
+    told = f'step "{step_id}" failed'
+    attachments = [f"Component execution failed for step '{step_id}'", *failure.notes]
+    if failure.component is not None:
+        attachments.insert(0, f"Component: {failure.component}")
     cause = failure.message
     if failure.kind == "component":
         cause = f"component server error({failure.code}): {failure.message}"
-    stack: list[Json] = [{"error": message}, {"error": cause}]
-    data: dict[str, Json] = {"stack": stack}
+    data: dict[str, Json] = {"stack": [{"error": told, "attachments": attachments}, {"error": cause}]}
     if failure.data is not None:
         data["data"] = failure.data
-    return FlowError(500, message, data)
+    return FlowError(dialect.internal, told, data)
 
 
 def retried_as(dialect: Dialect, failure: StepFailure) -> Kind | None:
