@@ -6,7 +6,7 @@ into that form first (spec sections 3.4 and 9).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -24,7 +24,7 @@ from stepflow_protocol.types import (
 
 from protogen_runtime.dispatch import CallContext, Codec, Method, Report, Sdk, Service, sdk_of
 
-from .contract import CallRefused, RunQuery, RunRequest, Runtime, StepContext
+from .contract import CallRefused, RunQuery, RunRequest, Runtime, StepContext, is_object
 
 _SDK: Final = sdk_of(PROTOCOL)
 _current: Final[ContextVar[StepContext | None]] = ContextVar("stepflow_step", default=None)
@@ -81,7 +81,7 @@ class InFlight:
         self._contexts: dict[int, StepContext] = {}
 
     @contextmanager
-    def during(self, context: StepContext) -> Iterator[None]:
+    def during(self, context: StepContext) -> Generator[None]:
         """Note a call, in whose task callbacks that come with its answer are served."""
         token = _current.set(context)
         self._contexts[id(token)] = context
@@ -160,7 +160,7 @@ def callbacks_of(runtime: Runtime, in_flight: InFlight, report: Report) -> Servi
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
+def _refusing() -> Generator[None]:
     try:
         yield
     except CallRefused as refused:
@@ -170,15 +170,13 @@ def _refusing() -> Iterator[None]:
 def _plain(data: bytes | Raw) -> bytes | None:
     """Params as 0.9 writes them; None for what is no object."""
     value = msgspec.json.decode(data)
-    if not isinstance(value, dict):
+    if not is_object(value):
         return None
     # "data" is a value of the caller's, and null is one.
     known: dict[str, Any] = {name: member for name, member in value.items() if member is not None or name == "data"}
-    match known.get("overrides"):
-        case {"steps": dict(steps), **others} if not others:
-            known["overrides"] = steps
-        case _:
-            pass
+    overrides = known.get("overrides")
+    if is_object(overrides) and overrides.keys() == {"steps"} and is_object(overrides["steps"]):
+        known["overrides"] = overrides["steps"]
     return msgspec.json.encode(known)
 
 
@@ -192,10 +190,10 @@ def _text(observability: Any, name: str) -> str | None:
 
 
 def _string(extra: Any, name: str) -> str | None:
-    value = extra.get(name) if isinstance(extra, dict) else None
+    value = extra.get(name) if is_object(extra) else None
     return value if isinstance(value, str) else None
 
 
 def _number(extra: Any, name: str) -> float | None:
-    value = extra.get(name) if isinstance(extra, dict) else None
+    value = extra.get(name) if is_object(extra) else None
     return value if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None

@@ -19,7 +19,7 @@ from protogen_runtime.stepflow.flow import paths
 from protogen_runtime.stepflow.flow.faults import Fault, Pointer, show
 from protogen_runtime.stepflow.flow.model import Failed, FlowError, FlowResult, Success
 
-from .contract import Dialect, Json
+from .contract import Dialect, Json, is_array, is_object
 from .marked import Marked, Unreadable, is_entries, key_text, plain, read
 from .mock import Behaviour, Broken, MockComponent
 from .routing import BadPattern, Condition, Routes, Rule, parameters_of
@@ -214,7 +214,7 @@ class _Reading:
 
     def config(self) -> Config:
         root = self._marked.value
-        if not isinstance(root, dict):
+        if not is_object(root):
             self._fault((), f"expected a mapping with plugins and routes, got {_kind(root)}", "see the reference")
             return Config()
         self._unknown((), root, _TOP_KEYS)
@@ -240,7 +240,7 @@ class _Reading:
         found: dict[str, PluginSettings] = {}
         for name, body in self._members(root, ("plugins",)).items():
             at: Pointer = ("plugins", name)
-            if not isinstance(body, dict):
+            if not is_object(body):
                 self._fault(at, f"expected a mapping with the member type, got {_kind(body)}", "write {type: builtin}")
                 continue
             kind = body.get("type")
@@ -338,7 +338,7 @@ class _Reading:
         )
 
     def _mock(self, body: Any, at: Pointer) -> MockComponent:
-        if not isinstance(body, dict):
+        if not is_object(body):
             self._fault(
                 at, f"expected a mapping with behaviors, got {_kind(body)}", "write {behaviors: {INPUT: RESULT}}"
             )
@@ -346,7 +346,7 @@ class _Reading:
         self._unknown(at, body, ("input_schema", "output_schema", "behaviors"))
         written: Any = body.get("behaviors")
         found: list[Behaviour] = []
-        if isinstance(written, dict):
+        if is_object(written):
             entries = [(_key_value(key), value, (*at, "behaviors", key)) for key, value in written.items()]
         elif is_entries(written):
             entries = [
@@ -366,16 +366,18 @@ class _Reading:
 
     def _outcome(self, body: Any, at: Pointer) -> FlowResult | Broken | None:
         fix = "write {outcome: success, result: VALUE}, {outcome: failed, error: {code, message}} or {error: TEXT}"
-        match body:
-            case {"outcome": "success", "result": result}:
-                return Success(plain(result))
-            case {"outcome": "failed", "error": {"code": int(code), "message": str(message), **others}}:
-                return Failed(FlowError(code, message, plain(others.get("data"))))
-            case {"error": str(text)}:
-                return Broken(text)
-            case _:
-                self._fault(at, "expected what the component does", fix)
-                return None
+        known: dict[str, Any] = body if is_object(body) else {}
+        outcome, error = known.get("outcome"), known.get("error")
+        if outcome == "success" and "result" in known:
+            return Success(plain(known["result"]))
+        if outcome == "failed" and is_object(error):
+            code, message = error.get("code"), error.get("message")
+            if isinstance(code, int) and isinstance(message, str):
+                return Failed(FlowError(code, message, plain(error.get("data"))))
+        if outcome is None and isinstance(error, str):
+            return Broken(error)
+        self._fault(at, "expected what the component does", fix)
+        return None
 
     # --- routes -----------------------------------------------------------------------------------
 
@@ -385,7 +387,7 @@ class _Reading:
         names = set(self._members(root, ("plugins",), silent=True))
         for pattern, body in self._members(root, ("routes",)).items():
             at: Pointer = ("routes", pattern)
-            if not isinstance(body, list):
+            if not is_array(body):
                 self._fault(at, f"expected a list of rules, got {_kind(body)}", "write - plugin: NAME below it")
                 continue
             rules = [self._rule(rule, (*at, index), pattern, names) for index, rule in enumerate(body)]
@@ -397,7 +399,7 @@ class _Reading:
         return routes
 
     def _rule(self, body: Any, at: Pointer, pattern: str, names: set[str]) -> Rule:
-        if not isinstance(body, dict):
+        if not is_object(body):
             self._fault(at, f"expected a mapping with the member plugin, got {_kind(body)}", "write plugin: NAME")
             return Rule(plugin="")
         self._unknown(
@@ -442,19 +444,19 @@ class _Reading:
     def _conditions(self, body: dict[str, Any], at: Pointer) -> list[Condition]:
         found: list[Condition] = []
         written: Any = body.get("conditions")
-        if written is not None and not isinstance(written, list):
+        if written is not None and not is_array(written):
             self._fault((*at, "conditions"), f"expected a list, got {_kind(written)}", "write - {path: $.x, value: 1}")
             return found
-        for index, condition in enumerate(written if isinstance(written, list) else []):
+        for index, condition in enumerate(written if is_array(written) else []):
             place = (*at, "conditions", index)
-            match condition:
-                case {"path": str(text), "value": value}:
-                    try:
-                        found.append(Condition(paths.parse(text), plain(value)))
-                    except paths.BadPath as error:
-                        self._fault((*place, "path"), str(error), "write a path such as $.kind")
-                case _:
-                    self._fault(place, "expected a path and a value", "write {path: $.kind, value: 1}")
+            text = condition.get("path") if is_object(condition) else None
+            if not isinstance(text, str) or "value" not in condition:
+                self._fault(place, "expected a path and a value", "write {path: $.kind, value: 1}")
+                continue
+            try:
+                found.append(Condition(paths.parse(text), plain(condition["value"])))
+            except paths.BadPath as error:
+                self._fault((*place, "path"), str(error), "write a path such as $.kind")
         return found
 
     # --- the rest ---------------------------------------------------------------------------------
@@ -523,7 +525,7 @@ class _Reading:
         value = body.get(str(at[-1]))
         if value is None:
             return {}
-        if isinstance(value, dict):
+        if is_object(value):
             return value
         if is_entries(value):
             return {key_text(entry.key): entry.value for entry in value}
@@ -547,7 +549,7 @@ class _Reading:
         value = body.get(str(at[-1]))
         if value is None:
             return []
-        if not isinstance(value, list):
+        if not is_array(value):
             self._fault(at, f"expected a list, got {_kind(value)}", "write it as [a, b]")
             return []
         return [self._scalar(item, (*at, index)) for index, item in enumerate(value)]
@@ -639,8 +641,8 @@ def _key_value(key: str) -> Json:
 def _kind(value: Any) -> str:
     if value is None:
         return "nothing"
-    names: dict[type, str] = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false"}
-    return names.get(type(value), "a number")
+    names = ((dict, "a mapping"), (list, "a list"), (str, "a text"), (bool, "true or false"))
+    return next((name for kind, name in names if isinstance(value, kind)), "a number")
 
 
 def _near(name: Any, known: Any) -> str:

@@ -6,7 +6,7 @@ Knows no plugin. Errors that a step can meet are StepFailed, and those that a pl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeGuard
 
 import msgspec
 import trio
@@ -16,6 +16,17 @@ from protogen_runtime.jsonrpc import Frame, Message
 
 Json: TypeAlias = Any
 """Any JSON value as Python objects."""
+
+
+def is_object(value: Json) -> TypeGuard[dict[str, Any]]:
+    """Whether a value is an object; for type checkers, which learn no more from isinstance than that it is a dict."""
+    return isinstance(value, dict)
+
+
+def is_array(value: Json) -> TypeGuard[list[Any]]:
+    """Whether a value is an array."""
+    return isinstance(value, list)
+
 
 Dialect: TypeAlias = Literal["0.9", "0.11"]
 """Which release's habits hold where they differ (spec section 1): S1 is 0.9, S2 is 0.11."""

@@ -16,6 +16,8 @@ import yaml
 
 from protogen_runtime.stepflow.flow.faults import Fault, Pointer
 
+from .contract import is_array, is_object
+
 MAX_DEPTH: Final = 100
 """How deep values may be nested: the reader recurses, and no configuration is half as deep."""
 
@@ -83,9 +85,9 @@ def read(text: str, *, max_values: int = MAX_VALUES) -> Marked:
 
 def plain(value: Any) -> Any:
     """A value of a file as JSON: keys that are no strings become their JSON text."""
-    if isinstance(value, dict):
+    if is_object(value):
         return {name: plain(member) for name, member in value.items()}
-    if isinstance(value, list):
+    if is_array(value):
         if is_entries(value):
             return {key_text(entry.key): plain(entry.value) for entry in value}
         return [plain(item) for item in value]
@@ -94,7 +96,7 @@ def plain(value: Any) -> Any:
 
 def is_entries(value: Any) -> bool:
     """Whether a value is a mapping whose keys are not all strings."""
-    return isinstance(value, list) and bool(value) and isinstance(value[0], Entry)
+    return is_array(value) and bool(value) and isinstance(value[0], Entry)
 
 
 def key_text(key: Any) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from protogen_runtime.stepflow.flow import paths
 
-from .contract import INTERNAL, Json, StepFailed
+from .contract import INTERNAL, Json, StepFailed, is_array, is_object
 
 CAPTURED: Final = "component"
 """The parameter of a pattern that is the component where a rule has no template."""
@@ -83,7 +83,8 @@ class Routes:
 
     def add(self, pattern: str, rules: Sequence[Rule]) -> None:
         """Add a pattern with the rules that are tried in order. Errors: BadPattern."""
-        node, names = self._root, []
+        node = self._root
+        names: list[str] = []
         segments = split_pattern(pattern)
         for segment in segments:
             parameter = _PARAMETER.fullmatch(segment)
@@ -218,9 +219,9 @@ def same_json(left: Json, right: Json) -> bool:
     """Whether two values are the same JSON: 1 is 1.0 and is not true, the order of members does not count."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
-    if isinstance(left, dict) and isinstance(right, dict):
+    if is_object(left) and is_object(right):
         return left.keys() == right.keys() and all(same_json(left[name], right[name]) for name in left)
-    if isinstance(left, list) and isinstance(right, list):
+    if is_array(left) and is_array(right):
         return len(left) == len(right) and all(map(same_json, left, right))
     return bool(left == right)
 

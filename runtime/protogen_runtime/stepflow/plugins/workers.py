@@ -36,6 +36,7 @@ from .contract import (
     Runtime,
     StepContext,
     StepFailed,
+    is_object,
 )
 
 PROTOCOL_VERSION: Final = 1
@@ -310,16 +311,24 @@ class WorkerPlugin:
 
     async def _without_refs(self, output: Json, context: StepContext) -> Json:
         """The output with the values that its members refer to, as 0.11 sends large ones (spec section 12)."""
-        if not isinstance(output, dict):
+        if not is_object(output):
             return output
         whole: dict[str, Json] = {}
         for name, member in output.items():
-            match member:
-                case {"$blob": str(blob_id), "blobType": "data", **others} if set(others) <= {"size"}:
-                    try:
-                        whole[name] = (await self._runtime.get_blob(blob_id, context)).data
-                    except CallRefused as refused:
-                        raise self._malformed(f"its output refers to a blob: {refused.message}") from refused
-                case _:
-                    whole[name] = member
+            blob_id = _referred(member)
+            if blob_id is None:
+                whole[name] = member
+                continue
+            try:
+                whole[name] = (await self._runtime.get_blob(blob_id, context)).data
+            except CallRefused as refused:
+                raise self._malformed(f"its output refers to a blob: {refused.message}") from refused
         return whole
+
+
+def _referred(member: Json) -> str | None:
+    """The id of the blob that a member of an output refers to; None where it is a value itself."""
+    if not is_object(member) or not member.keys() <= {"$blob", "blobType", "size"} or member.get("blobType") != "data":
+        return None
+    blob_id = member.get("$blob")
+    return blob_id if isinstance(blob_id, str) else None

@@ -16,6 +16,7 @@ from protogen_runtime.stepflow.plugins.contract import (
     Json,
     StepContext,
     StepFailed,
+    is_object,
 )
 
 Input = TypeVar("Input", bound=msgspec.Struct)
@@ -37,7 +38,7 @@ class Component(Protocol):
 def read_input(name: str, value: Json, kind: type[Input]) -> Input:
     """The input as a Struct; null is as good as absent. Errors: StepFailed, which says where the input is wrong."""
     known: Any = value
-    if isinstance(value, dict):
+    if is_object(value):
         optional = {field.encode_name for field in msgspec.structs.fields(kind) if not field.required}
         known = {key: member for key, member in value.items() if member is not None or key not in optional}
     try:

@@ -87,16 +87,14 @@ def _content(given: _Input, path: Path) -> bytes:
         raise _refused(given, getattr(error, "strerror", None) or str(error)) from None
     try:
         # Before it is opened as a file, which a folder cannot be.
-        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        if is_file:
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                data = file.read(MAX_FILE_BYTES + 1)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _refused(given, "it is no file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise _refused(given, error.strerror or str(error)) from None
     finally:
         os.close(descriptor)
-    if not is_file:
-        raise _refused(given, "it is no file")
     if len(data) > MAX_FILE_BYTES:
         raise _refused(given, f"it has more than {MAX_FILE_BYTES} bytes")
     return data
