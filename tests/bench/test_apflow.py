@@ -25,7 +25,7 @@ def test_flow_of_tasks_is_run_to_its_end_within_memory() -> None:
 
 
 def test_dependants_start_after_their_dependencies() -> None:
-    waits = trees.waited(running=5, links=2)
+    waits = trees.waited(running=5, links=2, seconds=0.2)
     assert len(waits) == 5
     assert min(waits) > 0
 
