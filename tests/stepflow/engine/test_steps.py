@@ -288,6 +288,17 @@ def test_overrides_that_cannot_be_applied_keep_a_run_from_beginning(rule: str, o
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize("depth", [126, 100_000])
+@pytest.mark.parametrize("kind", ["merge_patch", "json_patch"])
+def test_overrides_that_nest_too_deeply_are_refused(kind: str, depth: int) -> None:
+    deep: Any = 1
+    for _ in range(depth):
+        deep = {"k": deep}
+    value = {"input": deep} if kind == "merge_patch" else [{"op": "add", "path": "/input/k", "value": deep}]
+    with pytest.raises(NotRunnable, match="nested deeper than 128 levels"):
+        Run(flow_of([("a", {})], ref("a")), [None], overrides={"a": {"$type": kind, "value": value}})
+
+
 def test_overrides_leave_the_flow_as_it_is() -> None:
     flow = flow_of([("a", {"k": [1]})], ref("a"))
     add = {"op": "add", "path": "/input/k/0", "value": 0}

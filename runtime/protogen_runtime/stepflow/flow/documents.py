@@ -43,9 +43,9 @@ def read_flow(value: Json) -> tuple[Flow, list[Fault]]:
     A flow with faults is not to be used. Unknown fields are ignored, and null is the same as leaving a field out.
     """
     faults: list[Fault] = []
-    too_deep = _too_deep(value)
-    if too_deep is not None:
-        return Flow(), [Fault(too_deep, f"nested deeper than {expressions.MAX_DEPTH} levels", "flatten it")]
+    deep = too_deep(value)
+    if deep is not None:
+        return Flow(), [Fault(deep, f"nested deeper than {expressions.MAX_DEPTH} levels", "flatten it")]
     if not is_object(value):
         return Flow(), [Fault((), f"expected a flow as an object, got {kind_of(value)}", "write steps and an output")]
     fields = _Fields(value, (), faults)
@@ -167,7 +167,7 @@ def _example(value: Json, at: Pointer, faults: list[Fault]) -> Example:
     )
 
 
-def _too_deep(value: Json) -> Pointer | None:
+def too_deep(value: Json) -> Pointer | None:
     """The way to a value below too many levels, None where there is none; not recursive."""
     pending: list[tuple[Pointer, Json]] = [((), value)]
     while pending:

@@ -11,7 +11,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from .canonical import step_wire
-from .documents import read_step
+from .documents import read_step, too_deep
+from .expressions import MAX_DEPTH
 from .faults import Fault, show
 from .model import Flow, Step
 from .patches import BadPatch, json_patch, merge_patch
@@ -59,6 +60,8 @@ def _changed(step: Step, change: Json) -> Step:
     where = f"overrides of step {step.id!r}"
     if not is_object(change) or "value" not in change:
         raise BadOverride(f'{where}: expected {{"$type": …, "value": …}}, got {kind_of(change)}')
+    if too_deep(change) is not None:
+        raise BadOverride(f"{where}: nested deeper than {MAX_DEPTH} levels; flatten it")
     kind, value = change.get("$type"), change["value"]
     try:
         match kind:
@@ -70,6 +73,8 @@ def _changed(step: Step, change: Json) -> Step:
                 raise BadOverride(f'{where}: "$type" is "merge_patch" or "json_patch", got {kind_of(kind)}')
     except BadPatch as reason:
         raise BadOverride(f"{where}: {reason}") from None
+    if too_deep(changed) is not None:
+        raise BadOverride(f"{where}: the changed step is nested deeper than {MAX_DEPTH} levels; flatten it")
     faults: list[Fault] = []
     patched = read_step(changed, (), faults)
     if faults:
