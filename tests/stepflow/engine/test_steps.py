@@ -288,7 +288,7 @@ def test_overrides_that_cannot_be_applied_keep_a_run_from_beginning(rule: str, o
     assert message in str(refused.value)
 
 
-@pytest.mark.parametrize("depth", [126, 100_000])
+@pytest.mark.parametrize("depth", [127, 100_000])
 @pytest.mark.parametrize("kind", ["merge_patch", "json_patch"])
 def test_overrides_that_nest_too_deeply_are_refused(kind: str, depth: int) -> None:
     deep: Any = 1
