@@ -31,8 +31,9 @@ from report import Report, Series, Target
 
 from protogen_runtime.apflow.executors import Execution, ExecutorRegistry
 from protogen_runtime.apflow.executors.builtin import register_builtin
+from protogen_runtime.apflow.identifiers import new_uuid
 from protogen_runtime.apflow.manager import Settings
-from protogen_runtime.apflow.operations import Operations, new_uuid, open_operations
+from protogen_runtime.apflow.operations import Operations, open_operations
 from protogen_runtime.apflow.records import SCHEMA
 from protogen_runtime.store import open_store
 

@@ -203,7 +203,7 @@ def _summary(
     syncs: list[tuple[float, float]],
 ) -> Flows:
     def middle(size: int, name: str) -> float:
-        return median(getattr(flow, name) for flow in flows[size])
+        return float(median(getattr(flow, name) for flow in flows[size]))
 
     rows = [f"{'tasks in a flow':<18}{'answered, s':>13}{'over, s':>9}{'tasks/s':>9}{'CPU, µs':>9}{'MiB, peak':>11}"]
     rows += [
