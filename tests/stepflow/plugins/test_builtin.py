@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from plugin_rig import CONTEXT, MemoryRuntime, RawWorker, Request, failure_of, name_of, opened, running
 
+from protogen_runtime.stepflow.engine.dialects import S1, S2, Dialect, flow_error, retried_as
 from protogen_runtime.stepflow.flow.model import FlowError
+from protogen_runtime.stepflow.plugins import failures
 from protogen_runtime.stepflow.plugins.builtin import BuiltinPlugin
 from protogen_runtime.stepflow.plugins.config import BuiltinSettings
-from protogen_runtime.stepflow.plugins.contract import Dialect, StepFailed
-from protogen_runtime.stepflow.plugins.failures import flow_error, is_retried
+from protogen_runtime.stepflow.plugins.contract import StepFailed
 
 CONFIG = 'plugins: {b: {type: builtin}}\nroutes: {"/{*component}": [{plugin: b}]}'
 FLOW = {"steps": [], "output": {"$input": "$"}}
@@ -370,36 +371,40 @@ def test_a_plugin_of_mcp_fails_its_steps_alone() -> None:
     running(scenario)
 
 
-# --- the errors of flows --------------------------------------------------------------------------------
+# --- what the engine makes of failures ------------------------------------------------------------------
 
-ERRORS: list[tuple[StepFailed, Dialect, FlowError]] = [
+
+STEP_FAILED = 'step "s" failed'
+
+
+def stack(cause: str) -> dict[str, Any]:
+    """The data of an error in 0.9."""
+    attachments = ["Component: /c", "Component execution failed for step 's'"]
+    return {"stack": [{"error": 'step "s" failed', "attachments": attachments}, {"error": cause}]}
+
+
+ERRORS: list[tuple[StepFailed, Dialect, FlowError, Any]] = [
     (
-        StepFailed(-32003, "no", {"a": 1}),
-        "0.9",
-        FlowError(
-            500,
-            'step "s" failed',
-            {"stack": [{"error": "component server error(-32003): no", "attachments": [{"a": 1}]}]},
-        ),
+        StepFailed(-32003, "no"),
+        S1,
+        FlowError(500, 'step "s" failed', stack("component server error(-32003): no")),
+        "component",
     ),
-    (StepFailed(-32003, "no", {"a": 1}), "0.11", FlowError(-32003, "no", {"a": 1})),
-    (
-        StepFailed(-32302, "gone", kind="transport"),
-        "0.9",
-        FlowError(500, 'step "s" failed', {"stack": [{"error": "gone"}]}),
-    ),
-    (StepFailed(-32302, "gone", kind="transport"), "0.11", FlowError(-32302, "gone")),
-    (StepFailed(-32202, "no rule", kind="routing"), "0.11", FlowError(-32202, "no rule")),
-    (StepFailed(8, "own", [1], kind="result"), "0.9", FlowError(8, "own", [1])),
-    (StepFailed(8, "own", [1], kind="result"), "0.11", FlowError(8, "own", [1])),
+    (StepFailed(-32100, "no", {"a": 1}), S2, FlowError(-32100, "no", {"a": 1}), "component"),
+    (StepFailed(-32001, "no"), S2, FlowError(-32001, "no"), None),
+    (StepFailed(-32302, "gone", kind="transport"), S1, FlowError(500, 'step "s" failed', stack("gone")), "component"),
+    (StepFailed(-32302, "gone", kind="transport"), S2, FlowError(-32302, "gone"), "transport"),
+    (StepFailed(-32303, "junk", kind="protocol"), S2, FlowError(-32303, "junk"), "transport"),
+    (StepFailed(-32202, "no rule", kind="routing"), S2, FlowError(-32202, "no rule"), None),
+    (StepFailed(8, "own", [1], kind="result"), S1, FlowError(8, "own", [1]), "component"),
+    (StepFailed(8, "own", [1], kind="result"), S2, FlowError(8, "own", [1]), "component"),
 ]
 
 
-@pytest.mark.parametrize(("failed", "dialect", "error"), ERRORS)
-def test_a_failed_step_leaves_the_error_of_its_dialect(failed: StepFailed, dialect: Dialect, error: FlowError) -> None:
-    assert flow_error(failed, "s", dialect) == error
-
-
-def test_only_what_did_not_reach_the_component_is_tried_again_unasked() -> None:
-    kinds: list[Any] = ["component", "result", "transport", "protocol", "routing"]
-    assert [kind for kind in kinds if is_retried(StepFailed(-1, "", kind=kind))] == ["transport", "protocol"]
+@pytest.mark.parametrize(("failed", "dialect", "error", "retried"), ERRORS)
+def test_the_engine_words_and_retries_what_failed(
+    failed: StepFailed, dialect: Dialect, error: FlowError, retried: Any
+) -> None:
+    failure = failures.failure_of(failed, "/c")
+    assert flow_error(dialect, "s", failure) == error
+    assert retried_as(dialect, failure) == retried

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from protogen_runtime.stepflow.engine.dialects import Backoff
 from protogen_runtime.stepflow.flow.faults import show
 from protogen_runtime.stepflow.flow.model import Failed, FlowError, Success
 from protogen_runtime.stepflow.plugins.config import (
-    Backoff,
     BadConfig,
     BlobApiSettings,
     BuiltinSettings,
@@ -87,7 +87,7 @@ def test_what_0_11_adds(tmp_path: Path) -> None:
           metadata: {type: sqlite, databaseUrl: "sqlite:m.db"}
           blobs: {type: filesystem, directory: blobs}
           journal: {type: inMemory}
-        retry: {transportMaxRetries: 5, backoff: {type: exponential, minDelayMs: 10, maxDelayMs: 2000, factor: 1.5}}
+        retry: {transportMaxRetries: 5, backoff: {type: exponential, minDelayMs: 10, maxDelayMs: 2000}}
         blobApi: {enabled: true, url: "http://b/api", blobThreshold: 10}
         leaseManager: {type: noOp}
         recovery: {enabled: true}
@@ -100,7 +100,7 @@ def test_what_0_11_adds(tmp_path: Path) -> None:
         StoreSettings(kind="filesystem", directory="blobs"),
         StoreSettings(kind="inMemory"),
     )
-    backoff = Backoff(kind="exponential", min_seconds=0.01, max_seconds=2.0, factor=1.5)
+    backoff = Backoff(grows="exponential", first=0.01, longest=2.0)
     assert config.retry == RetrySettings(transport_max_retries=5, backoff=backoff)
     assert config.blob_api == BlobApiSettings(enabled=True, url="http://b/api", threshold_bytes=10)
     assert config.warnings == ()

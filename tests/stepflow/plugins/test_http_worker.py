@@ -566,6 +566,29 @@ def test_a_worker_that_is_none_keeps_the_runtime_from_starting(initialized: Any,
     running(scenario)
 
 
+def test_initialized_must_be_taken_with_any_status_of_success() -> None:
+    class Refusing(RawWorker):
+        async def take(self, request: Request) -> None:
+            if request.message["method"] == "initialized":
+                await request.answer(b"", status=self.status)
+            else:
+                await super().take(request)
+
+        status = "200 OK"
+
+    async def scenario() -> None:
+        async with Refusing().serving() as worker:
+            config = f'plugins: {{w: {{type: stepflow, url: "{worker.url}"}}}}'
+            async with opened(config):
+                pass
+            Refusing.status = "500 Internal Server Error"
+            with pytest.raises(CannotStart, match="initialized: the server answered with HTTP status 500"):
+                async with opened(config):
+                    raise AssertionError("it started")
+
+    running(scenario)
+
+
 def test_all_plugins_that_cannot_start_are_named() -> None:
     async def scenario() -> None:
         config = """

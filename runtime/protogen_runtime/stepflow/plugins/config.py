@@ -15,11 +15,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from protogen_runtime.stepflow.engine.dialects import Backoff
 from protogen_runtime.stepflow.flow import paths
 from protogen_runtime.stepflow.flow.faults import Fault, Pointer, show
 from protogen_runtime.stepflow.flow.model import Failed, FlowError, FlowResult, Success
 
-from .contract import Dialect, Json, is_array, is_object
+from .contract import DialectName, Json, is_array, is_object
 from .marked import Marked, Unreadable, is_entries, key_text, plain, read
 from .mock import Behaviour, Broken, MockComponent
 from .routing import BadPattern, Condition, Routes, Rule, parameters_of
@@ -94,15 +95,6 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     directory: str | None = None
 
 
-class Backoff(msgspec.Struct, frozen=True, kw_only=True):
-    """How the pauses between attempts grow."""
-
-    kind: Literal["fibonacci", "exponential", "constant"] = "fibonacci"
-    min_seconds: float = 1.0
-    max_seconds: float = 10.0
-    factor: float = 2.0
-
-
 class RetrySettings(msgspec.Struct, frozen=True, kw_only=True):
     """How often a call that did not reach its worker is tried again (0.11)."""
 
@@ -132,7 +124,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetrySettings = RetrySettings()
     blob_api: BlobApiSettings = BlobApiSettings()
     working_directory: Path = Path()
-    dialect: Dialect | None = None
+    dialect: DialectName | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -498,14 +490,15 @@ class _Reading:
         at: Pointer = ("retry", "backoff")
         backoff = self._members(body, at)
         self._unknown(at, backoff, ("type", "minDelayMs", "maxDelayMs", "factor", "delayMs", "maxTimes"))
+        if "factor" in backoff:
+            self._warn((*at, "factor"), "exponential pauses double")
         delay = self._number(backoff, (*at, "delayMs"), 1000)
         return RetrySettings(
             transport_max_retries=int(self._number(body, ("retry", "transportMaxRetries"), 3)),
             backoff=Backoff(
-                kind=self._choice(backoff, (*at, "type"), ("fibonacci", "exponential", "constant"), "fibonacci"),
-                min_seconds=self._number(backoff, (*at, "minDelayMs"), delay) / 1000,
-                max_seconds=self._number(backoff, (*at, "maxDelayMs"), max(delay, 10_000)) / 1000,
-                factor=self._number(backoff, (*at, "factor"), 2),
+                grows=self._choice(backoff, (*at, "type"), ("fibonacci", "exponential", "constant"), "fibonacci"),
+                first=self._number(backoff, (*at, "minDelayMs"), delay) / 1000,
+                longest=self._number(backoff, (*at, "maxDelayMs"), max(delay, 10_000)) / 1000,
             ),
         )
 

@@ -28,7 +28,7 @@ def is_array(value: Json) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
-Dialect: TypeAlias = Literal["0.9", "0.11"]
+DialectName: TypeAlias = Literal["0.9", "0.11"]
 """Which release's habits hold where they differ (spec section 1): S1 is 0.9, S2 is 0.11."""
 
 Kind: TypeAlias = Literal["component", "result", "transport", "protocol", "routing"]

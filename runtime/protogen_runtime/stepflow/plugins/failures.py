@@ -1,33 +1,30 @@
-"""The error of a flow that a failed step leaves, in the words of either dialect (spec section 4).
+"""What a failed step tells the engine, which decides on attempts and words the error of the flow.
 
-Knows no attempts: what is told here is what is left when nobody tries again.
+Knows neither attempts nor dialects.
 """
 
 from __future__ import annotations
 
-from protogen_runtime.stepflow.flow.model import FlowError
+from typing import Final
 
-from .contract import INTERNAL, TRANSPORT, Dialect, StepFailed
+from protogen_runtime.stepflow.engine import dialects
 
-GENERAL = 500
-"""The only code that 0.9 has for what plugins and workers fail with."""
+from .contract import Kind, StepFailed
 
-
-def flow_error(failed: StepFailed, step_id: str, dialect: Dialect) -> FlowError:
-    """What the result of the step, and of all that uses it, says.
-
-    A component whose own flow failed passes that error on, in both dialects.
-    """
-    if failed.kind == "result":
-        return FlowError(failed.code, failed.message, failed.data)
-    if dialect == "0.11":
-        code = INTERNAL if failed.kind == "routing" else failed.code
-        return FlowError(code, failed.message, failed.data)
-    told = f"component server error({failed.code}): {failed.message}" if failed.kind == "component" else failed.message
-    entry = {"error": told} if failed.data is None else {"error": told, "attachments": [failed.data]}
-    return FlowError(GENERAL, f'step "{step_id}" failed', {"stack": [entry]})
+_KINDS: Final[dict[Kind, dialects.Kind]] = {
+    "component": "component",
+    # Its error is a FlowError already: that of a flow which the component ran, or played.
+    "result": "engine",
+    "transport": "transport",
+    # 0.11 counts an answer that is none as lost on the way (spec section 7).
+    "protocol": "transport",
+    # Its code is one of those that are final in 0.11: no attempt finds a route that is not there.
+    "routing": "component",
+}
 
 
-def is_retried(failed: StepFailed) -> bool:
-    """Whether another attempt is made without the flow asking for it, in the dialect that does so (0.11)."""
-    return failed.kind in ("transport", "protocol") or failed.code == TRANSPORT
+def failure_of(failed: StepFailed, component: str | None = None) -> dialects.StepFailure:
+    """The failure as the engine takes it; `component` is the name that the step gives it, for what 0.9 tells."""
+    return dialects.StepFailure(
+        failed.code, failed.message, data=failed.data, kind=_KINDS[failed.kind], component=component
+    )

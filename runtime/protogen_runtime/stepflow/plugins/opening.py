@@ -18,7 +18,7 @@ from .contract import (
     CannotStart,
     Channels,
     ComponentInfo,
-    Dialect,
+    DialectName,
     Json,
     Plugin,
     Runtime,
@@ -91,7 +91,7 @@ async def open_plugins(
     runtime: Runtime,
     channels: Channels,
     *,
-    dialect: Dialect = "0.9",
+    dialect: DialectName = "0.9",
     blob_api_url: str | None = None,
 ) -> AsyncGenerator[Plugins]:
     """The plugins of a configuration, as long as the context lasts; all are started at once.
@@ -132,7 +132,7 @@ def _plugin(
     config: Config,
     runtime: Runtime,
     channels: Channels,
-    dialect: Dialect,
+    dialect: DialectName,
     blob_api: BlobApi | None,
 ) -> Plugin:
     match settings:

@@ -30,7 +30,7 @@ from .contract import (
     CallRefused,
     CannotStart,
     ComponentInfo,
-    Dialect,
+    DialectName,
     Json,
     Kind,
     Runtime,
@@ -91,7 +91,7 @@ class _Greeted(msgspec.Struct, frozen=True):
     """A worker that has been greeted."""
 
     link: Link
-    dialect: Dialect
+    dialect: DialectName
     gives_refs: bool
 
 
@@ -124,14 +124,14 @@ class WorkerPlugin:
         runtime: Runtime,
         *,
         execute_seconds: float | None,
-        preferred: Dialect = "0.9",
+        preferred: DialectName = "0.9",
         blob_api: BlobApi | None = None,
     ) -> None:
         self.name = name
         self._connect = connect
         self._runtime = runtime
         self._execute_seconds = execute_seconds
-        self._preferred: Dialect = preferred
+        self._preferred: DialectName = preferred
         self._blob_api = blob_api
         self._in_flight = InFlight()
         self._callbacks = callbacks_of(runtime, self._in_flight, self._report)
@@ -140,7 +140,7 @@ class WorkerPlugin:
         self._reason = "it has not been started"
 
     @property
-    def dialect(self) -> Dialect | None:
+    def dialect(self) -> DialectName | None:
         """What the worker speaks; None while there is no way to it."""
         return None if self._greeted is None else self._greeted.dialect
 
