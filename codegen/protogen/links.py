@@ -16,6 +16,10 @@ _DEPTH = 2
 """How far below the result an identifier is looked for: its own members, and those of a record or list in it."""
 
 
+_MOST = 100
+"""Links of one result: more than any tool follows, and what keeps a document of a thousand methods readable."""
+
+
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """`target` takes as its member `wire` what stands at `pointer` in the result."""
 
@@ -33,25 +37,74 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True):
     owner: tuple[str, ...]
 
 
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of a method's params that holds an identifier; `at` is its place among all that are asked for."""
+
+    at: tuple[int, int]
+    target: ir.Method
+    wire: str
+    beside: frozenset[tuple[str, ...]]
+
+
 def links(protocol: ir.Protocol) -> dict[str, list[Link]]:
-    """For every method that gives out identifiers the methods of the same receiver that take them."""
+    """For every method that gives out identifiers the methods of the same receiver that take them, at most _MOST."""
     table = ir.definition_table(protocol)
-    asked = [(target, _fields(target.params, table)) for target in protocol.methods if target.kind == "request"]
-    asked = [(target, fields) for target, fields in asked if any(_identifies(field, table) for field in fields)]
+    asked = _asked(protocol, table)
     found: dict[str, list[Link]] = {}
     for source in protocol.methods:
-        given = list(_given(source.result, "", table, _DEPTH))
-        made = [
-            Link(target=target, wire=field.wire, pointer=one.pointer)
-            for target, fields in (asked if given else ())
-            if target.receiver == source.receiver
-            for field in fields
-            for one in given
-            if _fits(one, field, fields, target, table)
-        ]
-        if made:
-            found[source.name] = made
+        matches: dict[tuple[int, int, int], Link] = {}
+        for order, given in enumerate(_given(source.result, "", table, _DEPTH)):
+            for key in _given_keys(given, table):
+                for one in asked.get((source.receiver, *key), ())[:_MOST]:
+                    # An `id` beside a `task_id` is not the task's.
+                    if key[0] != "own" or (given.owner[-1], "id") not in one.beside:
+                        matches[*one.at, order] = Link(target=one.target, wire=one.wire, pointer=given.pointer)
+        if matches:
+            found[source.name] = [matches[at] for at in sorted(matches)[:_MOST]]
     return found
+
+
+def _asked(protocol: ir.Protocol, table: dict[str, ir.AnyDefinition]) -> dict[tuple[str, ...], list[_Asked]]:
+    """All members that take identifiers, by receiver and by what each is known by."""
+    found: dict[tuple[str, ...], list[_Asked]] = {}
+    for row, target in enumerate(protocol.methods):
+        fields = _fields(target.params, table) if target.kind == "request" else ()
+        beside = frozenset(_words(field.wire) for field in fields)
+        for column, field in enumerate(fields):
+            if _identifies(field, table):
+                one = _Asked(at=(row, column), target=target, wire=field.wire, beside=beside)
+                for key in _asked_keys(field, target, table):
+                    found.setdefault((target.receiver, *key), []).append(one)
+    return found
+
+
+def _asked_keys(field: ir.Field, method: ir.Method, table: dict[str, ir.AnyDefinition]) -> Iterator[tuple[str, ...]]:
+    """What an identifier that is asked for is known by: its type, its name, whose it is."""
+    wanted = _words(field.wire)
+    shared = _identifier_type(field.type, table)
+    if shared and wanted == ("id",) and not field.required:
+        return  # what is to be made may be given an identifier, but not one that is taken
+    if shared:
+        yield ("type", shared)
+    if wanted != ("id",):
+        yield ("name", *wanted)
+        # `task_id` is the `id` of a Task,
+        yield ("noun", *wanted[:-1])
+    else:
+        # and so is the `id` that "tasks/get" takes.
+        yield from (("own", word) for word in sorted({_singular(word) for word in _words(method.name)}))
+
+
+def _given_keys(given: _Given, table: dict[str, ir.AnyDefinition]) -> Iterator[tuple[str, ...]]:
+    """What an identifier that is given out may be asked for by."""
+    shared = _identifier_type(given.type, table)
+    if shared:
+        yield ("type", shared)
+    if given.words != ("id",):
+        yield ("name", *given.words)
+    elif given.owner:
+        yield from (("noun", *given.owner[start:]) for start in range(len(given.owner)))
+        yield ("own", _singular(given.owner[-1]))
 
 
 def _given(type_: ir.Type | None, pointer: str, table: dict[str, ir.AnyDefinition], depth: int) -> Iterator[_Given]:
@@ -80,32 +133,6 @@ def _given(type_: ir.Type | None, pointer: str, table: dict[str, ir.AnyDefinitio
                     yield from _given(field.type, at, table, depth - 1)
         case _:
             return
-
-
-def _fits(
-    given: _Given,
-    field: ir.Field,
-    beside: tuple[ir.Field, ...],
-    method: ir.Method,
-    table: dict[str, ir.AnyDefinition],
-) -> bool:
-    """Whether a given identifier is what a member of the params means."""
-    if not _identifies(field, table):
-        return False
-    wanted = _words(field.wire)
-    shared = _identifier_type(given.type, table)
-    if shared and shared == _identifier_type(field.type, table):
-        return wanted != ("id",) or field.required
-    if wanted == given.words and wanted != ("id",):
-        return True
-    if given.words != ("id",) or not given.owner:
-        return False
-    # `task_id` is the `id` of a Task, and so is the `id` that "tasks/get" takes if it takes no `task_id`.
-    noun = wanted[:-1]
-    if noun:
-        return noun == given.owner[-len(noun) :]
-    named = any(_words(other.wire) == (given.owner[-1], "id") for other in beside)
-    return not named and _singular(given.owner[-1]) in {_singular(word) for word in _words(method.name)}
 
 
 def _identifies(field: ir.Field, table: dict[str, ir.AnyDefinition]) -> bool:

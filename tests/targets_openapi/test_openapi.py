@@ -141,6 +141,35 @@ def test_identifiers_that_a_method_gives_feed_those_that_take_them() -> None:
     assert not [row for row in found if "messageId" in row[3] or "artifactId" in row[3]]
 
 
+def test_an_id_beside_one_that_is_named_is_not_the_same() -> None:
+    task = record("Task", field("id"))
+    both = record("Both", field("task_id"), field("id"))
+    alone = record("Alone", field("id"))
+    methods = (method("task/make", None, "Task"), method("task/note", "Both"), method("task/get", "Alone"))
+    found = links(toy(task, both, alone, methods=methods))
+    assert [(link.target.name, link.wire) for link in found["task/make"]] == [
+        ("task/note", "task_id"),
+        ("task/get", "id"),
+    ]
+
+
+def test_an_identifier_of_another_receiver_or_for_something_new_is_no_link() -> None:
+    named = ir.Alias(name="TaskId", type=STRING)
+    task = record("Task", field("id", ir.NamedType(name="TaskId")))
+    new = record("New", field("id", ir.NamedType(name="TaskId"), required=False), field("title"))
+    made = method("task/make", "New", "Task")
+    elsewhere = method("task/get", "Task", receiver="client", sender="server")
+    assert links(toy(named, task, new, methods=(made, elsewhere))) == {}
+
+
+def test_links_of_a_thousand_methods_are_few_for_each() -> None:
+    named = ir.Alias(name="TaskId", type=STRING)
+    take = record("Take", field("task_id", ir.NamedType(name="TaskId")))
+    found = links(toy(named, take, methods=tuple(method(f"m{at}", "Take", "Take") for at in range(1000))))
+    assert {len(group) for group in found.values()} == {100}
+    assert len(found) == 1000
+
+
 def test_schemathesis_loads_the_document(openapi: Any) -> None:
     schema = schemathesis.openapi.from_dict(openapi)
     loaded = [result.ok().definition.raw["operationId"] for result in schema.get_all_operations()]
