@@ -1,4 +1,4 @@
-"""A worker as a server: an app loaded by its name, served over HTTP with its sessions, or over standard input and output.
+"""A worker as a server: an app loaded by its name, over HTTP with its sessions, or over standard input and output.
 
 Knows no protocol: an app makes the service.
 """

@@ -11,7 +11,7 @@ from stepflow_protocol.methods import PROTOCOL
 from protogen_runtime.dispatch import Report, Service
 
 from .context import Patience
-from .functions import BadComponent, Components, InferSchema, read_component
+from .functions import Components, InferSchema, read_component
 from .handler import Handler, WorkerService
 from .slots import Slots
 
@@ -98,6 +98,3 @@ class App:
             tells_reasons=self.tells_reasons,
         )
         return WorkerService(PROTOCOL, "worker", handler, clients=CLIENTS, report=report)
-
-
-__all__ = ["App", "BadComponent"]

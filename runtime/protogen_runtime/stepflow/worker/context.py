@@ -5,7 +5,7 @@ Knows no transport: a channel leads back to the runtime while the execution last
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar
@@ -50,6 +50,10 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
 
     callback_seconds: float
     run_seconds: float
+
+
+class ExecutionOver(Exception):
+    """The execution was given up, at its deadline or by the runtime, while its thread went on."""
 
 
 class _Told:
@@ -232,6 +236,14 @@ class BlockingContext(_Told):
         super().__init__(context.component, context.attempt, context.observability)
         self._context = context
         self._token = token
+        self._calls: set[trio.CancelScope] = set()
+        self._is_over = False
+
+    def end(self) -> None:
+        """Nobody waits for the component any more: its calls fail with ExecutionOver, and so does its thread."""
+        self._is_over = True
+        for scope in self._calls:
+            scope.cancel()
 
     def put_blob(self, data: Any, *, blob_type: BlobType = "data", seconds: float | None = None) -> str:
         """See Context."""
@@ -276,8 +288,19 @@ class BlockingContext(_Told):
         """See Context."""
         return self._run(partial(self._context.evaluate, flow, value, seconds=seconds))
 
-    def _run(self, call: Callable[[], Any]) -> Any:
-        return trio.from_thread.run(call, trio_token=self._token)
+    def _run(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        return trio.from_thread.run(self._while_awaited, call, trio_token=self._token)
+
+    async def _while_awaited(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        with trio.CancelScope() as scope:
+            if self._is_over:
+                scope.cancel()
+            self._calls.add(scope)
+            try:
+                return await call()
+            finally:
+                self._calls.discard(scope)
+        raise ExecutionOver(f"nobody waits for {self.component} any more")
 
 
 class _InAscii:
@@ -301,6 +324,3 @@ class _InAscii:
     async def aclose(self) -> None:
         """See Channel."""
         await self._channel.aclose()
-
-
-__all__ = ["IDS", "BlockingContext", "Context", "Lend", "Level", "Patience"]

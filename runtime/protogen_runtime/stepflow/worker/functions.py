@@ -15,7 +15,7 @@ import msgspec
 from protogen_runtime.stepflow.plugins.routing import BadPattern, parameters_of, split_pattern
 
 from .context import BlockingContext, Context
-from .values import DoesNotFit, Json, Reader, reader_of
+from .values import Json, Reader, reader_of
 
 
 class BadComponent(ValueError):
@@ -80,7 +80,7 @@ class _Pattern(msgspec.Struct, frozen=True):
 
 
 class Components:
-    """The components of an app by path: the literal path first, then patterns, those with the earlier literals first."""
+    """The components of an app by path: a literal path first, then patterns, those with earlier literals first."""
 
     def __init__(self) -> None:
         self._literal: dict[str, Component] = {}
@@ -238,6 +238,3 @@ def _reader(kind: Any, where: str) -> Reader:
 def _first_line(function: Callable[..., Any]) -> str | None:
     text = inspect.getdoc(function)
     return text.strip().partition("\n")[0] if text else None
-
-
-__all__ = ["BadCapture", "BadComponent", "Component", "Components", "DoesNotFit", "Found", "read_component"]

@@ -6,6 +6,7 @@ Knows no transport. This is the one place where what a component raises becomes 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from math import inf
 from typing import Any, Final
@@ -202,7 +203,8 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
     if not isinstance(error, BaseExceptionGroup):
         yield error
         return
-    leaves = [leaf for member in error.exceptions for leaf in _leaves(member)]
+    members: tuple[BaseException, ...] = error.exceptions
+    leaves = [leaf for member in members for leaf in _leaves(member)]
     yield from sorted(leaves, key=lambda leaf: not isinstance(leaf, CallError))
 
 
@@ -234,32 +236,34 @@ def _result(path: str, output: Any) -> Raw:
         raise InternalError(data, message=f"{path}: its output is no JSON: {reason}") from None
 
 
-_THREADS: Final = inf
+_THREADS: Final = trio.CapacityLimiter(inf)
 """Slots bound the threads; a thread of an execution that waits for a run must not keep others from starting."""
 
 
 async def _in_thread(component: Component, arguments: dict[str, Any], context: Context, slot: Slot) -> Any:
     """Run a function in a thread, which has the slot until it ends: a deadline can leave a thread, but not stop it."""
     token = trio.lowlevel.current_trio_token()
+    blocking = BlockingContext(context, token)
     if component.context_name is not None:
-        arguments[component.context_name] = BlockingContext(context, token)
+        arguments[component.context_name] = blocking
 
     def run() -> Any:
         try:
             return component.function(**arguments)
         finally:
-            try:
+            with suppress(trio.RunFinishedError):  # the worker may have ended in the meantime
                 token.run_sync_soon(slot.give)
-            except trio.RunFinishedError:
-                pass  # the worker has ended in the meantime
 
     try:
         await trio.lowlevel.checkpoint_if_cancelled()
     except trio.Cancelled:
         slot.give()
         raise
-    # From here on nothing can cancel before the thread runs.
-    return await trio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=trio.CapacityLimiter(_THREADS))
+    try:
+        # Nothing can cancel between the check above and the start of the thread.
+        return await trio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=_THREADS)
+    finally:
+        blocking.end()
 
 
 # --- either spelling of the handshake -------------------------------------------------------------
@@ -293,6 +297,3 @@ def _in_snake_case(params: Raw) -> Raw | None:
     if any(name in members for name in _SPELLED.values()) or not any(name in members for name in _SPELLED):
         return None
     return Raw(msgspec.json.encode({_SPELLED.get(name, name): value for name, value in members.items()}))
-
-
-__all__ = ["VERSION", "Handler", "WorkerService"]

@@ -28,9 +28,12 @@ class Slots:
 
     async def acquire(self) -> None:
         """Wait for a slot. Errors: Full."""
-        if self._free.value == 0 and self.waiting >= self.backlog:
-            raise Full
-        await self.acquire_late()
+        try:
+            self._free.acquire_nowait()
+        except trio.WouldBlock:
+            if self.waiting >= self.backlog:
+                raise Full from None
+            await self.acquire_late()
 
     async def acquire_late(self) -> None:
         """Wait for a slot, however many wait: for executions that have begun."""
@@ -77,8 +80,12 @@ class Slot:
             if self._lent == 0 and not self._is_over:
                 await self._slots.acquire_late()
                 self._is_held = True
-                if self._is_over:
-                    self._release()
+                self._settle()
+
+    def _settle(self) -> None:
+        # The thread of an execution that was given up may have ended while this waited.
+        if self._is_over:
+            self._release()
 
     def _release(self) -> None:
         if self._is_held:

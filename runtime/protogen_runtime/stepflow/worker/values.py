@@ -153,9 +153,7 @@ codecs.register_error(_ESCAPED, _escape)
 def _dump(value: Any) -> Json:
     dump = getattr(value, "model_dump", None)
     if dump is None:
-        raise NotImplementedError(
-            f"{type(value).__qualname__} is no JSON; give a Struct, a dataclass, a model or a dict"
-        )
+        raise TypeError(f"{type(value).__qualname__} is none; give a Struct, a dataclass, a model or a dict")
     return dump(mode="json", by_alias=True)
 
 
