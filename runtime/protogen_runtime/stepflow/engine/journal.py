@@ -28,7 +28,7 @@ class Begun(msgspec.Struct, frozen=True, tag_field="is", tag="begun"):
     flow_id: str
     inputs: list[Json]
     variables: dict[str, Json]
-    overrides: dict[str, Json]
+    overrides: Json
     max_concurrency: int | None
     dialect: Dialect
 
@@ -74,14 +74,12 @@ def begun(
     inputs: Sequence[Json],
     *,
     variables: Mapping[str, Json] | None = None,
-    overrides: Mapping[str, Json] | None = None,
+    overrides: Json = None,
     max_concurrency: int | None = None,
     dialect: Dialect,
 ) -> bytes:
     """The first entry: what the run was made with."""
-    return _ENCODER.encode(
-        Begun(flow_id, list(inputs), dict(variables or {}), dict(overrides or {}), max_concurrency, dialect)
-    )
+    return _ENCODER.encode(Begun(flow_id, list(inputs), dict(variables or {}), overrides, max_concurrency, dialect))
 
 
 def finished(item: int, step_id: str, outcome: Outcome, *, attempt: int) -> bytes:

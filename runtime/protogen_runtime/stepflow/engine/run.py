@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias
 
 from protogen_runtime.stepflow.flow import overrides as patches
 from protogen_runtime.stepflow.flow import variables as defaults
@@ -31,13 +31,13 @@ ResultOrder: TypeAlias = Literal["by_index", "by_completion"]
 class Run:
     """A run of a flow over items; a plan of the flow saves making one, where there are no overrides.
 
-    `variables`: given values; the rest come from the flow's schema. `overrides`: step id to the change of that step.
-    `max_concurrency`: how many steps run at once at most (None: what the dialect says). Values that are given are
-    shared, never changed. Errors: NotRunnable.
+    `variables`: given values; the rest come from the flow's schema. `overrides`: step id to the change of that step, in
+    either dialect's form. `max_concurrency`: how many steps run at once at most (None: what the dialect says). Values
+    that are given are shared, never changed. Errors: NotRunnable.
     """
 
     __slots__ = (
-        *("_completed", "_completion_order", "_heap", "_inputs", "_items", "_limit", "_next", "_plan", "_results"),
+        *("_completion_order", "_heap", "_inputs", "_items", "_limit", "_next", "_plan", "_results"),
         *("_running", "_state", "_variables"),
     )
 
@@ -47,23 +47,15 @@ class Run:
         inputs: Sequence[Json],
         *,
         variables: Mapping[str, Json] | None = None,
-        overrides: Mapping[str, Json] | None = None,
+        overrides: Json = None,
         max_concurrency: int | None = None,
         dialect: Dialect = S1,
     ) -> None:
         if max_concurrency is not None and max_concurrency < 1:
             raise NotRunnable(f"maxConcurrency must be at least 1, got {max_concurrency}; leave it out for the default")
-        plan = flow if isinstance(flow, Plan) else None
-        changed = plan.flow if plan is not None else cast("Flow", flow)
-        if overrides:
-            plan = None
-            try:
-                changed = patches.apply(changed, overrides)
-            except patches.BadOverride as reason:
-                raise NotRunnable(str(reason)) from None
-        self._plan: Final = plan if plan is not None and plan.dialect is dialect else Plan(changed, dialect)
+        self._plan: Final = _planned(flow, overrides, dialect)
         self._inputs: Final = inputs
-        self._variables: Final = defaults.effective(changed.schemas.variables, variables or {})
+        self._variables: Final = defaults.effective(self._plan.flow.schemas.variables, variables or {})
         self._limit: Final = self._limited(max_concurrency)
         self._state: RunState = "running"
         self._items: Final[dict[int, Item]] = {}
@@ -342,3 +334,16 @@ class Run:
         item.stages[number] = (stage + 1, following.code)
         if self._wait(item, number, following.needs, asked) == 0:
             ready.append(number)
+
+
+def _planned(flow: Flow | Plan, overrides: Json, dialect: Dialect) -> Plan:
+    """The plan of a flow with its overrides; one that is there is used where it fits."""
+    try:
+        changes = patches.unwrap(overrides)
+        if isinstance(flow, Plan):
+            if not changes and flow.dialect is dialect:
+                return flow
+            flow = flow.flow
+        return Plan(patches.apply(flow, changes) if changes else flow, dialect)
+    except patches.BadOverride as reason:
+        raise NotRunnable(str(reason)) from None
