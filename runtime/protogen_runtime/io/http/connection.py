@@ -358,12 +358,7 @@ class Connection:
         keep = request.keep_alive and request.version == "1.1" and not endpoint.is_closing
         if type(begun) is bytes:
             if keep and b"origin" not in request.headers:
-                head = endpoint.deadlines.json_head
-                if request.request_id:
-                    line = request.request_id
-                    self._out.append(b"%b%d\r\nx-request-id: %b\r\n\r\n%b" % (head, len(begun), line, begun))
-                else:
-                    self._out.append(b"%b%d\r\n\r\n%b" % (head, len(begun), begun))
+                self._out.append(self.encode_result(begun, request))
                 return True
             begun = Reply(200, begun, _JSON)
         if isinstance(begun, Reply):
@@ -385,6 +380,13 @@ class Connection:
             reply = Reply(reply.status, reply.body, (*reply.headers, *marks))
         date = self._endpoint.deadlines.date
         return encode_reply(reply, date, close=close, head_only=request.method == b"HEAD")
+
+    def encode_result(self, body: bytes, request: Request) -> bytes:
+        """The answer with JSON and the status 200 to a request without an origin, on a connection that stays open."""
+        head = self._endpoint.deadlines.json_head
+        if request.request_id:
+            return b"%b%d\r\nx-request-id: %b\r\n\r\n%b" % (head, len(body), request.request_id, body)
+        return b"%b%d\r\n\r\n%b" % (head, len(body), body)
 
     async def _send(self, data: bytes) -> None:
         self._shell.traffic.sent_bytes += len(data)
@@ -508,6 +510,9 @@ class _Responder:
     async def reply(self, reply: Reply | bytes) -> None:
         """See Responder."""
         if isinstance(reply, bytes):
+            if not (self.closes or self._connection.is_closing) and b"origin" not in self._request.headers:
+                await self._connection.send_for_handler(self._connection.encode_result(reply, self._request))
+                return
             reply = Reply(200, reply, _JSON)
         self.closes = self.closes or reply.close or self._connection.is_closing
         await self._connection.send_for_handler(self._connection.encode(reply, self._request, close=self.closes))
