@@ -263,14 +263,20 @@ async def raw_worker(
     settings: str = "",
     **options: Any,
 ) -> AsyncGenerator[tuple[RawWorker, Plugins]]:
-    """A raw worker at a URL, and the plugins of a configuration with it behind /w/…."""
+    """A raw worker at a URL, and the plugins of a configuration with it behind /w/….
+
+    `settings` are those of the plugin; behind /patient/… is the same worker without them, where there are some.
+    """
     async with RawWorker(handle, initialized).serving() as worker:
-        config = f'plugins: {{w: {{type: stepflow, url: "{worker.url}"{settings}}}}}\n{ROUTES}'
+        plain = f'{{type: stepflow, url: "{worker.url}"'
+        others = f", patient: {plain}}}" if settings else ""
+        config = f"plugins: {{w: {plain}{settings}}}{others}}}\n{PATIENT_ROUTES if settings else ROUTES}"
         async with opened(config, runtime=runtime, **options) as plugins:
             yield worker, plugins
 
 
 ROUTES = 'routes: {"/w/{*component}": [{plugin: w}]}\n'
+PATIENT_ROUTES = 'routes: {"/w/{*component}": [{plugin: w}], "/patient/{*component}": [{plugin: patient}]}\n'
 
 
 # --- raw workers as programs ----------------------------------------------------------------------------
