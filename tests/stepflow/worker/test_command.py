@@ -53,8 +53,10 @@ REFUSED = [
     ("broken:app", "error: {folder}/broken.py:3: broken cannot be imported: ZeroDivisionError: division by zero"),
     (
         "lacking:app",
-        "error: {folder}/lacking.py:1: lacking cannot be imported: ModuleNotFoundError: "
-        "No module named 'no_such_module_at_all'",
+        (
+            "error: {folder}/lacking.py:1: lacking cannot be imported: ModuleNotFoundError: "
+            "No module named 'no_such_module_at_all'"
+        ),
     ),
     ("ends:app", "error: {folder}/ends.py:1: ends cannot be imported: SystemExit: 3"),
 ]
