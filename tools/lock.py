@@ -24,6 +24,7 @@ GROUPS = {
     "interop-a2a-v03": [],
     "interop-stepflow-s1": [],
     "interop-stepflow-s2": [],
+    "interop-stepflow-runtime": [],
 }
 """Per group the file whose own dependencies are locked with it: `dev` installs the project too."""
 

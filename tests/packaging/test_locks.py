@@ -22,6 +22,7 @@ PYTHON_LOCKS = {
     "interop-a2a-v03": False,
     "interop-stepflow-s1": False,
     "interop-stepflow-s2": False,
+    "interop-stepflow-runtime": False,
 }
 """Group of pyproject.toml, and whether the project's own dependencies are locked with it."""
 ENTRY = re.compile(r"^([A-Za-z0-9][\w.\-]*)==([^\s;\\]+)", re.MULTILINE)
