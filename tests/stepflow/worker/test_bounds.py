@@ -6,6 +6,7 @@ import json
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from plugin_rig import CONTEXT, MemoryRuntime, failure_of, running
@@ -247,6 +248,24 @@ def test_the_end_of_input_lets_what_runs_finish_over_stdio() -> None:
             await lines.end()
             gate.opened.set()
             assert (await lines.receive())["result"] == {"output": "done"}
+
+    running(scenario)
+
+
+def test_what_a_component_stores_may_be_typed() -> None:
+    class Item(msgspec.Struct):
+        parts: tuple[int, ...]
+
+    async def scenario() -> None:
+        made, runtime = App(), MemoryRuntime()
+
+        @made.component("/put")
+        async def put(context: Context) -> str:
+            return await context.put_blob([Item((1, 2)), {3}])
+
+        async with plugins_of(made, runtime=runtime) as plugins:
+            name = await plugins.execute("/w/put", None, CONTEXT)
+            assert runtime.blobs[name].data == [{"parts": [1, 2]}, [3]]
 
     running(scenario)
 

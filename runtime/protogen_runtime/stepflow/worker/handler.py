@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from difflib import get_close_matches
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import trio
@@ -203,7 +203,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
     if not isinstance(error, BaseExceptionGroup):
         yield error
         return
-    members: tuple[BaseException, ...] = error.exceptions
+    members = cast("BaseExceptionGroup[BaseException]", error).exceptions
     leaves = [leaf for member in members for leaf in _leaves(member)]
     yield from sorted(leaves, key=lambda leaf: not isinstance(leaf, CallError))
 
