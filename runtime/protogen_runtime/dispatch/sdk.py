@@ -6,7 +6,7 @@ Knows no protocol by name. The classes here describe; the generated `rpc.table` 
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import msgspec
@@ -126,11 +126,13 @@ class ProtocolInfo(Protocol):
 class Channel(Protocol):
     """One way to the other side; every generated client works over one. Safe to use from several tasks."""
 
-    async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Success | Failure:
+    # Not `async def`, so that a channel may hand out the coroutine of another one.
+
+    def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Coroutine[Any, Any, Success | Failure]:
         """Send a request and wait for its answer; cancelling it tells the other side."""
         ...
 
-    async def notify(self, method: str, params: Raw) -> None:
+    def notify(self, method: str, params: Raw) -> Coroutine[Any, Any, None]:
         """Send a notification."""
         ...
 
