@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def main(arguments: list[str]) -> int:
 def judged() -> list[dict[str, Any]]:
     """The kit's verdicts on our node: those of a run with every profile, and of one with two users for the rest."""
     with serving(OPEN_CONFIG) as (url, state):
-        again = f"{sys.executable} {Path(__file__).resolve()} --restart {state}"
+        again = shlex.join([sys.executable, str(Path(__file__).resolve()), "--restart", str(state)])
         chosen = [part for name in PROFILES for part in ("--profile", name)]
         verdicts = run_kit(url, [*chosen, "--setting", f"restart={again}"])
     with serving(KEYS_CONFIG) as (url, _):

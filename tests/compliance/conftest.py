@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -80,7 +81,7 @@ def arguments_for(url: str, profiles: tuple[str, ...]) -> list[str]:
     """The arguments for some profiles of a node without authentication."""
     restart = f"import urllib.request as r; r.urlopen(r.Request('{url}/restart', b''))"
     chosen = [part for name in profiles for part in ("--profile", name)]
-    return [*chosen, "--setting", f'restart={sys.executable} -c "{restart}"']
+    return [*chosen, "--setting", f'restart={shlex.quote(sys.executable)} -c "{restart}"']
 
 
 def auth_arguments() -> list[str]:

@@ -70,7 +70,7 @@ def test_initialize_has_both_spellings_and_the_answer_chooses_the_dialect(
             assert params["runtime_protocol_version"] == params["runtimeProtocolVersion"] == 1
             assert params["capabilities"] == {"blobApiUrl": "http://b/", "blobThreshold": 1048576}
             assert worker.requests[1].message == {"jsonrpc": "2.0", "method": "initialized", "params": {}}
-            assert plugins.plugin("w").dialect == dialect  # type: ignore[attr-defined]  # a WorkerPlugin
+            assert plugins.plugin("w").dialect == dialect  # type: ignore[attr-defined]  # plugins of workers have one
 
     running(scenario)
 

@@ -1,7 +1,8 @@
 """HTTP/2 as hypercorn speaks it, made to hold where a stream ends before both of its sides have.
 
 Knows hypercorn's H2Protocol. Stock 0.18 ends the whole connection, with all of its streams, when data comes for a
-stream that has been answered; and a client whose answer breaks off is never told.
+stream that has been answered; a client whose answer breaks off is never told; and a stream of small pieces to a client
+that opens no window fills memory.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ MAX_LATE_BYTES: Final = 1024 * 1024
 """What a client may go on sending to streams that were answered, as a body that was refused does; then it is told to
 stop."""
 
-NEEDED: Final = ("_handle_events", "_flush", "stream_send")
+NEEDED: Final = ("_handle_events", "_flush", "_send_data", "stream_send")
 """What must be there of the class whose place this takes."""
 
 
@@ -44,6 +45,25 @@ class Http2(H2Protocol):
             if was_open and number not in self._ended:
                 await self._break_off(number)
             self._ended.discard(number)
+
+    async def _send_data(self, stream_id: int) -> None:
+        # Stock takes nothing out of the buffer then, and lets its writer go on as if it had: small pieces without end
+        # would be kept for a client that opens no window.
+        if self._is_shut(stream_id):
+            self.priority.block(stream_id)
+        else:
+            await super()._send_data(stream_id)
+
+    def _is_shut(self, number: int) -> bool:
+        """Whether there is something to send on a stream whose window takes nothing."""
+        buffer = self.stream_buffers.get(number)
+        if buffer is None or not buffer.buffer:
+            return False
+        try:
+            return self.connection.local_flow_control_window(number) <= 0
+        except h2.exceptions.ProtocolError:
+            # It has been closed, which stock deals with.
+            return False
 
     async def _break_off(self, number: int) -> None:
         try:
