@@ -176,7 +176,11 @@ class TaskManager:
         """A task has another priority or other dependencies."""
         node = self._queue.find(member.key)
         if node is not None:
+            run = node.run
             self._queue.revise(member)
+            if run is not None and not run.open:
+                # What it had waited for may have been all that could still come.
+                self._over.append(run)
             self._wake()
 
     def retire(self, key: str) -> None:

@@ -109,6 +109,22 @@ async def test_a_run_waits_for_what_another_run_executes() -> None:
 
 
 @in_trio
+async def test_a_run_is_over_when_its_tasks_are_made_to_wait_for_what_no_run_has() -> None:
+    async with open_rig() as rig:
+        other, idle = (await rig.execute(task())).root, await rig.create()
+        dependant = await rig.create(method="gate", needs=[other])
+        await rig.gate.wait_started(other)
+        await rig.execute(task(dependant, method=None))
+        await wait_all_tasks_blocked()
+        await rig.update(dependant, needs=[f"?{idle}"])
+        await wait_all_tasks_blocked()
+        assert not rig.manager.is_running(dependant)
+        await rig.cancel(idle)
+        await wait_all_tasks_blocked()
+        assert await rig.status(dependant) == "pending"
+
+
+@in_trio
 async def test_a_task_heeds_what_happens_to_one_that_no_run_has() -> None:
     async with open_rig() as rig:
         outside = await rig.create()
