@@ -25,18 +25,6 @@ MAX_REMEMBERED_CLIENTS: Final = 10_000
 _MAX_REMEMBERED_VALUES: Final = 256
 
 
-_PREFLIGHT: Final = Reply(
-    204,
-    b"",
-    (
-        (b"access-control-allow-methods", b"POST"),
-        (b"access-control-allow-headers", b"authorization, content-type, x-api-key"),
-        (b"access-control-max-age", b"600"),
-    ),
-)
-"""Tells a browser what pages may send; `Guard.cors` adds whose pages."""
-
-
 class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may use a server.
 
@@ -60,9 +48,22 @@ class Unidentified(Reply, frozen=True, kw_only=True):
 
 
 class Guard:
-    """Decides on heads; remembers nothing but allowances, and tokens that were good. Errors: BadKeySet."""
+    """Decides on heads; remembers nothing but allowances, and tokens that were good. Errors: BadKeySet.
 
-    def __init__(self, access: Access, limits: Limits, deadlines: Deadlines) -> None:
+    `methods` are those that pages of allowed origins may use.
+    """
+
+    def __init__(self, access: Access, limits: Limits, deadlines: Deadlines, *, methods: bytes = b"POST") -> None:
+        # Tells a browser what pages may send; `cors` adds whose pages.
+        self._preflight = Reply(
+            204,
+            b"",
+            (
+                (b"access-control-allow-methods", methods),
+                (b"access-control-allow-headers", b"authorization, content-type, x-api-key"),
+                (b"access-control-max-age", b"600"),
+            ),
+        )
         self._hosts = frozenset(host.lower().encode() for host in access.hosts)
         self._origins = frozenset(origin.lower().encode() for origin in access.origins)
         self._digests = {user: hashlib.sha256(key.encode()).digest() for user, key in access.keys.items()}
@@ -84,7 +85,7 @@ class Guard:
         if b"origin" in headers and headers[b"origin"].lower() not in self._origins:
             return refusal(403, "this origin is not allowed; the server's option is `origins`")
         if request.method == b"OPTIONS" and b"origin" in headers:
-            return _PREFLIGHT
+            return self._preflight
         if self._asks_who:
             try:
                 request.identity = self._identify(headers)

@@ -19,6 +19,7 @@ from .handling import Handling
 from .limits import KIB, SEND_PIECE_BYTES
 from .messages import JSON_TYPE, Headers, Reply, Request, refusal
 from .pace import Pace
+from .routes import Errand
 
 HYPERCORN_BUFFER_BYTES: Final = 32 * KIB
 """What hypercorn 0.18 keeps of an answer over HTTP/2 before it makes the application wait."""
@@ -54,31 +55,44 @@ async def serve_http(shell: SocketHouse, scope: Scope, receive: Receive, send: S
 
 
 async def _serve(shell: SocketHouse, request: Request, responder: _AsgiResponder, receive: Receive) -> None:
-    refused = _check_head(shell, request) or shell.endpoint.admit(request)
+    refused = _check_head(shell, request) or shell.endpoint.admit(request) or _check_length(shell, request)
     if refused is not None:
         await _drop_body(shell, receive)
         await responder.reply(refused)
         return
-    try:
-        body = await _read_body(shell, request, receive)
-    except _Gone:
+    refused = await _take_body(shell, request, receive)
+    if refused is not None:
+        if request.sink is not None:
+            request.sink.close()
+        if refused.status:
+            await responder.reply(refused)
         return
-    except _TooSlow:
-        await responder.reply(refusal(408, "the body did not come in time"))
-        return
-    if body is None:
-        await _drop_body(shell, receive)
-        await responder.reply(refusal(413, "the body is too large"))
-        return
-    request.body = body
     begun = shell.endpoint.begin(request)
-    if isinstance(begun, Handling | Foreign):
+    if isinstance(begun, Handling | Foreign | Errand):
         await _run(begun, responder, receive)
     else:
         await responder.reply(begun)
 
 
-async def _run(running: Handling | Foreign, responder: _AsgiResponder, receive: Receive) -> None:
+async def _take_body(shell: SocketHouse, request: Request, receive: Receive) -> Reply | None:
+    """Read the body; a refusal where it cannot be had, of status 0 where the client has gone."""
+    try:
+        body = await _read_body(shell, request, receive)
+    except _Gone:
+        return Reply(0)
+    except _TooSlow:
+        return refusal(408, "the body did not come in time")
+    except OSError:
+        await _drop_body(shell, receive)
+        return refusal(507, "there is no room for this body")
+    if body is None:
+        await _drop_body(shell, receive)
+        return refusal(413, "the body is too large")
+    request.body = body
+    return None
+
+
+async def _run(running: Handling | Foreign | Errand, responder: _AsgiResponder, receive: Receive) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_watch, receive, nursery.cancel_scope)
         await running.run(responder)
@@ -114,20 +128,27 @@ def _check_head(shell: SocketHouse, request: Request) -> Reply | None:
         return refusal(431, "too many headers")
     if sum(len(name) + len(value) + 4 for name, value in request.headers.items()) > limits.max_header_bytes:
         return refusal(431, "the head is too large")
+    return None
+
+
+def _check_length(shell: SocketHouse, request: Request) -> Reply | None:
     length = request.headers.get(b"content-length", b"")
-    if length.isdigit() and int(length[:20]) > limits.max_body_bytes:
+    if length.isdigit() and int(length[:20]) > (request.max_body_bytes or shell.limits.max_body_bytes):
         return refusal(413, "the body is too large")
     return None
 
 
 async def _read_body(shell: SocketHouse, request: Request, receive: Receive) -> bytes | None:
-    """The whole body; None where it is too large. Errors: _Gone, _TooSlow."""
-    del request
+    """The whole body, empty where it went to the request's sink; None where it is too large. Errors: _Gone, _TooSlow,
+    OSError of the sink.
+    """
     limits = shell.limits
+    most = request.max_body_bytes or limits.max_body_bytes
     body = bytearray()
+    size = 0
     started = trio.current_time()
     while True:
-        allowed = limits.body_grace_seconds + len(body) / limits.min_bytes_per_second
+        allowed = limits.body_grace_seconds + size / limits.min_bytes_per_second
         event = None
         with trio.move_on_at(started + min(allowed, limits.body_seconds)):
             event = await receive()
@@ -135,9 +156,14 @@ async def _read_body(shell: SocketHouse, request: Request, receive: Receive) -> 
             raise _TooSlow
         if event["type"] == "http.disconnect":
             raise _Gone
-        body += event.get("body", b"")
-        if len(body) > limits.max_body_bytes:
+        piece = event.get("body", b"")
+        size += len(piece)
+        if size > most:
             return None
+        if request.sink is None:
+            body += piece
+        else:
+            request.sink.write(piece)
         if not event.get("more_body", False):
             return bytes(body)
 

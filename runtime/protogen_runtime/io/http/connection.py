@@ -23,6 +23,7 @@ from .heads import Heads
 from .limits import SEND_PIECE_BYTES, Limits
 from .messages import JSON_TYPE, Headers, Reply, Request, encode_head, encode_reply, refusal
 from .pace import Pace
+from .routes import Errand
 from .watch import Watch
 from .wire import GONE, READ_BYTES, Wire
 
@@ -129,7 +130,7 @@ class Connection:
         self._ahead = bytearray()
         self._mark = 0
         self._body_since = 0.0
-        self._running: Handling | Foreign | None = None
+        self._running: Handling | Foreign | Errand | None = None
         self._wake: trio.CancelScope | None = None
         self._upgrade: Upgrade | None = None
         self._parting: Reply | None = None
@@ -416,7 +417,7 @@ class Connection:
         self._is_sending = False
         self.deadline = before
 
-    async def _run(self, running: Handling | Foreign) -> None:
+    async def _run(self, running: Handling | Foreign | Errand) -> None:
         responder = self._responder
         await running.run(responder)
         self._running = None
@@ -476,6 +477,7 @@ class Connection:
             self._scope.cancel()
 
     async def _part(self) -> None:
+        self._parser.close()
         wire = self._wire
         try:
             if self._parting is not None or self._lingers:

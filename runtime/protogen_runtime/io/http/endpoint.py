@@ -33,6 +33,7 @@ from .foreign import AsgiApp, Foreign
 from .handling import Handling, encode_outcome
 from .limits import Limits
 from .messages import JSON_TYPE, Headers, Reply, Request, refusal
+from .routes import Errand, Routes
 
 Page: TypeAlias = Callable[[], Reply]
 """Answers GET at one path: health, metrics."""
@@ -49,7 +50,7 @@ MAX_QUERY_MEMBERS: Final = 100
 HEALTHY: Final = Reply(200, b'{"status":"healthy"}', ((b"content-type", JSON_TYPE),))
 
 
-Begun: TypeAlias = bytes | Reply | Handling | Foreign
+Begun: TypeAlias = bytes | Reply | Handling | Foreign | Errand
 """What became of a request: JSON to answer with, another answer, or something to run."""
 
 
@@ -59,7 +60,8 @@ class Endpoint:
     A POST to the path of the protocol with the query `sessionId=` is for `app`, too, where there is one.
     `unauthorized` words the refusal of somebody unknown at the paths of the protocol; without it a line of text does.
     `documents` are pages that strangers may read, too. `states` are headers of every answer. Members of the query in
-    `query_headers` count as headers where there are none.
+    `query_headers` count as headers where there are none. With `routes`, whatever is no page is theirs, the path of the
+    protocol included.
     """
 
     def __init__(
@@ -76,8 +78,10 @@ class Endpoint:
         documents: Mapping[str, Document] | None = None,
         states: Headers = (),
         query_headers: Iterable[str] = (),
+        routes: Routes | None = None,
     ) -> None:
         self.service = service
+        self._routes = routes
         self._documents: dict[bytes, Document] = {path.encode(): page for path, page in (documents or {}).items()}
         self._states = states
         self._query_headers = frozenset(name.lower() for name in query_headers)
@@ -111,6 +115,10 @@ class Endpoint:
         if self._query_headers and b"?" in request.target:
             self._add_query_headers(request)
         path = request.target
+        if self._routes is not None:
+            path = path.partition(b"?")[0]
+            is_page = path in self._pages or path in self._documents
+            return self._admit_elsewhere(path, request) if is_page else self._routes.admit(request)
         if path != self._path:
             path = path.partition(b"?")[0]
             if not self._is_ours(request):
@@ -175,6 +183,8 @@ class Endpoint:
             self.tag(request)
         if request.refused is not None:
             return request.refused
+        if self._routes is not None:
+            return self._begin_route(self._routes, request)
         if request.method != b"POST" or (request.target != self._path and not self._is_ours(request)):
             return self._begin_elsewhere(request)
         if self.is_closing:
@@ -226,6 +236,15 @@ class Endpoint:
             return Foreign(self._app, request, self.marks(request))
         return refusal(404, "nothing is served at this path")
 
+    def _begin_route(self, routes: Routes, request: Request) -> Begun:
+        path = request.target.partition(b"?")[0]
+        if path in self._pages or path in self._documents:
+            return self._begin_elsewhere(request)
+        if self.is_closing:
+            return self._busy("the server is shutting down")
+        begun = routes.begin(request, self)
+        return self._taken(begun) if isinstance(begun, Errand) else begun
+
     def _begin_exchange(self, request: Request, exchange: Exchange) -> Begun:
         if exchange.answers:
             known = [self.callbacks.take(answer, request.headers) for answer in exchange.answers]
@@ -245,7 +264,7 @@ class Endpoint:
         handling.hold(work, outcome)
         return self._taken(handling)
 
-    def _taken(self, handling: Handling) -> Begun:
+    def _taken(self, handling: Handling | Errand) -> Begun:
         if self.in_flight < self.limits.max_in_flight:
             return handling
         handling.drop()

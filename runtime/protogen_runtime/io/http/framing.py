@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal
 
 import httptools
 
@@ -151,7 +151,7 @@ class RequestParser:
         if self.phase == "head":
             if self._fed > self._limits.max_header_bytes:
                 self.refused = refusal(431, "the head is too large", close=True)
-        elif self._fed > self._limits.max_header_bytes + _BODY_OVERHEAD * self._limits.max_body_bytes:
+        elif self._fed > self._limits.max_header_bytes + _BODY_OVERHEAD * self._max_body_bytes():
             self.refused = refusal(413, "the body is too large", close=True)
 
     # --- called by the parser ---------------------------------------------------------------------
@@ -199,8 +199,6 @@ class RequestParser:
             self._refuse(refusal(505, "HTTP/1.1 is spoken here", close=True))
         headers = self._headers
         length = headers.get(b"content-length")
-        if length is not None and int(length) > self._limits.max_body_bytes:
-            self._refuse(refusal(413, "the body is too large", close=True))
         if b"transfer-encoding" in headers and (
             version == "1.0" or headers[b"transfer-encoding"].lower() != b"chunked"
         ):
@@ -215,6 +213,8 @@ class RequestParser:
                 # What follows is a body that nobody wants: the connection ends instead.
                 self._refuse(Reply(refused.status, refused.body, refused.headers, close=True))
             request.refused = refused
+        if length is not None and int(length) > self._max_body_bytes():
+            self._refuse(refusal(413, "the body is too large", close=True))
         if b"expect" in headers:
             if headers[b"expect"].lower() != b"100-continue":
                 self._refuse(refusal(417, "only 100-continue can be expected", close=True))
@@ -223,9 +223,12 @@ class RequestParser:
     def on_body(self, piece: bytes) -> None:
         """A piece of the body; the first is kept as it is, since most bodies come in one."""
         self._body_bytes += len(piece)
-        if self._body_bytes > self._limits.max_body_bytes:
+        if self._body_bytes > self._max_body_bytes():
             self._refuse(refusal(413, "the body is too large", close=True))
-        if not self._body:
+        sink = None if self._request is None else self._request.sink
+        if sink is not None:
+            self._put(sink, piece)
+        elif not self._body:
             self._body = piece
         elif isinstance(self._body, bytes):
             self._body = bytearray(self._body)
@@ -244,6 +247,23 @@ class RequestParser:
         self._body = b""
         self.phase = "idle"
         self.wants_continue = False
+
+    def close(self) -> None:
+        """The connection has ended: give up what belongs to requests that nobody will answer."""
+        for request in (self._request, *self.requests):
+            if request is not None and request.sink is not None:
+                request.sink.close()
+
+    def _max_body_bytes(self) -> int:
+        request = self._request
+        return self._limits.max_body_bytes if request is None else request.max_body_bytes or self._limits.max_body_bytes
+
+    def _put(self, sink: BinaryIO, piece: bytes) -> None:
+        """Write a piece of a body where it goes: to a file of the system's cache, which takes it at once."""
+        try:
+            sink.write(piece)
+        except OSError:
+            self._refuse(refusal(507, "there is no room for this body", close=True))
 
     def _refuse(self, reply: Reply) -> None:
         self.refused = reply

@@ -47,6 +47,7 @@ class Heads:
             or not data.startswith(b"POST ")
             or not request.keep_alive
             or request.refused is not None
+            or request.sink is not None
             or headers.get(b"content-length") != b"%d" % body_bytes
             or not _ORDINARY.issuperset(headers)
         ):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -29,7 +29,9 @@ class Reply(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct, eq=False):
     """One request with its whole body; `headers` by lower-case name, the values of repeated ones joined by commas.
 
-    `request_id` is the id it is known by, empty where requests have none; `headers` need not hold it.
+    `request_id` is the id it is known by, empty where requests have none; `headers` need not hold it. Whoever admits a
+    request may set `max_body_bytes` (None: the server's limit), and `sink`, a file that its body goes to in place of
+    `body`, so that memory holds a piece of it.
     """
 
     method: bytes
@@ -43,6 +45,8 @@ class Request(msgspec.Struct, eq=False):
     identity: str | None = None
     refused: Reply | None = None
     request_id: bytes = b""
+    max_body_bytes: int | None = None
+    sink: BinaryIO | None = None
 
     def again(self, body: bytes) -> Request:
         """The same request with another body; the headers are shared, and nobody changes them."""

@@ -26,6 +26,7 @@ from .foreign import AsgiApp, Receive, Scope, Send
 from .heads import Heads
 from .limits import Limits
 from .messages import Headers, Reply
+from .routes import Routes
 from .watch import Watch
 
 _REFUSED: Final = {
@@ -54,8 +55,8 @@ class Shell:
 
     An `app` that is `Timed`, such as a SessionApp, is swept with the connections.
     `instruments`, whose service this must be, add their pages, ids for requests, and the numbers of the transport.
-    `unauthorized` is the protocol's error for somebody unknown; `documents`, `states` and `query_headers`: see
-    Endpoint. Errors: BadKeySet.
+    `unauthorized` is the protocol's error for somebody unknown; `documents`, `states`, `query_headers` and `routes`:
+    see Endpoint. Errors: BadKeySet.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Shell:
         documents: Mapping[str, Document] | None = None,
         states: Headers = (),
         query_headers: Iterable[str] = (),
+        routes: Routes | None = None,
     ) -> None:
         self._instruments = instruments
         self.traffic = Traffic() if instruments is None else instruments.traffic
@@ -81,7 +83,8 @@ class Shell:
         self.limits = limits or Limits()
         self.deadlines = Deadlines(b"".join(b"%b: %b\r\n" % header for header in states))
         self.deadlines.tick(0.0, time.time())
-        guard = Guard(access or Access(), self.limits, self.deadlines)
+        methods = b"POST" if routes is None else routes.methods
+        guard = Guard(access or Access(), self.limits, self.deadlines, methods=methods)
         self.endpoint = Endpoint(
             service,
             limits=self.limits,
@@ -94,6 +97,7 @@ class Shell:
             documents=documents,
             states=states,
             query_headers=query_headers,
+            routes=routes,
         )
         self.endpoint.tags_requests = instruments is not None and instruments.tags_requests
         # A rate is spent by each request, whatever its head says.
