@@ -285,12 +285,6 @@ class _Link:
 
     __slots__ = ("_request",)
 
-    deadline: Final = None
-    emit: Final[Emit | None] = None
-    answer: Final[AnswerEarly | None] = None
-    has_answered: Final = False
-    frame: Final = b""
-
     def __init__(self, request: Request) -> None:
         self._request = request
 
@@ -303,6 +297,31 @@ class _Link:
     def identity(self) -> str | None:
         """See Link."""
         return self._request.identity
+
+    @property
+    def deadline(self) -> float | None:
+        """See Link."""
+        return None
+
+    @property
+    def emit(self) -> Emit | None:
+        """See Link."""
+        return None
+
+    @property
+    def answer(self) -> AnswerEarly | None:
+        """See Link."""
+        return None
+
+    @property
+    def has_answered(self) -> bool:
+        """See Link."""
+        return False
+
+    @property
+    def frame(self) -> bytes:
+        """See Link."""
+        return b""
 
     @property
     def channel(self) -> Channel:
