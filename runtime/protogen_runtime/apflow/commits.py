@@ -190,6 +190,9 @@ class View:
         self._staged = _Changes()
         result = decision(self)
         staged, self._staged = self._staged, _Changes()
+        if staged.further:
+            # It may remove dependencies that a decision before it has staged: those are written first.
+            self.flush()
         for key, changed in staged.tasks.items():
             self._pending.merge(key, changed)
             self._written[key] = changed.after
@@ -321,10 +324,7 @@ class Committer:
                 while self._waiting and weight + self._waiting[0].weight <= MAX_WEIGHT:
                     batch.append(self._waiting.popleft())
                     weight += batch[-1].weight
-                try:
-                    await self._make(batch)
-                finally:
-                    self._follow(batch)
+                await self._make(batch)
 
     def close(self) -> None:
         """Take no more decisions."""
@@ -335,12 +335,16 @@ class Committer:
         try:
             await self._store.transact(lambda transaction: self._decide(batch, transaction))
         except Conflict:
-            # No decision relies on what can change under it, so this is a defect of one of them: the others go on.
+            # No decision relies on what can change under it, so this is a defect of one of them: the others go on,
+            # each after the consequences of the one before it.
             for job in batch:
                 await self._make_alone(job)
+                self._follow([job])
+            return
         except BaseException as error:  # noqa: BLE001 - a store that fails is each caller's to deal with
             for job in batch:
                 job.error, job.changes = error, []
+        self._follow(batch)
 
     async def _make_alone(self, job: _Job[Any]) -> None:
         try:

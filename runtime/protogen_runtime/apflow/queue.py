@@ -9,7 +9,7 @@ from the logarithm of how many tasks of one run are ready.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from heapq import heappop, heappush
 from typing import Final
@@ -162,20 +162,23 @@ class ReadyQueue:
             node = self._nodes.get(member.key)
             if node is None:
                 node = self._nodes[member.key] = Node(member.key)
-            if node.run is None:
-                self._reopen(node)
+            if node.phase in _UNSETTLED and node.run is not None:
+                continue
+            self._reopen(node)
+            node.phase = Phase.WAITING
+            if node.run is not run:
+                if node.run is not None:
+                    # It came from another flow, where others may wait for it.
+                    node.run.outside.append(node)
+                self._untie(node)
                 node.run = run
-                node.phase = Phase.WAITING
                 node.order = run.arrived
                 run.arrived += 1
                 run.nodes.append(node)
-                if member.needs:
-                    needing.append((node, member.needs))
-            elif node.phase not in _UNSETTLED:
-                self._reopen(node)
-                node.phase = Phase.WAITING
-            else:
-                continue
+            elif not _has_needs(node, member.needs):
+                self._untie(node)
+            if member.needs and not node.needs:
+                needing.append((node, member.needs))
             node.priority, node.group = member.priority, member.group
             entered.append(node)
         for node, needs in needing:
@@ -237,16 +240,17 @@ class ReadyQueue:
             self._withhold(node.required_by)
 
     def revise(self, member: Member) -> None:
-        """A task has another priority or other dependencies now; it matters to one that was not taken yet."""
+        """A pending task has another priority, group or other dependencies now."""
         node = self._nodes.get(member.key)
         if node is None or node.run is None:
             return
-        self._untie(node)
-        node.priority = member.priority
-        self._tie(node, member.needs)
-        if node.phase is Phase.READY:
+        self._leave(node)
+        if node.phase in (Phase.READY, Phase.TAKEN):
+            # One that was taken has not started: it is taken again, as what it is now.
             node.phase = Phase.WAITING
-            node.run.open -= 1
+        self._untie(node)
+        node.priority, node.group = member.priority, member.group
+        self._tie(node, member.needs)
         if node.phase is Phase.WAITING and not node.unmet:
             self._make_ready(node)
 
@@ -268,17 +272,18 @@ class ReadyQueue:
 
     def end(self, run: Run) -> list[Node]:
         """Forget a run that is over; returns its tasks that were never taken."""
-        left = [node for node in run.nodes if node.phase is Phase.WAITING]
+        left = [node for node in run.nodes if node.phase is Phase.WAITING and node.run is run]
         del self._runs[run.root]
         for node in run.nodes:
-            node.run = None
-        for node in (*run.nodes, *run.outside):
-            if node.run is not None:
-                continue
-            node.required_by = _in_runs(node.required_by)
-            node.optional_to = _in_runs(node.optional_to)
-            if not (node.required_by or node.optional_to):
-                self._nodes.pop(node.key, None)
+            if node.run is run:
+                node.run = None
+                node.needs, node.required = (), b""
+        for nodes in (run.nodes, dict.fromkeys(run.outside)):
+            for node in nodes:
+                node.required_by = _in_runs(node.required_by)
+                node.optional_to = _in_runs(node.optional_to)
+                if node.run is None and not (node.required_by or node.optional_to):
+                    self._nodes.pop(node.key, None)
         run.nodes = []
         run.outside = []
         return left
@@ -320,12 +325,15 @@ class ReadyQueue:
 
     def _vacate(self, node: Node) -> None:
         group = self._groups.get(node.group or "")
-        if group is None:
-            return
-        group.free += 1
-        while group.parked:
+        if group is not None:
+            group.free += 1
+            self._call(group, node.group)
+
+    def _call(self, group: _Group, name: str | None) -> None:
+        """Let the first of those that had to wait for a group have its turn, if something is free."""
+        while group.free and group.parked:
             parked = group.parked.popleft()
-            if parked.phase is Phase.READY and parked.run is not None:
+            if parked.phase is Phase.READY and parked.run is not None and parked.group == name:
                 self._enqueue(parked, parked.run)
                 return
 
@@ -358,13 +366,15 @@ class ReadyQueue:
             node.run.open -= 1
         if node.phase is Phase.TAKEN:
             self._vacate(node)
+        elif node.phase is Phase.READY and (group := self._groups.get(node.group or "")) is not None:
+            # It may have been called when something became free, which is another's now.
+            self._call(group, node.group)
 
     def _withhold(self, dependants: list[Node] | None) -> None:
         for dependant in dependants or ():
             if dependant.phase is Phase.READY:
+                self._leave(dependant)
                 dependant.phase = Phase.WAITING
-                assert dependant.run is not None
-                dependant.run.open -= 1
             if dependant.phase is Phase.WAITING:
                 dependant.unmet += 1
 
@@ -396,6 +406,13 @@ def _is_awaited(node: Node, run: Run) -> bool:
     """Whether a task of a run waits for one that has not ended."""
     dependants = (*(node.required_by or ()), *(node.optional_to or ()))
     return node.phase in _UNSETTLED and any(it.run is run and it.phase is Phase.WAITING for it in dependants)
+
+
+def _has_needs(node: Node, needs: Sequence[Need]) -> bool:
+    return len(node.needs) == len(needs) and all(
+        tied.key == need.key and bool(required) == need.required
+        for tied, required, need in zip(node.needs, node.required, needs, strict=True)
+    )
 
 
 def _with(nodes: list[Node] | None, node: Node) -> list[Node]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -150,6 +149,61 @@ def test_a_group_is_bounded_and_holds_up_nobody_else() -> None:
     assert taken(queue) == ["b"]
 
 
+def test_a_settled_task_begins_again_with_what_it_needs_now() -> None:
+    queue = ReadyQueue()
+    queue.join("r", [member("a"), member("b", "?a"), member("c")])
+    queue.settle(node(queue, "b"), completed=False)
+    queue.join("r", [member("b", "a", "c")])
+    assert taken(queue) == ["a", "c"]
+    queue.settle(node(queue, "a"), completed=True)
+    assert taken(queue) == []
+    queue.settle(node(queue, "c"), completed=True)
+    assert taken(queue) == ["b"]
+
+
+def test_a_task_of_an_ended_run_needs_what_it_is_said_to_need_later() -> None:
+    queue = ReadyQueue()
+    ended = queue.join("r", [member("x", "y"), member("y")])
+    queue.join("s", [member("z", "x")])
+    queue.settle(node(queue, "y"), completed=False)
+    queue.end(ended)
+    queue.join("r", [member("x")])
+    assert taken(queue) == ["x"]
+
+
+def test_a_task_that_moved_to_another_flow_runs_there() -> None:
+    queue = ReadyQueue()
+    first = queue.join("r", [member("a"), member("b", "a")])
+    queue.settle(node(queue, "a"), completed=False)
+    second = queue.join("s", [member("a")])
+    assert not queue.is_over(first)
+    assert not queue.is_over(second)
+    assert taken(queue) == ["a"]
+    queue.settle(node(queue, "a"), completed=True)
+    assert queue.is_over(second)
+    assert not queue.end(second)
+    assert taken(queue) == ["b"]
+
+
+def test_nobody_waits_for_room_that_a_withdrawn_task_did_not_take() -> None:
+    queue = ReadyQueue({"g": 1})
+    queue.join("r", [member(key, group="g") for key in "abc"])
+    assert taken(queue) == ["a"]
+    queue.settle(node(queue, "a"), completed=True)
+    queue.settle(node(queue, "b"), completed=False)
+    assert taken(queue) == ["c"]
+
+
+def test_a_task_counts_for_the_group_that_it_has_now() -> None:
+    queue = ReadyQueue({"g": 1, "h": 1})
+    queue.join("r", [member("a", group="g"), member("b", group="h"), member("c", group="h")])
+    assert taken(queue) == ["a", "b"]
+    queue.revise(member("a", group="h"))
+    assert taken(queue) == []
+    queue.settle(node(queue, "b"), completed=True)
+    assert taken(queue) == ["c"]
+
+
 def test_ended_runs_leave_nothing_behind() -> None:
     queue = ReadyQueue()
     for _ in range(3):
@@ -192,6 +246,7 @@ def test_steps_cost_the_same_whatever_the_size(shape: str) -> None:
 
 
 KEYS = [f"k{number}" for number in range(6)]
+GROUPS = {"one": 1, "two": 2}
 
 
 class Model:
@@ -200,61 +255,99 @@ class Model:
     def __init__(self) -> None:
         self.needs: dict[str, dict[str, bool]] = {}
         self.phase: dict[str, str] = {}
+        self.group: dict[str, str | None] = {}
+        self.home: dict[str, str] = {}
+        """The run that a task takes part in."""
 
     def can_start(self, key: str) -> bool:
         def met(need: str, required: bool) -> bool:
             phase = self.phase.get(need, "absent")
             return phase == "completed" or (phase == "lost" and not required)
 
-        return self.phase[key] == "pending" and all(met(*need) for need in self.needs[key].items())
+        return key in self.home and self.phase[key] == "pending" and all(met(*need) for need in self.needs[key].items())
+
+    def has_room(self, key: str) -> bool:
+        taken = [each for each, phase in self.phase.items() if phase == "taken" and self.group[each] == self.group[key]]
+        return len(taken) < GROUPS.get(self.group[key] or "", len(KEYS))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_sequence_agrees_with_the_model(data: st.DataObject) -> None:
-    queue, model = ReadyQueue(), Model()
+    queue, model = ReadyQueue(GROUPS), Model()
     order = data.draw(st.permutations(KEYS))
 
-    def needs_of(key: str) -> dict[str, bool]:
+    def draw(key: str) -> None:
         before = order[: order.index(key)]
-        return data.draw(st.dictionaries(st.sampled_from(before), st.booleans(), max_size=3)) if before else {}
+        model.needs[key] = (
+            data.draw(st.dictionaries(st.sampled_from(before), st.booleans(), max_size=3)) if before else {}
+        )
+        model.group[key] = data.draw(st.sampled_from([None, None, *GROUPS]))
 
     def as_member(key: str) -> Member:
-        return Member(key, 2, tuple(Need(*need) for need in model.needs[key].items()))
+        outcomes = {"completed": True, "lost": False}
+        needs = [Need(need, required, outcomes.get(model.phase[need])) for need, required in model.needs[key].items()]
+        return Member(key, 2, tuple(needs), model.group[key])
+
+    def join(root: str, *keys: str) -> None:
+        for key in keys:
+            model.phase[key] = "pending"
+        queue.join(root, [as_member(key) for key in keys])
+        model.home.update(dict.fromkeys(keys, root))
 
     for key in KEYS:
-        model.needs[key] = needs_of(key)
+        draw(key)
         model.phase[key] = "pending"
-    queue.join("r", [as_member(key) for key in KEYS])
+    join("r", *KEYS[:4])
+    join("s", *KEYS[4:])
     for _ in range(data.draw(st.integers(1, 25))):
         key = data.draw(st.sampled_from(KEYS))
         phase = model.phase[key]
-        match data.draw(st.sampled_from(["take", "settle", "again", "retire", "revise", "put back"])):
+        match data.draw(st.sampled_from(["take", "settle", "again", "retire", "revise", "put back", "end"])):
             case "take":
                 found = queue.take()
-                startable = {each for each in KEYS if model.can_start(each)}
+                startable = {each for each in KEYS if model.can_start(each) and model.has_room(each)}
                 assert (found is None) == (not startable)
                 if found is not None:
                     assert found.key in startable
                     model.phase[found.key] = "taken"
             case "settle" if phase in ("pending", "taken"):
                 completed = phase == "taken" and data.draw(st.booleans())
-                queue.settle(node(queue, key), completed=completed)
+                if (it := queue.find(key)) is not None:
+                    queue.settle(it, completed=completed)
                 model.phase[key] = "completed" if completed else "lost"
-            case "again" if phase in ("completed", "lost", "idle"):
-                queue.join("r", [as_member(key)])
-                model.phase[key] = "pending"
+            case "again" if phase in ("completed", "lost", "idle") or key not in model.home:
+                if data.draw(st.booleans()):
+                    draw(key)
+                join(data.draw(st.sampled_from("rs")), key)
             case "retire" if phase != "taken":
-                queue.retire(node(queue, key))
+                if (it := queue.find(key)) is not None:
+                    queue.retire(it)
                 model.phase[key] = "idle"
-            case "revise" if phase == "pending":
-                model.needs[key] = needs_of(key)
+            case "revise" if phase == "pending" and key in model.home:
+                draw(key)
                 queue.revise(as_member(key))
             case "put back" if phase == "taken":
                 queue.put_back(node(queue, key))
                 model.phase[key] = "pending"
-    left: dict[str, Any] = dict.fromkeys(each for each in KEYS if model.can_start(each))
-    run = queue.run_of("r")
-    assert run is not None
-    assert queue.is_over(run) == (not left and "taken" not in model.phase.values())
-    assert set(taken(queue)) == set(left)
+            case "end":
+                for root in "rs":
+                    run = queue.run_of(root)
+                    if run is not None and queue.is_over(run):
+                        waiting = [each for each in KEYS if model.home.get(each) == root]
+                        left = {each for each in waiting if model.phase[each] == "pending"}
+                        assert {it.key for it in queue.end(run)} == left
+                        for each in waiting:
+                            del model.home[each]
+                        assert not left & {each for each in KEYS if model.can_start(each)}
+            case _:
+                pass
+    while (found := queue.take()) is not None:
+        assert model.can_start(found.key)
+        assert model.has_room(found.key)
+        model.phase[found.key] = "taken"
+    assert not [each for each in KEYS if model.can_start(each) and model.has_room(each)]
+    for root in "rs":
+        run = queue.run_of(root)
+        taken_here = [each for each in KEYS if model.home.get(each) == root and model.phase[each] == "taken"]
+        assert run is None or not taken_here or not queue.is_over(run)

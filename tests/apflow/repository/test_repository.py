@@ -15,7 +15,16 @@ from protogen_runtime.apflow.commits import View
 from protogen_runtime.apflow.records import SCHEMA, TASKS, Entry, entry_of, patch_of
 from protogen_runtime.apflow.repository import Tasks, open_tasks
 from protogen_runtime.apflow.rules import creation, transitions
-from protogen_runtime.store import Conflict, Insert, Record, Store, StoreFull, Transaction, open_store
+from protogen_runtime.store import (
+    Conflict,
+    ExpectationFailed,
+    Insert,
+    Record,
+    Store,
+    StoreFull,
+    Transaction,
+    open_store,
+)
 
 NOW = "2026-01-01T00:00:00.000000Z"
 new_id = CountedIds()
@@ -180,6 +189,69 @@ async def test_what_somebody_else_wrote_is_noticed_by_the_compare_and_set() -> N
             nursery.start_soon(tasks.commit, lambda view: view.insert(other, []))
         assert len(errors) == 1
         assert await tasks.find(other.key) == other
+
+
+async def in_one_commit(tasks: Tasks, *decisions: Callable[[View], None]) -> list[Exception | None]:
+    """What each decision raised, where all of them wait before the first is made."""
+    errors: list[Exception | None] = [None] * len(decisions)
+
+    async def commit(index: int) -> None:
+        try:
+            await tasks.commit(decisions[index])
+        except Conflict as error:
+            errors[index] = error
+
+    async with trio.open_nursery() as running:
+        async with trio.open_nursery() as waiting:
+            for index in range(len(decisions)):
+                waiting.start_soon(commit, index)
+                await trio.testing.wait_all_tasks_blocked()
+            running.start_soon(tasks.committer.run)
+        tasks.committer.close()
+    return errors
+
+
+@in_trio
+async def test_those_who_decide_after_a_clash_see_what_those_before_them_changed() -> None:
+    async with open_store("memory:", SCHEMA) as store:
+        made, clashing = entry(), entry()
+        async with open_tasks(store) as tasks:
+            await tasks.commit(lambda view: view.insert(made, []))
+            await tasks.commit(lambda view: view.insert(clashing, []))
+        record = Record(clashing.key, clashing.document, {"status": "failed", "root": clashing.root})
+        await store.write(Insert(TASKS, [record], existing="replace"))
+        seen: list[str | None] = []
+
+        def look(view: View) -> None:
+            found = view.get(made.key)
+            seen.append(found and found.status)
+
+        tasks = Tasks(store)
+        await tasks.load()
+        assert await tasks.find(made.key)
+        errors = await in_one_commit(
+            tasks,
+            lambda view: view.change(made, cancelled(made)),
+            lambda view: view.change(clashing, cancelled(clashing)),
+            look,
+        )
+        assert [type(error) for error in errors] == [type(None), ExpectationFailed, type(None)]
+        assert seen[-1] == "cancelled"
+
+
+@in_trio
+@pytest.mark.parametrize("last", [[], ["b", "c"]])
+async def test_dependencies_changed_twice_in_one_commit(last: list[str]) -> None:
+    async with open_store("memory:", SCHEMA) as store:
+        tasks = Tasks(store)
+        errors = await in_one_commit(
+            tasks, lambda view: view.depend("a", [], ["b"]), lambda view: view.depend("a", ["b"], last)
+        )
+        assert errors == [None, None]
+        found: dict[str, list[str]] = {}
+        async with open_tasks(store) as tasks:
+            await tasks.commit(lambda view: found.update({key: view.dependants(key) for key in "bc"}))
+        assert found == {key: ["a"] if key in last else [] for key in "bc"}
 
 
 def test_a_patch_holds_what_changed_and_the_status_it_relies_on() -> None:
