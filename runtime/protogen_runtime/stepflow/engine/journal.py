@@ -26,7 +26,7 @@ class Begun(msgspec.Struct, frozen=True, tag_field="is", tag="begun"):
     """A run began: its flow by its id, and what else it was given."""
 
     flow_id: str
-    inputs: list[Json]
+    inputs: Sequence[Json]
     variables: dict[str, Json]
     overrides: Json
     max_concurrency: int | None
@@ -119,18 +119,19 @@ def resume(entries: Iterable[bytes], flow_of: Callable[[str], Flow | Plan]) -> t
         if isinstance(what, Begun):
             if run is not None:
                 raise JournalDamaged(f"entry {position} begins the run a second time")
-            run = _new(what, flow_of(what.flow_id))
+            run = make(what, flow_of(what.flow_id))
             run.begin()
         elif run is None:
             raise JournalDamaged("the first entry of a journal is the beginning of a run; the journal has lost it")
         else:
-            _replay(run, what)
+            replay(run, what)
     if run is None:
         raise JournalDamaged("the journal is empty")
     return run, run.again()
 
 
-def _new(what: Begun, flow: Flow | Plan) -> Run:
+def make(what: Begun, flow: Flow | Plan, *, keeps_results: bool = True) -> Run:
+    """The run that an entry begins; Run.begin() is still to be called. Errors: NotRunnable."""
     return Run(
         flow,
         what.inputs,
@@ -138,16 +139,18 @@ def _new(what: Begun, flow: Flow | Plan) -> Run:
         overrides=what.overrides,
         max_concurrency=what.max_concurrency,
         dialect=flow.dialect if isinstance(flow, Plan) and flow.dialect == what.dialect else what.dialect,
+        keeps_results=keeps_results,
     )
 
 
-def _replay(run: Run, what: Succeeded | CallFailed | Resumed | Cancelled) -> None:
+def replay(run: Run, what: Succeeded | CallFailed | Resumed | Cancelled) -> list[Effect]:
+    """Do again what an entry says; what came of it then."""
     match what:
         case Succeeded(item, step_id, attempt, result):
-            run.finished(item, step_id, Success(result), attempt=attempt)
+            return run.finished(item, step_id, Success(result), attempt=attempt)
         case CallFailed(item, step_id, attempt, failure):
-            run.finished(item, step_id, failure, attempt=attempt)
+            return run.finished(item, step_id, failure, attempt=attempt)
         case Resumed():
-            run.again()
+            return run.again()
         case Cancelled():
-            run.cancel()
+            return run.cancel()

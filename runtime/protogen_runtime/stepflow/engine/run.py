@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 from protogen_runtime.stepflow.flow import overrides as patches
 from protogen_runtime.stepflow.flow import variables as defaults
-from protogen_runtime.stepflow.flow.model import Failed, Flow, FlowResult, Success
+from protogen_runtime.stepflow.flow.model import Failed, Flow, FlowError, FlowResult, Success
 from protogen_runtime.stepflow.flow.values import Json
 
 from .dialects import S1, Dialect, StepFailure, flow_error, retried_as
@@ -24,6 +24,9 @@ from .state import UNASKED, Call, Item, StepState
 
 Outcome: TypeAlias = Success | StepFailure
 """What came of calling a component."""
+
+_FORGOTTEN: Final[Mapping[type, FlowResult]] = {Success: Success(None), Failed: Failed(FlowError(0, ""))}
+"""In place of results that are not kept."""
 
 ResultOrder: TypeAlias = Literal["by_index", "by_completion"]
 
@@ -37,7 +40,7 @@ class Run:
     """
 
     __slots__ = (
-        *("_completion_order", "_heap", "_inputs", "_items", "_limit", "_next", "_plan", "_results"),
+        *("_completion_order", "_heap", "_inputs", "_items", "_keeps", "_limit", "_next", "_plan", "_results"),
         *("_running", "_state", "_variables"),
     )
 
@@ -50,6 +53,7 @@ class Run:
         overrides: Json = None,
         max_concurrency: int | None = None,
         dialect: Dialect = S1,
+        keeps_results: bool = True,
     ) -> None:
         if max_concurrency is not None and max_concurrency < 1:
             raise NotRunnable(f"maxConcurrency must be at least 1, got {max_concurrency}; leave it out for the default")
@@ -62,6 +66,7 @@ class Run:
         self._next = 0
         self._heap: Final[list[int]] = []
         self._running = 0
+        self._keeps: Final = keeps_results
         self._results: Final[list[FlowResult | None]] = [None] * len(inputs)
         self._completion_order: Final[list[int]] = []
 
@@ -268,7 +273,7 @@ class Run:
     def _complete(self, item: Item, effects: list[Effect]) -> None:
         result = item.context.results[-1]
         assert result is not None, "the output is among the nodes that complete an item"
-        self._results[item.index] = result
+        self._results[item.index] = result if self._keeps else _FORGOTTEN[result.__class__]
         self._completion_order.append(item.index)
         del self._items[item.index]
         effects.append(ItemCompleted(item.index, result))

@@ -38,7 +38,6 @@ __all__ = [
     "RunDetails",
     "RunEvent",
     "RunFilter",
-    "RunPage",
     "RunService",
     "RunState",
     "RunSummary",
@@ -211,13 +210,6 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     offset: int = 0
 
 
-class RunPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some runs, and how many there are on all pages."""
-
-    runs: Sequence[RunSummary]
-    total: int
-
-
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Where an item stands, and what it came to."""
 
@@ -369,7 +361,7 @@ class RunService(Protocol):
         """What the run was given. Errors: NotFound."""
         ...
 
-    async def list_runs(self, which: RunFilter) -> RunPage:
+    async def list_runs(self, which: RunFilter) -> Sequence[RunSummary]:
         """Runs, the newest first. Errors: Invalid."""
         ...
 
