@@ -60,6 +60,10 @@ class MockPlugin:
         """See Plugin; an input that no behaviour has is an error of the plugin."""
         del context
         await trio.lowlevel.checkpoint()
+        return self.execute_nowait(component, value)
+
+    def execute_nowait(self, component: str, value: Json) -> Json:
+        """The same at once."""
         known = self._components.get(component)
         if known is None:
             raise StepFailed(COMPONENT_NOT_FOUND, f"Component not found: {component}", {"component": component})

@@ -40,6 +40,22 @@ class Plugins:
     def __init__(self, config: Config, plugins: Mapping[str, Plugin]) -> None:
         self._routes = config.routes
         self._plugins = plugins
+        self._at_once = {
+            name: plugin.execute_nowait
+            for name, plugin in plugins.items()
+            if isinstance(plugin, BuiltinPlugin | MockPlugin)
+        }
+
+    def execute_nowait(self, component: str, value: Json) -> Json:
+        """The output of a component that only computes: a task for it would cost more than it does.
+
+        Errors: StepFailed; trio.WouldBlock where `execute` is to be called instead.
+        """
+        target = self._routes.find(component, value)
+        execute = self._at_once.get(target.plugin)
+        if execute is None:
+            raise trio.WouldBlock
+        return execute(target.component, value)
 
     async def execute(self, component: str, value: Json, context: StepContext) -> Json:
         """The output of the component that a step names, for its resolved input. Errors: StepFailed."""

@@ -42,6 +42,10 @@ class CreateMessages:
         """See Component."""
         del context
         await trio.lowlevel.checkpoint()
+        return self.execute_nowait(value)
+
+    def execute_nowait(self, value: Json) -> Json:
+        """The same at once."""
         given = read_input("/create_messages", value, _Input)
         messages = [{"role": "user", "content": given.user_prompt}]
         if given.system_instructions is not None:
