@@ -35,7 +35,7 @@ EXAMPLES = 40
 EXAMPLES_IN_SOAK = 4000
 
 NUMBERS = st.integers(0, 999)
-KINDS = ("tree", "tree", "create", "execute", "execute part", "cancel", "delete", "reopen", "rewire", "copy")
+KINDS = ("tree", "tree", "create", "execute", "execute part", "cancel", "delete", "reopen", "rewire", "move", "copy")
 ENDED = ("completed", "failed", "cancelled")
 
 
@@ -151,6 +151,29 @@ class Model:
         if id_ in self._closure(set(needs), lambda other: self.items[other].needs):
             return "CircularDependency"
         item.needs = needs
+        return item.status
+
+    def move(self, id_: str, parent: str | None) -> str:
+        item = self.items.get(id_)
+        if item is None:
+            return "TaskNotFound"
+        if item.parent == parent:
+            return item.status
+        if item.status == "in_progress":
+            return "TaskAlreadyExecuting"
+        children = lambda id_: [  # noqa: E731 - one line, used once
+            other for other, it in self.items.items() if it.parent == id_
+        ]
+        below = self._closure({id_}, children)
+        if parent is not None and (parent not in self.items or parent in below):
+            return "InvalidParentReference"
+        root = id_ if parent is None else self.items[parent].root
+        if root != item.root:
+            if any(self.items[each].in_run for each in below):
+                return "TaskAlreadyExecuting"
+            for each in below:
+                self.items[each].root = root
+        item.parent = parent
         return item.status
 
     def copy(self, id_: str, copied: str) -> str:
@@ -310,6 +333,11 @@ class Node(RuleBasedStateMachine):
                 return (lambda model: model.reopen(first)), lambda rig: _answer(rig.update(first, status="pending"))
             case "rewire":
                 return self._rewire(first, needs)
+            case "move":
+                parent = None if numbers[0] % 4 == 0 else chosen[1]
+                return (lambda model: model.move(first, parent)), lambda rig: _answer(
+                    rig.update(first, parent_id=parent)
+                )
             case _:
                 return self._copy(first)
 
