@@ -118,6 +118,7 @@ class _Bundler:
         self._resources: dict[str, tuple[Document, str, int]] = {}
         self._anchors: dict[tuple[str, str], Site] = {}
         self._named: dict[tuple[str, str], BundledSchema] = {}
+        self._shared: dict[tuple[str, str], tuple[str, str]] = {}
         self._names: set[str] = set()
         self._targets: dict[tuple[str, str], str] = {}
         self._waiting: list[BundledSchema] = []
@@ -127,8 +128,8 @@ class _Bundler:
         main = self._main
         site = self._admit(main)
         self._check_reserved(main)
-        for pointer, name in _listed(main.tree):
-            self._name(self._site_at(site, pointer), name, listed=True)
+        for pointer, name in _listed(main):
+            self._list(self._site_at(site, pointer), name)
         tree = main.tree
         if isinstance(tree, bool) or (
             isinstance(tree, dict) and any(keywords.constrains(key, site.draft) for key in tree)
@@ -144,6 +145,8 @@ class _Bundler:
             entry = self._waiting.pop(0)
             self._walk(entry.schema, entry.site)
         self._problems.extend(_endless(self._named, self._targets))
+        for document in main.beside:
+            self._documents.setdefault(document.path, document)
         bundled = Bundle(
             main=main,
             documents=tuple(self._documents.values()),
@@ -179,12 +182,18 @@ class _Bundler:
         self._resources[uri] = (document, "", draft)
         site = Site(document=document, pointer="", base=uri, draft=draft)
         self._index(document.tree, site)
+        if document.kind:
+            # What a front end hands over holds schemas where JSON Schema has none.
+            for pointer, _ in _listed(document):
+                self._index(_at(document.tree, pointer), self._site_at(site, pointer))
+            for schema, pointer, _ in annotated_schemas(document.tree):
+                self._index(schema, self._site_at(site, pointer))
         return site
 
     def _draft(self, document: Document) -> int:
         declared = document.tree.get("$schema") if isinstance(document.tree, dict) else None
         if not isinstance(declared, str):
-            return keywords.LATEST
+            return keywords.DIALECTS.get(self._main.dialect, keywords.LATEST)
         draft = keywords.DIALECTS.get(declared.removesuffix("#"))
         if draft is None:
             known = closest(declared, keywords.DIALECTS)
@@ -256,8 +265,25 @@ class _Bundler:
             name = f"{name}Root"
         self._name(site, name, listed=True)
 
+    def _list(self, site: Site, name: str) -> None:
+        """Names a definition of the main document; one that only refers to its namesake elsewhere is that one."""
+        way = [site]
+        while (target := self._namesake(way[-1], name)) is not None and target.key not in (at.key for at in way):
+            way.append(target)
+        self._shared |= {at.key: way[-1].key for at in way[:-1]}
+        self._name(way[-1], name, listed=True)
+
+    def _namesake(self, site: Site, name: str) -> Site | None:
+        """The definition of the same name in another document, where the schema is nothing but a reference to it."""
+        schema = _at(site.document.tree, site.pointer)
+        reference = schema.get("$ref") if isinstance(schema, dict) and len(schema) == 1 else None
+        if not isinstance(reference, str) or reference.startswith("#") or not reference.endswith(f"/{escape(name)}"):
+            return None
+        target = self._resolve(reference, site, "/$ref")
+        return None if target is None or target.document is site.document else target
+
     def _name(self, site: Site, name: str, *, listed: bool) -> str:
-        known = self._named.get(site.key)
+        known = self._named.get(self._shared.get(site.key, site.key))
         if known is not None:
             return known.name
         schema = _at(site.document.tree, site.pointer)
@@ -370,14 +396,12 @@ class _Bundler:
         )
 
 
-def _listed(tree: Any) -> Iterator[tuple[str, str]]:
+def _listed(document: Document) -> Iterator[tuple[str, str]]:
     """Pointers and names of the definitions that a document lists."""
-    if not isinstance(tree, dict):
-        return
-    for keyword in ("$defs", "definitions"):
-        entries = tree.get(keyword)
+    for place in document.lists:
+        entries = _at(document.tree, place)
         if isinstance(entries, dict):
-            yield from ((f"/{keyword}/{escape(name)}", name) for name in entries)
+            yield from ((f"{place}/{escape(name)}", name) for name in entries)
 
 
 def _constraints_and_notes(tree: dict[str, Any], like: Any) -> Any:
@@ -397,8 +421,12 @@ def _name_for(site: Site) -> str:
         return title if isinstance(title, str) and title.strip() else stem(site.document.path)
     if len(parts) >= 2 and parts[-2] in ("$defs", "definitions", "schemas"):
         return parts[-1]
-    meaning = [part for part in parts if part not in ("$defs", "definitions", "properties", "schema")]
+    meaning = [part for part in parts if part not in _PLACES]
     return "".join(pascal(part) for part in meaning) or pascal(site.pointer)
+
+
+_PLACES = ("$defs", "definitions", "properties", "schema", "schemas", "components", "contentDescriptors")
+"""Parts of a pointer that say nothing about what stands there."""
 
 
 def _step(node: Any, part: str) -> Any:

@@ -148,7 +148,7 @@ def breaks_protocols(it: Import) -> bool:
         return True
     protocol = it.imported.partition(".")[0].removesuffix("_protocol")
     # A node of tasks is an agent, too: the dialects of A2A are that part's.
-    protocol = "apflow.a2a" if protocol in ("a2a", "a2a_v03") else protocol
+    protocol = {"a2a": "apflow.a2a", "a2a_v03": "apflow.a2a", "stepflow_v011": "stepflow"}.get(protocol, protocol)
     generated = it.imported.partition(".")[0].endswith("_protocol") and within(it.importer, *OUR_PACKAGES)
     return generated and not within(it.importer, f"protogen_runtime.{protocol}")
 
@@ -310,6 +310,7 @@ PLANTED = [
     ("protogen_runtime.io.http", "import apflow_protocol", ["protocols"]),
     ("protogen_runtime.apflow.manager", "import a2a_protocol", ["protocols"]),
     ("protogen_runtime.stepflow.runs", "import a2a_v03_protocol", ["protocols"]),
+    ("protogen_runtime.apflow.runs", "import stepflow_v011_protocol", ["protocols"]),
     ("protogen.build", "import echo_protocol", ["protocols"]),
     ("protogen_runtime.jsonrpc.codec", "import time", ["purity"]),
     ("protogen_runtime.jsonrpc", "def f():\n    from os import path", ["purity"]),
@@ -330,6 +331,7 @@ CLEAN = [
     ("protogen_compliance.suites", "from protogen.load import load\nimport pytest"),
     ("protogen_runtime.jsonrpc.codec", "import json\nfrom .messages import Call"),
     ("protogen_runtime.io.http", "import trio\nfrom protogen_runtime import dispatch, errors, jsonrpc"),
+    ("protogen_runtime.stepflow.worker", "import stepflow_v011_protocol"),
     ("protogen_runtime.stepflow.runs", "import stepflow_protocol\nfrom protogen_runtime.store import Store"),
     ("protogen_runtime.apflow.rules.timestamps", "from datetime import datetime"),
 ]

@@ -250,6 +250,35 @@ def test_references_resolve_by_pointer_anchor_id_and_file(tmp_path: Path) -> Non
     assert names["D"] == ir.NamedType(name="EInner")
 
 
+def test_a_definition_that_only_refers_to_its_namesake_elsewhere_is_that_one(tmp_path: Path) -> None:
+    first = {"Shared": {"type": "object", "properties": {"far": {"$ref": "#/$defs/Far"}}}, "Far": {"type": "string"}}
+    second = {"Shared": {"$ref": "first.json#/$defs/Shared"}, "Far": {"$ref": "first.json#/$defs/Far"}}
+    (tmp_path / "first.json").write_text(json.dumps({"$defs": first}))
+    (tmp_path / "second.json").write_text(json.dumps({"$defs": second}))
+    table = lowered(
+        tmp_path,
+        Shared={"$ref": "second.json#/$defs/Shared"},
+        Far={"$ref": "second.json#/$defs/Far"},
+        Near={"type": "array", "items": {"$ref": "#/$defs/Shared"}},
+        Other={"$ref": "first.json#/$defs/Far"},
+    )
+    assert list(table) == ["Shared", "Far", "Near", "Other"]
+    shared, near, other = table["Shared"], table["Near"], table["Other"]
+    assert isinstance(shared, ir.Record)
+    assert isinstance(near, ir.Alias)
+    assert isinstance(other, ir.Alias)
+    assert [field.type for field in shared.fields] == [ir.NamedType(name="Far")]
+    assert near.type == ir.ListType(item=ir.NamedType(name="Shared"))
+    assert other.type == ir.NamedType(name="Far")
+
+
+def test_definitions_that_refer_to_each_other_across_files_are_a_cycle(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text(json.dumps({"$defs": {"A": {"$ref": "acme.json#/$defs/A"}}}))
+    (tmp_path / "acme.json").write_text(json.dumps({"$defs": {"A": {"$ref": "other.json#/$defs/A"}}}))
+    _, problems = read_protocol(tmp_path / "acme.json", root=tmp_path.resolve())
+    assert [problem.code for problem in problems] == ["PG106"]
+
+
 def test_the_root_is_named_by_title_or_file(tmp_path: Path) -> None:
     assert read(tmp_path, {"type": "object", "title": "Order", "properties": {"a": {}}})[0].roots == ("Order",)
     assert read(tmp_path, {"type": "object", "properties": {"a": {}}})[0].roots == ("acme",)

@@ -44,6 +44,11 @@ def second_validator(schema: Any) -> Any:
     return jsonschema.validators.extend(kind, {"pattern": ecma_pattern})(schema, registry=EMPTY_REGISTRY)
 
 
+def is_shared(schema: Any) -> bool:
+    """Whether a definition is only a reference into another document."""
+    return set(schema) == {"$ref"} and not schema["$ref"].startswith("#")
+
+
 class Described:
     """A protocol document and what stands beside it."""
 
@@ -51,15 +56,24 @@ class Described:
         self.path = path
         self.name = path.parent.relative_to(SCHEMAS).as_posix()
         self.document: dict[str, Any] = read(path)
+        self.shared = {name: entry["$ref"] for name, entry in self.document[self.key].items() if is_shared(entry)}
+        """The definitions that are those of another version, each with the reference to it."""
 
     @property
     def key(self) -> str:
         return "definitions" if self.document["$schema"] == DRAFT_07 else "$defs"
 
-    @property
+    @cached_property
     def definitions(self) -> dict[str, Any]:
-        definitions: dict[str, Any] = self.document[self.key]
-        return definitions
+        """Those of the document, the shared ones as they stand in the other version."""
+        return {name: self._definition(entry) for name, entry in self.document[self.key].items()}
+
+    def _definition(self, entry: Any) -> Any:
+        if not is_shared(entry):
+            return entry
+        file, _, pointer = entry["$ref"].partition("#")
+        other = Described((self.path.parent / file).resolve())
+        return other.definitions[pointer.rpartition("/")[2]]
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ META_NAME = "protogen.schema.json"
 
 
 def test_documents_are_there(protocols: dict[str, Any]) -> None:
-    assert set(protocols) >= {"jsonrpc", "echo", "stepflow/0.9", "apflow/1.0", "a2a/0.3", "a2a/1.0"}
+    assert set(protocols) >= {"jsonrpc", "echo", "stepflow/0.9", "stepflow/0.11", "apflow/1.0", "a2a/0.3", "a2a/1.0"}
 
 
 def test_document_conforms_to_the_meta_schema(described: Any, meta: Any) -> None:
@@ -184,11 +184,18 @@ def subschemas(schema: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_every_reference_leads_to_a_definition(described: Any) -> None:
-    used = {s["$ref"] for _, s in subschemas(described.document, "") if "$ref" in s}
+    used = {s["$ref"] for _, s in subschemas({described.key: described.definitions}, "") if "$ref" in s}
     for method in described.document.get("x-methods", {}).values():
         used |= {method[part]["$ref"] for part in ("params", "result", "events") if part in method}
     used |= {error["data"]["$ref"] for error in described.document.get("x-errors", {}).values() if "data" in error}
     assert used <= {f"#/{described.key}/{name}" for name in described.definitions}
+
+
+def test_what_a_shared_definition_refers_to_is_shared_too(described: Any) -> None:
+    """Otherwise it would mean the other version's type where this one has a type of its own of the same name."""
+    for name in described.shared:
+        inner = {s["$ref"] for _, s in subschemas(described.definitions[name], "") if "$ref" in s}
+        assert {reference.rpartition("/")[2] for reference in inner} <= described.shared.keys(), name
 
 
 def test_methods_name_roles_and_errors_that_exist(described: Any) -> None:
@@ -244,6 +251,20 @@ def test_task_fields_are_the_same_in_every_form_of_a_task(protocols: dict[str, A
             assert schema == task[name] or name == "id", f"{form}.{name}"
 
 
+def test_versions_of_stepflow_share_what_they_have_in_common(protocols: dict[str, Any]) -> None:
+    before, after = protocols["stepflow/0.9"], protocols["stepflow/0.11"]
+    assert set(after.shared.values()) == {f"../0.9/protocol.json#/$defs/{name}" for name in after.shared}
+    same = {name for name, schema in before.definitions.items() if after.definitions.get(name) == schema}
+    # These are the same text, and refer to types that are not.
+    other_inside = {"FlowResponse", "RunFlowResponse", "StoreFlowRequest", "ListRunsResponse", "ListItemsResponse"}
+    assert same - after.shared.keys() == other_inside | {"ItemResult", "MethodRequest", "Message"}
+    gone = {"PutBlobParams", "PutBlobResult", "GetBlobParams", "GetBlobResult"}
+    assert before.definitions.keys() - after.definitions.keys() == gone
+    methods = protocols["stepflow/0.11"].document["x-methods"]
+    assert sorted(methods) == sorted(after.definitions["Method"]["enum"])
+    assert before.document["x-methods"].keys() - methods.keys() == {"blobs/put", "blobs/get"}
+
+
 def test_stepflow_has_its_ten_methods_in_both_directions(protocols: dict[str, Any]) -> None:
     methods = protocols["stepflow/0.9"].document["x-methods"]
     sent_by = {name: method["from"] for name, method in methods.items()}
@@ -268,6 +289,13 @@ def test_stepflow_has_its_ten_methods_in_both_directions(protocols: dict[str, An
     [
         ("jsonrpc", [-32700, *range(-32603, -32599)]),
         ("stepflow/0.9", [-32700, *range(-32603, -32599), *range(-32012, -31999)]),
+        (
+            "stepflow/0.11",
+            [
+                *(-32700, *range(-32603, -32599), *range(-32303, -32299)),
+                *(*range(-32202, -32199), *range(-32103, -32099), *range(-32008, -31999)),
+            ],
+        ),
         ("apflow/1.0", [-32700, *range(-32603, -32599), *range(-32012, -32000)]),
     ],
 )

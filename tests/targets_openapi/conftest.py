@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from openapi_documents import described, document
 
 
-@pytest.fixture(scope="session", params=["echo", "stepflow/0.9", "apflow/1.0", "a2a/1.0", "a2a/0.3"])
+@pytest.fixture(scope="session", params=["echo", "stepflow/0.9", "stepflow/0.11", "apflow/1.0", "a2a/1.0", "a2a/0.3"])
 def protocol(request: pytest.FixtureRequest) -> ir.Protocol:
     """Each protocol of the repository that has methods."""
     return described(request.param)

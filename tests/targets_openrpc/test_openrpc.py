@@ -46,7 +46,7 @@ def document(protocol: ir.Protocol) -> Any:
     return json.loads(text)
 
 
-@pytest.fixture(scope="session", params=["echo", "stepflow/0.9", "apflow/1.0", "a2a/1.0", "a2a/0.3"])
+@pytest.fixture(scope="session", params=["echo", "stepflow/0.9", "stepflow/0.11", "apflow/1.0", "a2a/1.0", "a2a/0.3"])
 def protocol(request: pytest.FixtureRequest) -> ir.Protocol:
     """Each protocol of the repository that has methods."""
     return described(request.param)
