@@ -74,11 +74,11 @@ def judged() -> list[dict[str, Any]]:
     with serving(OPEN_CONFIG) as (url, state):
         again = shlex.join([sys.executable, str(Path(__file__).resolve()), "--restart", str(state)])
         chosen = [part for name in PROFILES for part in ("--profile", name)]
-        verdicts = run_kit(url, [*chosen, "--setting", f"restart={again}"])
+        verdicts = run_kit(url, [*chosen, "--restart", again])
     with serving(KEYS_CONFIG) as (url, _):
-        only = [part for name in AUTH_CLAUSES for part in ("--only", name)]
-        users = ["--setting", "user=kit-user", "--setting", "other-authorization=Bearer a-key-of-another"]
-        headers = ["--target-header", "Authorization: Bearer a-key-of-the-kit"]
+        only = [part for name in AUTH_CLAUSES for part in ("--clause", name)]
+        users = ["--setting", "user=kit-user", "--other-header", "Authorization: Bearer a-key-of-another"]
+        headers = ["--header", "Authorization: Bearer a-key-of-the-kit"]
         with_users = {it["clause"]: it for it in run_kit(url, [*only, "--profile", "auth", *headers, *users])}
     return [with_users[it["clause"]] if it["clause"] in AUTH_CLAUSES else it for it in verdicts]
 
@@ -87,7 +87,7 @@ def run_kit(url: str, arguments: Sequence[str]) -> list[dict[str, Any]]:
     """What the kit says of a node, clause by clause; raises RuntimeError where it did not come to a verdict."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.json"
-        command = [sys.executable, "-P", "-m", "protogen_compliance", url, "--protocol", "apflow", "--json", str(file)]
+        command = [str(PROTOGEN), "test", url, "--protocol", "apflow", "--json", str(file)]
         done = subprocess.run(
             [*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False
         )

@@ -6,12 +6,15 @@ Knows no protocol. Use: `pytest -p protogen_compliance.plugin --url URL FOLDER`,
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from protogen_compliance.peer.http import Exchange
+from protogen_compliance.peer.stdio import Line
+from protogen_compliance.transcripts import exchanged, make
 from protogen_compliance.verdicts import Evidence
 
 KEPT_EXCHANGES = 6
@@ -19,13 +22,26 @@ KEPT_EXCHANGES = 6
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user says about the target."""
+    """What the user says about the target.
 
-    url: str
+    `url` is where it listens, `command` the program that speaks lines instead. `headers` go with every request,
+    `other_headers` with those of a second user. `options` are what a suite may be told besides. `schema` is the
+    protocol document of the suite that judges by one. `dialect` renames methods.
+    """
+
+    url: str = ""
+    command: tuple[str, ...] = ()
+    target: str = ""
     executors: dict[str, str] = {}
     profiles: tuple[str, ...] = ()
     headers: dict[str, str] = {}
+    other_headers: dict[str, str] = {}
     options: dict[str, str] = {}
+    methods: tuple[str, ...] = ()
+    timeout: float = 10.0
+    restart: str = ""
+    schema: Path | None = None
+    dialect: str = ""
 
 
 class Unmet(Exception):
@@ -50,7 +66,7 @@ class Record:
     def __init__(self) -> None:
         self.warnings: list[str] = []
         self.notes: list[str] = []
-        self.exchanges: list[Exchange] = []
+        self.exchanges: list[Exchange | Line] = []
 
     def warn(self, text: str) -> None:
         """The target keeps the clause under the lenient reading only."""
@@ -75,6 +91,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--url", help="address of the target")
     group.addoption("--executor", action="append", default=[], help="ROLE=NAME: what the target calls it")
     group.addoption("--profile", action="append", default=[], help="a further profile to test")
+    group.addoption("--methods", action="append", default=[], help="a method to use")
     group.addoption("--target-header", action="append", default=[], help="NAME: VALUE, sent with every request")
     group.addoption("--setting", action="append", default=[], help="NAME=VALUE, for the profile that asks for it")
 
@@ -106,6 +123,7 @@ def pytest_configure(config: pytest.Config) -> None:
             profiles=tuple(options("--profile")),
             headers=pairs(options("--target-header"), ":"),
             options=pairs(options("--setting"), "="),
+            methods=tuple(options("--methods")),
         )
 
 
@@ -169,8 +187,14 @@ def _evidence(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.Test
         sums=marked(item, "sums"),
         warnings=record.warnings,
         notes=record.notes,
-        seconds=call.duration,
+        profile=next(iter(marked(item, "profile")), ""),
+        seconds=round(call.duration, 6),
+        exchanges=[exchanged(it) for it in record.exchanges[-KEPT_EXCHANGES:]],
     )
+    settings = item.config.stash.get(SETTINGS, None)
+    if evidence.exchanges and settings is not None:
+        title = f"{evidence.clauses[0] if evidence.clauses else ''} {item.nodeid}"
+        evidence.replay = make(settings.target or settings.url, title, evidence.exchanges).id
     if report.skipped:
         evidence.outcome = "skipped"
         evidence.text = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
@@ -180,6 +204,7 @@ def _evidence(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.Test
             case Lacking():
                 evidence.outcome = "lacking"
             case Lost():
+                evidence.outcome = "lost"
                 item.session.shouldstop = item.config.stash[LOST] = f"{raised}, before the end of {item.name}"
             case Unmet():
                 evidence.outcome = "unmet"
@@ -190,9 +215,6 @@ def _evidence(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.Test
             case _:
                 evidence.outcome = "failed"
         evidence.text = _said(raised)
-        shown = record.exchanges[-KEPT_EXCHANGES:]
-        evidence.transcript = [exchange.transcript() for exchange in shown]
-        evidence.curl = [shown[-1].curl()] if shown else []
     return evidence
 
 

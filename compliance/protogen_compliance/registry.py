@@ -25,6 +25,12 @@ class Clause(msgspec.Struct, frozen=True, kw_only=True):
     observable: str
     test: str
     ambiguities: list[str] = []
+    role: str = ""
+    profile: str = ""
+    """What a target must have, or be asked for, so that the clause applies; empty for all."""
+    dialects: list[str] = []
+    excluded: str = ""
+    """Why no suite judges it, although it could be observed; empty where one does."""
 
     @property
     def must(self) -> bool:
@@ -36,6 +42,11 @@ class Clause(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a peer can see if it is kept."""
         return self.observable != "not-observable"
 
+    @property
+    def exclusion(self) -> str:
+        """Why it is not judged; empty where it is."""
+        return self.excluded or ("" if self.can_be_observed else "cannot be observed from outside")
+
 
 class UnknownProtocol(Exception):
     """There are no clauses, or no suite, under this name."""
@@ -43,21 +54,16 @@ class UnknownProtocol(Exception):
 
 def clauses(protocol: str) -> dict[str, Clause]:
     """The clauses of a protocol by id, in the order of its file; raises UnknownProtocol."""
-    path = data_root() / "schemas" / protocol / "clauses.json"
+    return read_clauses(data_root() / "schemas" / protocol / "clauses.json")
+
+
+def read_clauses(path: Path) -> dict[str, Clause]:
+    """The clauses of a file by id, in its order; raises UnknownProtocol."""
     document, problems = load(path, root=path.parent)
     if document is None or problems:
-        raise UnknownProtocol(f"no clauses for {protocol!r}: {'; '.join(problem.what for problem in problems)}")
+        raise UnknownProtocol(f"no clauses in {str(path)!r}: {'; '.join(problem.what for problem in problems)}")
     listed = msgspec.convert(document.tree["clauses"], list[Clause])
     return {clause.id: clause for clause in listed}
-
-
-def suite_folder(protocol: str) -> Path:
-    """Where the suite of a protocol stands; raises UnknownProtocol, which names those there are."""
-    suites = Path(__file__).resolve().parent / "suites"
-    there = sorted(folder.name for folder in suites.iterdir() if (folder / "conftest.py").is_file())
-    if protocol not in there:
-        raise UnknownProtocol(f"no suite for {protocol!r}; there is one for {', '.join(there)}")
-    return suites / protocol
 
 
 def clause(*ids: str) -> pytest.MarkDecorator:

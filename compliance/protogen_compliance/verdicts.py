@@ -12,14 +12,20 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from protogen_compliance.registry import Clause
+from protogen_compliance.transcripts import Exchanged
 
-Outcome = Literal["passed", "failed", "unmet", "lacking", "skipped"]
-"""How a test ended: `unmet` where the node did not do what another clause demands, `lacking` a fixture of the node."""
+Outcome = Literal["passed", "failed", "unmet", "lacking", "lost", "skipped"]
+"""How a test ended: `unmet` where the node did not do what another clause demands, `lacking` a fixture
+of the node, `lost` where the target went away."""
 
 Status = Literal["PASS", "WARN", "FAIL", "BLOCKED", "SKIPPED", "NOT_TESTED"]
 
 SEVERITY: tuple[Status, ...] = ("FAIL", "BLOCKED", "WARN", "PASS", "SKIPPED", "NOT_TESTED")
 """The status of a clause is the first of these that one of its tests gives."""
+
+
+BINDING = ("MUST", "MUST NOT")
+"""Levels that a target has to keep."""
 
 
 class Evidence(msgspec.Struct, kw_only=True):
@@ -34,9 +40,11 @@ class Evidence(msgspec.Struct, kw_only=True):
     blame: tuple[str, ...] = ()
     warnings: list[str] = []
     notes: list[str] = []
-    transcript: list[str] = []
-    curl: list[str] = []
+    profile: str = ""
     seconds: float = 0.0
+    exchanges: list[Exchanged] = []
+    replay: str = ""
+    """The id by which `protogen replay` finds the exchanges."""
 
 
 class Verdict(msgspec.Struct, kw_only=True):
@@ -46,17 +54,35 @@ class Verdict(msgspec.Struct, kw_only=True):
     level: str
     paraphrase: str
     status: Status
+    profile: str = ""
+    """The profile that the clause belongs to; empty for the core."""
+    source: str = ""
     texts: list[str] = []
     notes: list[str] = []
     blocked_by: list[str] = []
     tests: list[str] = []
-    transcript: list[str] = []
-    curl: list[str] = []
+    shown_by: list[str] = []
+    """Those of `tests` that the status comes from."""
+    known: str = ""
+    """Why it is a known failure; empty where it is none."""
 
 
-def judge(clauses: Mapping[str, Clause], evidence: Iterable[Evidence]) -> list[Verdict]:
-    """One verdict for every clause, in the order of `clauses`."""
-    tests = list(evidence)
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict on one profile; `name` is empty for the core. `counts` has a number for every status.
+
+    `musts` is how many clauses bind, whether they were looked at or not.
+    """
+
+    name: str
+    asked: bool
+    conformant: bool
+    musts: int
+    counts: dict[str, int]
+
+
+def judge(clauses: Mapping[str, Clause], evidence: Iterable[Evidence], *, lost: str = "") -> list[Verdict]:
+    """One verdict for every clause, in the order of `clauses`; `lost` says why the run ended early, where it did."""
+    tests = [_within(test, clauses) for test in evidence]
     blocked = _blocked(tests)
     broken = {test.clauses[0] for at, test in enumerate(tests) if _failed(test) and at not in blocked and test.clauses}
     found: dict[str, list[_Finding]] = {}
@@ -66,15 +92,49 @@ def judge(clauses: Mapping[str, Clause], evidence: Iterable[Evidence]) -> list[V
             if _failed(test) and not causes and name != test.clauses[0]:
                 causes = test.clauses[:1]
             found.setdefault(name, []).append(_Finding(_status(clauses[name], test, causes), test, causes))
-    return [_verdict(clause, found.get(clause.id, []), broken) for clause in clauses.values()]
+    verdicts = [_verdict(clause, found.get(clause.id, []), broken) for clause in clauses.values()]
+    for verdict in verdicts:
+        gone = any(it.test.outcome == "lost" for it in found.get(verdict.clause, ()))
+        if lost and (gone or verdict.status == "NOT_TESTED"):
+            verdict.status = "BLOCKED"
+            verdict.texts = [lost]
+    return verdicts
+
+
+def _within(test: Evidence, clauses: Mapping[str, Clause]) -> Evidence:
+    """The evidence without clauses that bind another role."""
+    if all(name in clauses for name in test.clauses):
+        return test
+    return msgspec.structs.replace(test, clauses=tuple(name for name in test.clauses if name in clauses))
 
 
 def conformant(verdicts: Iterable[Verdict]) -> bool:
     """Whether every MUST passed, or was skipped for a profile that was not asked for; False where nothing passed."""
     found = list(verdicts)
-    binding = [it for it in found if it.level in ("MUST", "MUST NOT")]
-    bad = [it for it in binding if it.status in ("FAIL", "BLOCKED", "NOT_TESTED")]
-    return not bad and any(it.status == "PASS" for it in binding)
+    return not any(map(breaks, found)) and any(it.level in BINDING and it.status == "PASS" for it in found)
+
+
+def breaks(verdict: Verdict) -> bool:
+    """Whether this verdict alone is why a target does not conform."""
+    return verdict.level in BINDING and verdict.status in ("FAIL", "BLOCKED", "NOT_TESTED")
+
+
+def by_profile(verdicts: Iterable[Verdict], *, asked: Iterable[str], known: Iterable[str] = ()) -> list[Profile]:
+    """The verdict on the core and on each profile, those of `known` included that have no clause."""
+    groups: dict[str, list[Verdict]] = {"": [], **{name: [] for name in known}}
+    for verdict in verdicts:
+        groups.setdefault(verdict.profile, []).append(verdict)
+    chosen = {"", *asked}
+    return [
+        Profile(
+            name=name,
+            asked=name in chosen,
+            conformant=name in chosen and conformant(group),
+            musts=sum(it.level in BINDING for it in group),
+            counts={status: sum(it.status == status for it in group) for status in SEVERITY},
+        )
+        for name, group in groups.items()
+    ]
 
 
 class _Finding(NamedTuple):
@@ -127,18 +187,31 @@ def _first_cause(tests: list[Evidence], pending: list[int], causes: Mapping[int,
 def _status(clause: Clause, test: Evidence, causes: tuple[str, ...]) -> Status:
     if test.outcome == "skipped":
         return "SKIPPED"
-    if test.outcome == "lacking" or causes:
+    if test.outcome in ("lacking", "lost") or causes:
         return "BLOCKED"
     if _failed(test):
         return "FAIL" if clause.must else "WARN"
     return "WARN" if test.warnings else "PASS"
 
 
+def _profile(clause: Clause, found: list[_Finding]) -> str:
+    """The profile that the registry names, else the one that all tests of the clause belong to."""
+    named = {it.test.profile for it in found}
+    return clause.profile or (next(iter(named)) if len(named) == 1 else "")
+
+
 def _verdict(clause: Clause, found: list[_Finding], broken: set[str]) -> Verdict:
-    verdict = Verdict(clause=clause.id, level=clause.level, paraphrase=clause.paraphrase, status="NOT_TESTED")
-    if not clause.can_be_observed:
+    verdict = Verdict(
+        clause=clause.id,
+        level=clause.level,
+        paraphrase=clause.paraphrase,
+        source=clause.source,
+        profile=_profile(clause, found),
+        status="NOT_TESTED",
+    )
+    if clause.exclusion:
         verdict.status = "SKIPPED"
-        verdict.texts = ["cannot be observed from outside"]
+        verdict.texts = [clause.exclusion]
         return verdict
     if not found:
         return verdict
@@ -149,8 +222,7 @@ def _verdict(clause: Clause, found: list[_Finding], broken: set[str]) -> Verdict
     for it in found:
         if it.status == verdict.status:
             verdict.texts += [text for text in [it.test.text, *it.test.warnings] if text]
-            verdict.transcript += it.test.transcript
-            verdict.curl += it.test.curl
+            verdict.shown_by.append(it.test.test)
             verdict.blocked_by += it.causes
     parts = sorted(name for name in broken - {clause.id} if any(name.startswith(it.test.sums) for it in found))
     if parts and verdict.status in ("PASS", "WARN"):

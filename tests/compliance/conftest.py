@@ -7,6 +7,7 @@ import json
 import shlex
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+PROTOGEN = Path(sysconfig.get_path("scripts")) / "protogen"
 HERE = Path(__file__).resolve().parent
 PROFILES = ("streaming", "scheduling", "durability")
 AUTH_CLAUSES = ("AF-ERR-012", "AF-AUTH-001", "AF-AUTH-002")
@@ -51,11 +53,13 @@ def reference() -> ModuleType:
 def run_kit(url: str, folder: Path, *arguments: str) -> KitRun:
     """Runs the command on an address."""
     file = folder / "run.json"
-    command = [sys.executable, "-P", "-m", "protogen_compliance", url, "--protocol", "apflow", "--json", str(file)]
+    command = [str(PROTOGEN), "test", url, "--json", str(file)]
+    if "--protocol" not in arguments and "--schema" not in arguments:
+        command += ["--protocol", "apflow"]
     done = subprocess.run(
         [*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
     )
-    run = json.loads(file.read_bytes()) if file.exists() else {"verdicts": [], "evidence": []}
+    run = json.loads(file.read_bytes()) if file.exists() else {"verdicts": [], "tests": []}
     return KitRun(done.returncode, done.stdout + done.stderr, run)
 
 
@@ -81,11 +85,11 @@ def arguments_for(url: str, profiles: tuple[str, ...]) -> list[str]:
     """The arguments for some profiles of a node without authentication."""
     restart = f"import urllib.request as r; r.urlopen(r.Request('{url}/restart', b''))"
     chosen = [part for name in profiles for part in ("--profile", name)]
-    return [*chosen, "--setting", f'restart={shlex.quote(sys.executable)} -c "{restart}"']
+    return [*chosen, "--restart", f'{shlex.quote(sys.executable)} -c "{restart}"']
 
 
 def auth_arguments() -> list[str]:
     """The arguments for the profile of authentication."""
-    only = [part for name in AUTH_CLAUSES for part in ("--only", name)]
-    identities = ["--setting", "user=kit-user", "--setting", "other-authorization=Bearer other-token"]
-    return [*only, "--profile", "auth", "--target-header", "Authorization: Bearer kit-token", *identities]
+    only = [part for name in AUTH_CLAUSES for part in ("--clause", name)]
+    identities = ["--setting", "user=kit-user", "--other-header", "Authorization: Bearer other-token"]
+    return [*only, "--profile", "auth", "--header", "Authorization: Bearer kit-token", *identities]

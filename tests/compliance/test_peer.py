@@ -15,6 +15,7 @@ from protogen_compliance.peer.receiver import Receiver
 from protogen_compliance.peer.rpc import MISSING, Reply, RpcPeer, parse_json
 from protogen_compliance.peer.sse import Event, events
 from protogen_compliance.peer.wire import Address, Deadline, Garbled, TimedOut, Unreachable, Wire
+from protogen_compliance.transcripts import exchanged
 
 Script = Callable[[socket.socket], None]
 
@@ -179,7 +180,7 @@ def test_wire_sends_any_bytes(serve: Callable[[Script], str]) -> None:
 
 
 def test_curl_line_repeats_the_request(serve: Callable[[Script], str]) -> None:
-    line = ask(serve(answering(COUNTED))).exchange.curl()
+    line = exchanged(ask(serve(answering(COUNTED))).exchange).curl()
     assert line.startswith("curl -sS -X POST http://127.0.0.1:")
     assert """--data-binary '{"jsonrpc":"2.0","id":1,"method":"x"}'""" in line
 

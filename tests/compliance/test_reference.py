@@ -32,7 +32,7 @@ def test_correct_node_with_tokens_keeps_users_apart(judged: Callable[..., Any]) 
 
 
 def test_executor_that_is_missing_blocks_and_says_how_to_name_another(kit: Callable[..., Any], reference: Any) -> None:
-    only = [part for name in ("AF-DEP-008", "AF-DEP-013", "AF-RPC-003") for part in ("--only", name)]
+    only = [part for name in ("AF-DEP-008", "AF-DEP-013", "AF-RPC-003") for part in ("--clause", name)]
     with reference.ReferenceNode() as node:
         node.executors["nap"] = node.executors.pop("sleep")
         done = kit(node.url, *only)

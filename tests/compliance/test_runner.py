@@ -6,16 +6,18 @@ import contextlib
 import socket
 import ssl
 import subprocess
-import sys
+import sysconfig
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
 UNREACHED, USAGE = 3, 2
+PROTOGEN = Path(sysconfig.get_path("scripts")) / "protogen"
 
 
 @pytest.fixture
@@ -34,6 +36,16 @@ def one_finding(done: Any, said: str) -> None:
     assert done.said.startswith("nothing to test at ")
     assert len(done.said.splitlines()) == 1
     assert done.run["verdicts"] == []
+
+
+def lost_midway(done: Any, said: str) -> None:
+    assert done.code == UNREACHED, done.said
+    assert f"\nLOST: {said}" in done.said
+    assert "Traceback" not in done.said
+    assert "not conformant: 270 clauses" in done.said
+    assert done.named("NOT_TESTED", "FAIL") == set()
+    assert {it["texts"][0] for it in done.run["verdicts"] if it["status"] == "BLOCKED"} == {done.run["lost"]}
+    assert done.run["lost"].startswith(said)
 
 
 def test_dead_address(kit: Callable[..., Any], listener: socket.socket) -> None:
@@ -60,6 +72,7 @@ def test_port_that_answers_garbage(kit: Callable[..., Any], listener: socket.soc
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
+        (501, b"", "HTTP 501"),
         (200, b"<html>hello</html>", "no JSON-RPC response"),
         (404, b'{"error":"no such page"}', "HTTP 404"),
         (401, b"", "authentication is needed"),
@@ -95,7 +108,7 @@ def test_node_that_goes_away_is_one_finding(kit: Callable[..., Any], reference: 
 
         node.server.handle_error = lambda *_: None
         node.reply = reply_or_vanish
-        one_finding(kit(node.url), "the node went away: no connection to 127.0.0.1")
+        lost_midway(kit(node.url), "the node went away: no connection to 127.0.0.1")
 
 
 def test_node_that_stops_answering_is_one_finding(kit: Callable[..., Any], reference: Any) -> None:
@@ -109,9 +122,9 @@ def test_node_that_stops_answering_is_one_finding(kit: Callable[..., Any], refer
             return answer(*arguments)
 
         node.reply = reply_or_hang
-        done = kit(node.url, "--setting", "patience=0.5")
+        done = kit(node.url, "--timeout", "0.5")
         over.set()
-    one_finding(done, "the node stopped answering: no answer within 0.5 s, 5 times in a row")
+    lost_midway(done, "the node stopped answering: no answer within 0.5 s, 5 times in a row")
 
 
 def test_certificate_that_nobody_knows(kit: Callable[..., Any], listener: socket.socket) -> None:
@@ -131,24 +144,39 @@ def test_certificate_that_nobody_knows(kit: Callable[..., Any], listener: socket
     ("arguments", "said"),
     [
         (["localhost:80", "--protocol", "apflow"], "expected an address such as"),
-        (["http://127.0.0.1:1", "--protocol", "nothing-such"], "no suite for 'nothing-such'"),
-        (["http://127.0.0.1:1", "--protocol", "apflow", "--setting", "patience=long"], "expected a number of seconds"),
-        (["http://127.0.0.1:1", "--protocol", "apflow", "--executor", "ok"], "expected NAME=VALUE, got 'ok'"),
-        (["http://127.0.0.1:1"], "Missing option '--protocol'"),
+        (["http://127.0.0.1:1", "--protocol", "nothing-such"], "no suite for 'nothing-such'; there is one for apflow"),
+        (["http://127.0.0.1:1", "--protocol", "apflow", "--role", "judge"], "no suite for the role 'judge'"),
+        (["http://127.0.0.1:1", "--protocol", "apflow", "--timeout", "long"], "'long' is not a valid float"),
+        (["http://127.0.0.1:1", "--protocol", "apflow", "--executor", "ok"], "expected NAME=VALUE for --executor"),
+        (["http://127.0.0.1:1", "--protocol", "apflow", "--profile", "x"], "no profile 'x'; choose one of streaming"),
+        (["http://127.0.0.1:1", "--protocol", "apflow", "--dialect", "x"], "no dialect 'x'; choose one of apflow-0.18"),
+        (["http://127.0.0.1:1", "--protocol", "apflow", "--clause", "AF-X-1"], "there is no clause 'AF-X-1'"),
+        (["http://127.0.0.1:1", "--protocol", "apflow", "-k", "nope"], "has 'nope' in its id"),
+        (["stdio:cat", "--protocol", "apflow"], "is not tested over stdio"),
+        (["http://127.0.0.1:1"], "name the protocol with --protocol"),
+        (["--protocol", "apflow"], "give either a TARGET or --client COMMAND"),
     ],
 )
 def test_wrong_usage_is_told_in_a_line(arguments: list[str], said: str) -> None:
-    command = [sys.executable, "-P", "-m", "protogen_compliance", *arguments]
+    command = [str(PROTOGEN), "test", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode in (USAGE, UNREACHED)
-    assert said in done.stderr
+    assert done.returncode == USAGE
+    assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
 
+def test_command_that_does_nothing_is_no_pass(kit: Callable[..., Any]) -> None:
+    one_finding(kit("true"), 'true ended with 0 before it printed {"port": N}')
+
+
+def test_command_that_fails_is_told_with_its_last_words(kit: Callable[..., Any]) -> None:
+    one_finding(kit("sh -c 'echo it broke >&2; exit 7'"), "ended with 7 before it printed")
+
+
 def test_one_clause_can_be_run_alone(kit: Callable[..., Any], reference: Any) -> None:
     with reference.ReferenceNode("AF-RPC-010") as node:
-        done = kit(node.url, "--only", "AF-RPC-010", "--only", "AF-RPC-003")
+        done = kit(node.url, "--clause", "AF-RPC-010", "--clause", "AF-RPC-003")
     assert {it["clause"]: it["status"] for it in done.run["verdicts"] if it["tests"]} == {
         "AF-RPC-003": "PASS",
         "AF-RPC-010": "FAIL",

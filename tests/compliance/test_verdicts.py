@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from protogen_compliance.registry import Clause
-from protogen_compliance.report import lines, summary
-from protogen_compliance.verdicts import Evidence, Verdict, conformant, judge
+from protogen_compliance.verdicts import Evidence, Verdict, by_profile, conformant, judge
 
 
 def clause(name: str, level: str = "MUST", observable: str = "rpc") -> Clause:
@@ -137,16 +136,37 @@ def test_conformance_needs_every_must(found: list[Verdict], *, good: bool) -> No
     assert conformant(found) is good
 
 
-def test_report_has_findings_last_with_their_text_and_transcript() -> None:
-    evidence = [failed("t", "A", transcript=["> sent\n< got"], curl=["curl x"]), said("u", "B")]
-    told = list(lines(judge(CLAUSES, evidence), seconds=1.25))
-    assert told[:2] == [
-        "FAIL       A              MUST       what A says",
-        "PASS       B              MUST       what B says",
+def test_lost_target_blocks_what_was_not_judged() -> None:
+    evidence = [said("one", "A"), failed("two", "B"), said("three", "C", outcome="lost", text="gone")]
+    found = judge(CLAUSES, evidence, lost="it went away")
+    assert {it.clause: (it.status, it.texts) for it in found} == {
+        "A": ("PASS", []),
+        "B": ("FAIL", ["two is wrong"]),
+        "C": ("BLOCKED", ["it went away"]),
+        "D": ("BLOCKED", ["it went away"]),
+    }
+
+
+def test_excluded_clause_is_skipped_with_its_reason() -> None:
+    known = {"E": Clause(id="E", level="MUST", source="", paraphrase="", observable="rpc", test="", excluded="why")}
+    (verdict,) = judge(known, [])
+    assert (verdict.status, verdict.texts) == ("SKIPPED", ["why"])
+
+
+def test_clause_of_another_role_is_left_out() -> None:
+    found = judge(CLAUSES, [failed("t", "OTHER", "A")])
+    assert [it.clause for it in found] == ["A", "B", "C", "D"]
+    assert found[0].status == "FAIL"
+
+
+def test_each_profile_has_a_verdict_and_keeps_its_denominator() -> None:
+    core, more = said("one", "A"), said("two", "B", profile="more", outcome="skipped", text="not asked for")
+    profiles = by_profile(judge(CLAUSES, [core, more]), asked=(), known=("more", "unused"))
+    assert [(it.name, it.asked, it.conformant, it.musts) for it in profiles] == [
+        ("", True, False, 3),
+        ("more", False, False, 1),
+        ("unused", False, False, 0),
     ]
-    assert told[5:10] == ["FAIL: A (MUST) what A says", "    t is wrong", "    > sent", "    < got", "    curl x"]
-    assert told[-1] == "not conformant: 4 clauses, 1 FAIL, 1 PASS, 2 NOT_TESTED in 1.2 s"
-
-
-def test_summary_says_conformant_only_where_it_is() -> None:
-    assert summary([verdict("PASS")], seconds=0).startswith("conformant: 1 clauses, 1 PASS")
+    assert profiles[0].counts["NOT_TESTED"] == 2
+    asked = by_profile(judge(CLAUSES, [core, said("two", "B", profile="more")]), asked=("more",))
+    assert [(it.name, it.conformant) for it in asked] == [("", False), ("more", True)]

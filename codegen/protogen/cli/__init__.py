@@ -25,6 +25,8 @@ COMMANDS: Final = {
     "call": "call",
     "tasks": "tasks",
     "flow": "flow",
+    "test": "test",
+    "replay": "replay",
     "targets": "about",
     "explain": "about",
     "completion": "about",

@@ -6,7 +6,6 @@ Answers may be read whole or piece by piece. Knows nothing of what the bodies sa
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -82,26 +81,6 @@ class Exchange(NamedTuple):
     def ended(self) -> float:
         """When the last byte passed, on the monotonic clock."""
         return self.moments[-1].at if self.moments else 0.0
-
-    def curl(self) -> str:
-        """A command line that sends the same request."""
-        words = ["curl", "-sS", "-X", self.method, self.url]
-        for name, value in self.headers:
-            words += ["-H", f"{name}: {value}"]
-        if self.sent:
-            words += ["--data-binary", self.sent.decode("utf-8", "backslashreplace")]
-        return shlex.join(words)
-
-    def transcript(self, *, limit: int = 2000) -> str:
-        """Both bodies for people, each cut at `limit` characters."""
-        status = f"{self.head.status} {self.head.media_type}" if self.head else "no answer"
-        lines = [f"> {self.method} {self.url}", *(f"> {_shown(part, limit)}" for part in [self.sent] if part)]
-        return "\n".join([*lines, f"< {status}", *(f"< {_shown(part, limit)}" for part in [self.body] if part)])
-
-
-def _shown(data: bytes, limit: int) -> str:
-    text = data.decode("utf-8", "backslashreplace").replace("\r", "").rstrip("\n")
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
 class Incoming:

@@ -9,12 +9,10 @@ import pytest
 from protogen_compliance.peer.http import parse_url
 from protogen_compliance.peer.rpc import Json, RpcPeer
 from protogen_compliance.plugin import SHAPES, Lacking, Record, Settings, marked
+from protogen_compliance.suites.apflow.dialects import DIALECTS
 from protogen_compliance.suites.apflow.node import SHAPE_CLAUSES, Node, new_id
 from protogen_compliance.suites.apflow.observed import Observed
 from protogen_compliance.suites.apflow.scenes import SCENES, Scenes
-
-PATIENCE_SECONDS = 10.0
-"""How long an answer may take; --setting patience=SECONDS changes it."""
 
 DEFAULT_EXECUTORS = {"ok": "echo", "slow": "sleep", "fail": "fail"}
 
@@ -33,14 +31,14 @@ def observed() -> Observed:
 @pytest.fixture(scope="session")
 def make_node(settings: Settings, observed: Observed) -> Iterator[Callable[[], Node]]:
     """Makes a Node with a log of its own."""
-    patience = float(settings.options.get("patience", PATIENCE_SECONDS))
-    peer = RpcPeer(parse_url(settings.url), headers=settings.headers, patience=patience)
+    peer = RpcPeer(parse_url(settings.url), headers=settings.headers, patience=settings.timeout)
     user = settings.options.get("user", f"kit-{new_id()[:8]}")
     one_user = "auth" in settings.profiles
     named = {**DEFAULT_EXECUTORS, **settings.executors}
-    probe = Node(peer, observed, named, user=user, one_user=one_user)
+    dialect = DIALECTS.get(settings.dialect)
+    probe = Node(peer, observed, named, user=user, one_user=one_user, dialect=dialect)
     executors = {role: name for role, name in named.items() if probe.has(role)}
-    yield lambda: Node(peer, observed, executors, user=user, one_user=one_user)
+    yield lambda: Node(peer, observed, executors, user=user, one_user=one_user, dialect=dialect)
     peer.close()
 
 
@@ -73,11 +71,9 @@ def node(request: pytest.FixtureRequest, make_node: Callable[[], Node], record: 
 @pytest.fixture
 def stranger(settings: Settings, observed: Observed) -> Iterator[Node]:
     """The node as a second user meets it."""
-    try:
-        authorization = settings.options["other-authorization"]
-    except KeyError:
-        raise Lacking("a second identity is needed: --setting 'other-authorization=Bearer …'") from None
-    peer = RpcPeer(parse_url(settings.url), headers={**settings.headers, "authorization": authorization})
+    if not settings.other_headers:
+        raise Lacking("a second identity is needed: --other-header 'Authorization: Bearer …'")
+    peer = RpcPeer(parse_url(settings.url), headers={**settings.headers, **settings.other_headers})
     yield Node(peer, observed, {}, user=settings.options.get("other-user", "kit-stranger"), one_user=True)
     peer.close()
 

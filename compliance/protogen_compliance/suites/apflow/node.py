@@ -13,8 +13,10 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from protogen_compliance.dialects import Dialect, Spelling
 from protogen_compliance.peer.http import Exchange
 from protogen_compliance.peer.rpc import MISSING, Json, Reply, RpcPeer, parse_json
+from protogen_compliance.peer.stdio import Line
 from protogen_compliance.peer.wire import Unreachable
 from protogen_compliance.plugin import Lacking, Lost, Unmet
 from protogen_compliance.suites.apflow.observed import Answered, Observed, Refusal
@@ -81,13 +83,21 @@ class Node:
     """The node, for one test or one scene: `log` has the exchanges that it made."""
 
     def __init__(
-        self, peer: RpcPeer, observed: Observed, executors: Mapping[str, str], *, user: str, one_user: bool = False
+        self,
+        peer: RpcPeer,
+        observed: Observed,
+        executors: Mapping[str, str],
+        *,
+        user: str,
+        one_user: bool = False,
+        dialect: Dialect | None = None,
     ) -> None:
         self.peer = peer
         self.observed = observed
         self.user = user
         self._one_user = one_user
-        self.log: list[Exchange] = []
+        self._spellings = dialect.spellings if dialect is not None else {}
+        self.log: list[Exchange | Line] = []
         self._executors = executors
 
     def owner(self, name: str) -> str:
@@ -109,11 +119,14 @@ class Node:
     def call(self, method: str, params: Json = MISSING, /, *, id: Json = MISSING, **members: Json) -> Reply:  # noqa: A002 - the member's name
         """Sends a well-formed request; `members` stand beside params. Params are left out where MISSING."""
         number = self.peer.next_id() if id is MISSING else id
-        request = {"jsonrpc": "2.0", "id": number, "method": method, **members}
+        spelling = self._spellings.get(method, Spelling(method))
+        request = {"jsonrpc": "2.0", "id": number, "method": spelling.method, **members}
         if params is not MISSING:
-            request["params"] = params
+            request["params"] = spelling.params(params)
         reply = self.peer.send(json.dumps(request).encode())
         self.log.append(reply.exchange)
+        if reply.result is not MISSING:
+            reply.value = {**reply.value, "result": spelling.result(params, reply.result)}
         self.observed.answer(Answered(method, number, reply))
         return self._there(reply)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 
 import msgspec
 
 from protogen_compliance.peer.http import parse_url
 from protogen_compliance.peer.rpc import MISSING, Reply, RpcPeer
 from protogen_compliance.plugin import Settings
+from protogen_compliance.targets import NoTarget
 
 PATHS = ("/", "/tasks")
 """Where a node may listen, in the order of preference (06-interfaces.md)."""
@@ -21,22 +21,12 @@ PATIENCE_SECONDS = 3.0
 """How long the first answer may take; a node that needs longer is of no use to a suite."""
 
 
-class NoTarget(Exception):
-    """There is nothing to test at that address; the text says why."""
-
-
 def preflight(settings: Settings) -> Settings:
     """The settings with the path at which the node answers; raises NoTarget.
 
     An address with a path is taken as it is; without one, `/` and `/tasks` are tried.
     """
-    try:
-        url = parse_url(settings.url)
-    except ValueError as reason:
-        raise NoTarget(str(reason)) from None
-    patience = settings.options.get("patience", "1")
-    if not re.fullmatch(r"\d{1,4}(\.\d+)?", patience):
-        raise NoTarget(f"--setting patience: expected a number of seconds, got {patience!r}")
+    url = parse_url(settings.url)
     peer = RpcPeer(url, headers=settings.headers, patience=PATIENCE_SECONDS)
     said: list[str] = []
     for path in PATHS if url.path == "/" else (url.path,):
@@ -55,7 +45,7 @@ def _why_not(reply: Reply) -> str | None:
     if reply.fault is not None:
         return str(reply.fault)
     if reply.head.status in (401, 403) or reply.code == -32004:
-        return "authentication is needed; give --target-header 'Authorization: Bearer …'"
+        return "authentication is needed; give --header 'Authorization: Bearer …'"
     if reply.member("jsonrpc") is MISSING:
         return f"HTTP {reply.head.status} with {reply.head.media_type or 'no content type'}, no JSON-RPC response"
     if reply.code == -32601:

@@ -26,9 +26,9 @@ RESTART_SECONDS = 30.0
 @pytest.mark.last(2)  # whatever runs is gone after a restart
 @clause("AF-STORE-014")
 def test_tasks_survive_a_restart(node: Node, settings: Settings, diamond: Seen) -> None:
-    command = settings.options.get("restart")
-    if command is None:
-        raise Lacking("a command that restarts the node is needed: --setting 'restart=COMMAND'")
+    command = settings.restart
+    if not command:
+        raise Lacking("a command that restarts the node is needed: --restart COMMAND")
     made = node.create(inputs={"kept": [1, "ü"]}, params={"p": None})
     kept = [node.get(task_id) for task_id in (made, diamond.sent["root"]["id"])]
     done = subprocess.run(shlex.split(command), timeout=RESTART_SECONDS, capture_output=True, text=True, check=False)
