@@ -25,6 +25,7 @@ GROUPS = {
     "interop-stepflow-s1": [],
     "interop-stepflow-s2": [],
     "interop-stepflow-runtime": [],
+    "interop-stepflow-runtime-s2": [],
 }
 """Per group the file whose own dependencies are locked with it: `dev` installs the project too."""
 

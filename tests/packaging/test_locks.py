@@ -23,6 +23,7 @@ PYTHON_LOCKS = {
     "interop-stepflow-s1": False,
     "interop-stepflow-s2": False,
     "interop-stepflow-runtime": False,
+    "interop-stepflow-runtime-s2": False,
 }
 """Group of pyproject.toml, and whether the project's own dependencies are locked with it."""
 ENTRY = re.compile(r"^([A-Za-z0-9][\w.\-]*)==([^\s;\\]+)", re.MULTILINE)

@@ -5,16 +5,13 @@ Each has an environment of its own, made once from its lock: the two are version
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
-import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from interop_env import WORKERS, environment
 from plugin_rig import CONTEXT, ROUTES, MemoryRuntime, RawWorker, Request, all_of, failure_of, name_of, opened, running
 
 from protogen_runtime.stepflow.plugins.opening import Plugins
@@ -23,26 +20,8 @@ from protogen_runtime.stepflow.plugins.workers import WorkerPlugin
 pytestmark = pytest.mark.interop
 
 HERE = Path(__file__).resolve().parent
-RELEASES = {"0.9": "interop-stepflow-s1", "0.11": "interop-stepflow-s2"}
 NOT_FOUND = {"0.9": -32001, "0.11": -32001}
 RAISED = {"0.9": -32003, "0.11": -32100}
-
-
-def environment(root: Path, name: str) -> Path:
-    """The python of an environment with what a lock lists; made where it is not there yet."""
-    lock = root / "requirements" / f"{name}.txt"
-    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    folder = root / ".interop_cache" / f"{name}-{digest}"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        # Our own pip fills it, and nothing is compiled that is not run: together half of the time.
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-        install = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "install"]
-        locked = ["--quiet", "--no-compile", "--require-hashes", "--no-deps", "-r", str(lock)]
-        subprocess.run([*install, *locked], check=True)
-        (folder / "complete").touch()
-    return python
 
 
 class BlobApi(RawWorker):
@@ -69,7 +48,7 @@ class BlobApi(RawWorker):
 @asynccontextmanager
 async def worker(root: Path, dialect: str, runtime: MemoryRuntime) -> AsyncGenerator[Plugins]:
     """The plugins of a configuration with the worker as a process behind /w/…."""
-    python = json.dumps(str(environment(root, RELEASES[dialect])))
+    python = json.dumps(str(environment(root, WORKERS[dialect])))
     args = json.dumps(["-P", str(HERE / "foreign_worker.py")])
     settings = f"command: {python}, args: {args}, env: {{STEPFLOW_TRACE_ENABLED: 'false'}}"
     config = f"plugins: {{w: {{type: stepflow, {settings}}}}}\n{ROUTES}"
@@ -80,13 +59,13 @@ async def worker(root: Path, dialect: str, runtime: MemoryRuntime) -> AsyncGener
         yield plugins
 
 
-@pytest.mark.parametrize("dialect", RELEASES)
+@pytest.mark.parametrize("dialect", WORKERS)
 def test_a_published_worker_is_started_called_and_started_again(
     root: Path, dialect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Subprocess mode with its port and health, values, callbacks, sub-runs, errors, silence, death."""
     monkeypatch.setattr("protogen_runtime.stepflow.plugins.workers.FIRST_PAUSE_SECONDS", 0.01)
-    environment(root, RELEASES[dialect])
+    environment(root, WORKERS[dialect])
 
     async def scenario() -> None:
         runtime = MemoryRuntime()

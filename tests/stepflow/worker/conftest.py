@@ -7,4 +7,4 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 # pytest's importlib mode puts no folder of tests on sys.path.
-sys.path[:0] = [str(HERE), str(HERE.parent / "plugins")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "plugins"), str(HERE.parents[1] / "interop")]

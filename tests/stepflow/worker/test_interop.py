@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Generator
@@ -14,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interop_env import announced, runtime_program
 
 pytestmark = pytest.mark.interop
 
@@ -21,40 +19,6 @@ HERE = Path(__file__).resolve().parent
 WORKER = ["-P", "-m", "protogen", "worker", "worker_components:app", "--port", "0", "--announce"]
 ANSWERED_SECONDS = 60
 VALUE = {"b": [1, None, 2**63, 1.5, "é😀\u2028" * 3000], "a": {}}
-
-
-def runtime_program(root: Path) -> Path:
-    """The program of the published runtime, in an environment with what the lock lists; made on first use."""
-    lock = root / "requirements" / "interop-stepflow-runtime.txt"
-    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    folder = root / ".interop_cache" / f"interop-stepflow-runtime-{digest}"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-        python = str(folder / "bin" / "python")
-        install = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install"]
-        locked = ["--quiet", "--no-compile", "--require-hashes", "--no-deps", "-r", str(lock)]
-        subprocess.run([*install, *locked], check=True)
-        (folder / "complete").touch()
-    (program,) = folder.rglob("stepflow_orchestrator/bin/stepflow-server")
-    return program
-
-
-@contextmanager
-def announced(command: list[str], **options: Any) -> Generator[int]:
-    """The port that a program announces, among other lines."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, **options) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                if line.startswith(b'{"port":'):
-                    break
-            else:
-                raise AssertionError(f"{command[0]} ended without announcing a port")
-            yield json.loads(line)["port"]
-        finally:
-            process.terminate()
-            process.communicate(timeout=ANSWERED_SECONDS)
 
 
 def ask(port: int, path: str, body: Any = None) -> Any:
@@ -91,7 +55,9 @@ def runtime(root: Path, folder: Path, plugin: dict[str, Any]) -> Generator[int]:
     }
     file = folder / "stepflow-config.json"
     file.write_text(json.dumps(config), "utf-8")
-    with announced([str(runtime_program(root)), "--port", "0", "--config", str(file), "--log-level", "error"]) as port:
+    with announced(
+        [str(runtime_program(root, "0.9")), "--port", "0", "--config", str(file), "--log-level", "error"]
+    ) as port:
         yield port
 
 
