@@ -84,6 +84,11 @@ class Method(Protocol):
         ...
 
     @property
+    def events_are_results(self) -> bool:
+        """Whether its events are answers to the request."""
+        ...
+
+    @property
     def positional(self) -> tuple[str, ...]:
         """The members of the params in the order of an array, empty where arrays are not taken."""
         ...

@@ -88,6 +88,7 @@ class _Method(msgspec.Struct, frozen=True, kw_only=True):
     params: str | None = "Params"
     result: str | None = "Result"
     events: str | None = None
+    events_are_results: bool = False
     positional: tuple[str, ...] = ()
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 # pytest's importlib mode puts no folder of tests on sys.path.
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "interop")]
 
 
 @pytest.fixture

@@ -101,6 +101,7 @@ async def drive(url: str, receiver: str) -> dict[str, Json]:
         reply = message("Ada", task_id=task["id"], context_id=task["contextId"])
         seen["answered"] = await events(whole.send_message(reply))
         seen["too_late"] = await refusal(events(whole.send_message(reply)))
+        seen["stream_too_late"] = await refusal(events(streaming.send_message(reply)))
         seen["extended_card"] = (await call("agent/getAuthenticatedExtendedCard", {}))["error"]["code"]
     return seen
 

@@ -81,6 +81,38 @@ def test_each_item_of_a_stream_is_an_answer_to_the_request(url: str) -> None:
     ]
 
 
+STREAM, JSON = "text/event-stream", "application/json"
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "accept", "kind", "code"),
+    [
+        ("tasks/resubscribe", {"id": "nobody"}, STREAM, STREAM, -32001),
+        ("tasks/resubscribe", {"id": "nobody"}, f"*/*, {STREAM}", STREAM, -32001),
+        ("tasks/resubscribe", {"id": "nobody"}, f"{JSON}, {STREAM};q=0.9", STREAM, -32001),
+        ("tasks/resubscribe", {"id": "nobody"}, "*/*", JSON, -32001),
+        ("tasks/resubscribe", {"id": "nobody"}, JSON, JSON, -32001),
+        ("tasks/resubscribe", {"id": 1}, STREAM, STREAM, -32602),
+        ("SubscribeToTask", {"id": "nobody"}, STREAM, STREAM, -32001),
+        ("SendStreamingMessage", {}, STREAM, STREAM, -32602),
+        ("tasks/get", {"id": "nobody"}, STREAM, JSON, -32001),
+        ("tasks.execute", {"tasks": [], "use_streaming": True}, STREAM, JSON, -32602),
+        ("nothing", {}, STREAM, JSON, -32601),
+    ],
+)
+def test_an_error_is_an_event_for_whoever_asked_for_a_stream_of_answers(
+    url: str, method: str, params: Any, accept: str, kind: str, code: int
+) -> None:
+    body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
+    status, headers, text = fetch(url, body, {"Accept": accept})
+    assert (status, headers["content-type"], headers["x-apflow-protocol-version"]) == (200, kind, "1.0")
+    if kind == STREAM:
+        assert (text[:6], text[-2:], text.count(b"\n")) == (b"data: ", b"\n\n", 2)
+        text = text[6:]
+    answer = json.loads(text)
+    assert (answer["id"], answer["error"]["code"]) == (7, code)
+
+
 def test_strangers_read_the_card_and_nothing_else(tmp_path: Path) -> None:
     with process(tmp_path, '\n[access.keys]\nada = "key-of-ada"\n') as url:
         status, _, body = fetch(url + CARDS[0])

@@ -5,12 +5,9 @@ Each client has an environment of its own, made once from its lock: the two are 
 
 from __future__ import annotations
 
-import hashlib
 import http.server
 import json
-import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,6 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 from agent_rig import process
+from interop_env import environment
 
 pytestmark = pytest.mark.interop
 
@@ -55,24 +53,6 @@ def receiving() -> Generator[tuple[str, list[tuple[dict[str, str], Any]]]]:
         finally:
             server.shutdown()
             thread.join()
-
-
-def environment(root: Path, name: str) -> Path:
-    """The python of an environment with what a lock lists; made where it is not there yet."""
-    lock = root / "requirements" / f"{name}.txt"
-    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    folder = root / ".interop_cache" / f"{name}-{digest}"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        # Our own pip fills it, and nothing is compiled that is not run: together half of the time.
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-        install: list[str | Path] = [
-            *(sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install")
-        ]
-        subprocess.run([*install, "--quiet", "--no-compile", "--require-hashes", "--no-deps", "-r", lock], check=True)
-        (folder / "complete").touch()
-    return python
 
 
 def drive(root: Path, folder: Path, version: str) -> tuple[dict[str, Any], list[tuple[dict[str, str], Any]]]:
@@ -140,8 +120,8 @@ def test_the_client_of_0_3_does_everything(root: Path, tmp_path: Path) -> None:
     assert seen["subscribe_rest"][-1][0]["status"]["state"] == "canceled"
     assert seen["asked"][-1][0]["status"]["state"] == "input-required"
     assert seen["answered"][-1][0]["artifacts"][0]["parts"][0]["data"] == {"greeting": "Hello, Ada!"}
-    refused = ("unknown", "cancel_again", "push_deleted", "too_late")
-    assert [seen[step][1] for step in refused] == [-32001, -32002, -32001, -32004]
+    refused = ("unknown", "cancel_again", "push_deleted", "too_late", "subscribe_ended", "stream_too_late")
+    assert [seen[step][1] for step in refused] == [-32001, -32002, -32001, -32004, -32004, -32004]
     assert seen["extended_card"] == -32007
     headers, body = pushes[-1]
     assert (headers["content-type"], headers["authorization"]) == ("application/json", "Bearer c-1")

@@ -205,8 +205,8 @@ class Endpoint:
         outcome = self.service.start(message, handling)
         if type(outcome) is Raw:
             return encode(Success(id=message.id, result=outcome))
-        if isinstance(outcome, Raw | ErrorObject):
-            return encode_outcome(message, outcome) or b""
+        if isinstance(outcome, ErrorObject):
+            return handling.refusal(message, outcome) or b""
         handling.hold(message, outcome)
         return self._taken(handling)
 
@@ -259,8 +259,10 @@ class Endpoint:
             return self._taken(handling)
         work = exchange.work[0]
         outcome = self.service.start(work, handling)
-        if isinstance(outcome, Raw | ErrorObject):
+        if isinstance(outcome, Raw):
             return encode_outcome(work, outcome) or Reply(202)
+        if isinstance(outcome, ErrorObject):
+            return handling.refusal(work, outcome) or Reply(202)
         handling.hold(work, outcome)
         return self._taken(handling)
 

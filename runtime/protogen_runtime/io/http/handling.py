@@ -190,7 +190,7 @@ class Handling:
         endpoint = self._endpoint
         endpoint.deadlines.add(self)
         endpoint.in_flight += 1
-        reply: bytes | None = None
+        reply: bytes | Reply | None = None
         try:
             with self.scope:
                 reply = await (self._one() if self._exchange is None else self._batch(self._exchange))
@@ -203,13 +203,30 @@ class Handling:
             reply = self._late()
         await self._finish(reply)
 
-    async def _one(self) -> bytes | None:
+    async def _one(self) -> bytes | Reply | None:
         # Let go of: the coroutine refers to this link, and the collector need not undo a circle for each call.
         running, self._running = self._running, None
         assert running is not None
         outcome = await running
-        self._is_cut = self._answered and isinstance(outcome, ErrorObject)
+        if isinstance(outcome, ErrorObject):
+            self._is_cut = self._answered
+            return self.refusal(self._call, outcome)
         return encode_outcome(self._call, outcome)
+
+    def refusal(self, work: Work | None, error: ErrorObject) -> bytes | Reply | None:
+        """An error in the form in which its call is answered, None for a notification.
+
+        Where events are answers to the request, and the caller names their media type, it is the one event of a
+        stream: readers of streams look at nothing else (A2A 0.3, 7.2: each event is a SendStreamingMessageResponse,
+        which may be an error).
+        """
+        reply = encode_outcome(work, error)
+        if reply is None or work is None or self._streaming:
+            return reply
+        method = self._endpoint.service.info.methods.get(work.method)
+        if method is None or not method.events_are_results or STREAM_TYPE not in self._accepted():
+            return reply
+        return Reply(200, encode_event(reply), ((b"content-type", STREAM_TYPE), (b"cache-control", b"no-cache")))
 
     async def _batch(self, exchange: Exchange) -> bytes | None:
         async with trio.open_nursery() as nursery:
@@ -231,18 +248,18 @@ class Handling:
             exchange.settle(work, outcome)
             self._open = [call for call in self._open if call is not work]
 
-    def _late(self) -> bytes | None:
+    def _late(self) -> bytes | Reply | None:
         """The answer when the deadline has passed: what is known, and an error for what is not."""
         exchange = self._exchange
         if exchange is None:
-            return encode_outcome(self._call, DEADLINE_EXCEEDED)
+            return self.refusal(self._call, DEADLINE_EXCEEDED)
         for work in self._open:
             self._settle(exchange, work, DEADLINE_EXCEEDED)
         return exchange.reply()
 
     # --- answering --------------------------------------------------------------------------------
 
-    async def _finish(self, reply: bytes | None) -> None:
+    async def _finish(self, reply: bytes | Reply | None) -> None:
         if self._sending is None:
             self._ended = True
             await self._responder.reply(Reply(202) if reply is None else reply)
@@ -256,7 +273,7 @@ class Handling:
                 # The answer has been sent, so that nothing else can say that the stream is not whole.
                 await self._responder.abort()
                 return
-            if reply is not None and not self._answered:
+            if isinstance(reply, bytes) and not self._answered:
                 await self._responder.send(encode_event(reply))
             await self._responder.end()
 
@@ -306,9 +323,11 @@ class Handling:
         return any(isinstance(work, Call) for work in self._exchange.work)
 
     def _accepts_stream(self) -> bool:
+        return not self._accepted().isdisjoint((STREAM_TYPE, b"text/*", b"*/*"))
+
+    def _accepted(self) -> set[bytes]:
         accept = self._request.headers.get(b"accept", b"*/*").lower()
-        kinds = {part.partition(b";")[0].strip() for part in accept.split(b",")}
-        return not kinds.isdisjoint((STREAM_TYPE, b"text/*", b"*/*"))
+        return {part.partition(b";")[0].strip() for part in accept.split(b",")}
 
     # --- calling back -----------------------------------------------------------------------------
 
