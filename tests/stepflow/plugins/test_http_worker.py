@@ -21,7 +21,14 @@ from plugin_rig import (
     running,
 )
 
-from protogen_runtime.stepflow.plugins.contract import CannotStart, StepFailed
+from protogen_runtime.stepflow.plugins.contract import (
+    BadRunId,
+    Blob,
+    CannotStart,
+    FlowNotFound,
+    RunNotFound,
+    StepFailed,
+)
 
 
 def test_execute_sends_all_four_params_and_gives_the_output() -> None:
@@ -69,6 +76,7 @@ def test_initialize_has_both_spellings_and_the_answer_chooses_the_dialect(
             params = worker.requests[0].message["params"]
             assert params["runtime_protocol_version"] == params["runtimeProtocolVersion"] == 1
             assert params["capabilities"] == {"blobApiUrl": "http://b/", "blobThreshold": 1048576}
+            assert params["dialect"] == preferred
             assert worker.requests[1].message == {"jsonrpc": "2.0", "method": "initialized", "params": {}}
             assert plugins.plugin("w").dialect == dialect  # type: ignore[attr-defined]  # plugins of workers have one
 
@@ -384,18 +392,111 @@ def test_references_to_blobs_in_the_output_are_resolved() -> None:
 
     async def scenario() -> None:
         name = await runtime.put_blob([1, 2], "data", None)
+        within = await runtime.put_blob({"first": {"$blob": name}}, "data", None)
 
         async def handle(request: Request) -> None:
             reference = {"$blob": request.message["params"]["input"], "blobType": "data", "size": 5}
-            await request.result({"output": {"large": reference, "small": 1, "deep": {"in": reference}}})
+            no_references = [{"$blob": "abc"}, {"$blob": 5}, {"$blob": name, "blobType": "binary"}, {"blob": name}]
+            nested = [reference, {"a": {"$blob": within}}]
+            await request.result({"output": {"large": reference, "nested": nested, "other": no_references}})
 
         speaks = {"serverProtocolVersion": 1, "supportsBlobRefs": True}
         async with raw_worker(handle, runtime=runtime, initialized=speaks) as (_, plugins):
             output = await plugins.execute("/w/x", name, CONTEXT)
             assert output["large"] == [1, 2]
-            assert (output["small"], output["deep"]["in"]["$blob"]) == (1, name)
+            assert output["nested"] == [[1, 2], {"a": {"first": [1, 2]}}]
+            assert output["other"] == [
+                {"$blob": "abc"},
+                {"$blob": 5},
+                {"$blob": name, "blobType": "binary"},
+                {"blob": name},
+            ]
             failed = await failure_of(plugins, "/w/x", "0" * 64)
             assert (failed.kind, failed.message.count("Blob not found")) == ("protocol", 1)
+        async with raw_worker(handle, runtime=runtime, initialized={"serverProtocolVersion": 1}) as (_, plugins):
+            assert (await plugins.execute("/w/x", name, CONTEXT))["large"]["$blob"] == name
+
+    running(scenario)
+
+
+def test_a_blob_that_refers_to_itself_ends() -> None:
+    class Endless(MemoryRuntime):
+        async def get_blob(self, blob_id: str, caller: Any) -> Blob:
+            await trio.lowlevel.checkpoint()
+            self.callers.append(caller)
+            return Blob({"again": {"$blob": blob_id}}, "data")
+
+    async def scenario() -> None:
+        async def handle(request: Request) -> None:
+            await request.result({"output": {"$blob": "a" * 64}})
+
+        speaks = {"serverProtocolVersion": 1, "supportsBlobRefs": True}
+        runtime = Endless()
+        async with raw_worker(handle, runtime=runtime, initialized=speaks) as (_, plugins):
+            output = await plugins.execute("/w/x", None, CONTEXT)
+            for _ in range(8):
+                output = output["again"]
+            assert output == {"$blob": "a" * 64}
+            assert len(runtime.callers) == 8
+
+    running(scenario)
+
+
+CODES_OF_REFUSALS = [
+    ("runs/submit", {"flowId": "unknown", "inputs": [], "subflowKey": "k"}, {"0.9": -32011, "0.11": -32005}),
+    ("runs/get", {"runId": "no-uuid"}, {"0.9": -32012, "0.11": -32004}),
+    ("runs/get", {"runId": "unknown"}, {"0.9": -32000, "0.11": -32005}),
+    ("runs/get", {"runId": "refuse"}, {"0.9": -32000, "0.11": -32000}),
+    ("blobs/get", {"blob_id": "0" * 64}, {"0.9": -32000, "0.11": -32005}),
+]
+
+
+@pytest.mark.parametrize("dialect", ["0.9", "0.11"])
+@pytest.mark.parametrize(("method", "params", "codes"), CODES_OF_REFUSALS)
+def test_what_is_refused_has_the_code_of_the_dialect(method: str, params: Any, codes: Any, dialect: str) -> None:
+    class Refusing(MemoryRuntime):
+        async def submit_run(self, request: Any, caller: Any) -> Any:
+            raise FlowNotFound(request.flow_id)
+
+        async def get_run(self, query: Any, caller: Any) -> Any:
+            if query.run_id == "refuse":
+                return await super().get_run(query, caller)
+            raise {"no-uuid": BadRunId, "unknown": RunNotFound}[query.run_id](query.run_id)
+
+    async def scenario() -> None:
+        async def handle(request: Request) -> None:
+            await request.begin_stream(instance="i")
+            await request.event({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+            await worker.until(lambda: len(worker.requests) == 4)
+            await request.event({"jsonrpc": "2.0", "id": request.message["id"], "result": {"output": None}})
+            await request.chunk(b"")
+
+        member = "server_protocol_version" if dialect == "0.9" else "serverProtocolVersion"
+        async with raw_worker(handle, runtime=Refusing(), initialized={member: 1}) as (worker, plugins):
+            assert await plugins.execute("/w/x", None, CONTEXT) is None
+            assert worker.requests[-1].message["error"]["code"] == codes[dialect]
+
+    running(scenario)
+
+
+@pytest.mark.parametrize(("dialect", "seconds"), [("0.9", None), ("0.11", 300.0)])
+def test_waiting_for_runs_is_bounded_as_the_dialect_says(dialect: str, seconds: float | None) -> None:
+    async def scenario() -> None:
+        async def handle(request: Request) -> None:
+            await request.begin_stream(instance="i")
+            asked = {"flowId": "f" * 64, "inputs": [1], "wait": True, "subflowKey": "k"}
+            await request.event({"jsonrpc": "2.0", "id": 1, "method": "runs/submit", "params": asked})
+            asked["timeoutSecs"] = 7
+            await request.event({"jsonrpc": "2.0", "id": 2, "method": "runs/submit", "params": asked})
+            await worker.until(lambda: len(worker.requests) == 5)
+            await request.event({"jsonrpc": "2.0", "id": request.message["id"], "result": {"output": None}})
+            await request.chunk(b"")
+
+        member = "server_protocol_version" if dialect == "0.9" else "serverProtocolVersion"
+        runtime = MemoryRuntime()
+        async with raw_worker(handle, runtime=runtime, initialized={member: 1}) as (worker, plugins):
+            await plugins.execute("/w/x", None, CONTEXT)
+        assert {request.timeout_seconds for request in runtime.requests} == {seconds, 7}
 
     running(scenario)
 

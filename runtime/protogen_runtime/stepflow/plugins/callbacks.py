@@ -6,7 +6,7 @@ into that form first (spec sections 3.4 and 9).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -24,7 +24,10 @@ from stepflow_protocol.types import (
 
 from protogen_runtime.dispatch import CallContext, Codec, Method, Report, Sdk, Service, sdk_of
 
-from .contract import CallRefused, RunQuery, RunRequest, Runtime, StepContext, is_object
+from .contract import CallRefused, DialectName, RunQuery, RunRequest, Runtime, StepContext, is_object
+
+WAIT_SECONDS: Final = 300.0
+"""How long 0.11 waits for a run where the worker does not say; then it tells how the run stands. 0.9 waits on."""
 
 _SDK: Final = sdk_of(PROTOCOL)
 _current: Final[ContextVar[StepContext | None]] = ContextVar("stepflow_step", default=None)
@@ -33,8 +36,9 @@ _current: Final[ContextVar[StepContext | None]] = ContextVar("stepflow_step", de
 class _Refusal(CallRefused):
     """CallRefused as dispatch takes errors: data that is absent is UNSET."""
 
-    def __init__(self, refused: CallRefused) -> None:
-        super().__init__(refused.code, refused.message, UNSET if refused.data is None else refused.data)
+    def __init__(self, refused: CallRefused, dialect: DialectName) -> None:
+        code = refused.later_code if dialect == "0.11" else refused.code
+        super().__init__(code, refused.message, UNSET if refused.data is None else refused.data)
 
 
 class _BothDialects:
@@ -107,18 +111,19 @@ class InFlight:
 class _Handler:
     """The functions that rows of the table name."""
 
-    def __init__(self, runtime: Runtime, in_flight: InFlight) -> None:
+    def __init__(self, runtime: Runtime, in_flight: InFlight, dialect: Callable[[], DialectName]) -> None:
         self._runtime = runtime
         self._in_flight = in_flight
+        self._dialect = dialect
 
     async def blobs_put(self, params: PutBlobParams, _: CallContext) -> PutBlobResult:
         caller = self._in_flight.caller(params.observability)
-        with _refusing():
+        with self._refusing():
             return PutBlobResult(blob_id=await self._runtime.put_blob(params.data, params.blob_type, caller))
 
     async def blobs_get(self, params: GetBlobParams, _: CallContext) -> Raw:
         caller = self._in_flight.caller(params.observability)
-        with _refusing():
+        with self._refusing():
             blob = await self._runtime.get_blob(params.blob_id, caller)
         return Raw(msgspec.json.encode({"data": blob.data, "blob_type": blob.blob_type}))
 
@@ -130,10 +135,10 @@ class _Handler:
             wait=params.wait_or_default,
             max_concurrency=None if params.max_concurrency is UNSET else params.max_concurrency,
             overrides=None if overrides is UNSET or overrides is None else msgspec.json.decode(_encoded(overrides)),
-            timeout_seconds=_number(params.extra, "timeoutSecs"),
+            timeout_seconds=self._patience(params.extra),
             subflow_key=_string(params.extra, "subflowKey"),
         )
-        with _refusing():
+        with self._refusing():
             status = await self._runtime.submit_run(request, self._in_flight.caller(params.observability))
         return Raw(msgspec.json.encode(status))
 
@@ -143,28 +148,35 @@ class _Handler:
             wait=params.wait_or_default,
             include_results=params.include_results_or_default,
             result_order=params.result_order_or_default,
-            timeout_seconds=_number(params.extra, "timeoutSecs"),
+            timeout_seconds=self._patience(params.extra),
         )
-        with _refusing():
+        with self._refusing():
             status = await self._runtime.get_run(query, self._in_flight.caller(params.observability))
         return Raw(msgspec.json.encode(status))
 
+    def _patience(self, extra: Any) -> float | None:
+        seconds = _number(extra, "timeoutSecs")
+        return WAIT_SECONDS if seconds is None and self._dialect() == "0.11" else seconds
 
-def callbacks_of(runtime: Runtime, in_flight: InFlight, report: Report) -> Service:
+    @contextmanager
+    def _refusing(self) -> Generator[None]:
+        try:
+            yield
+        except CallRefused as refused:
+            raise _Refusal(refused, self._dialect()) from refused
+
+
+def callbacks_of(
+    runtime: Runtime, in_flight: InFlight, report: Report, *, dialect: Callable[[], DialectName]
+) -> Service:
     """What one worker may call; `report` is told of failures that the worker is not told the reason of.
+
+    `dialect` is what the worker speaks: codes and the patience with runs are those of it.
 
     Unknown methods are answered with -32601, bad params with -32602, and so is everything else that has an id.
     """
     sdk = Sdk(_Refusal, _SDK.invalid, _SDK.types, frozenset())
-    return Service(_INFO, "runtime", _Handler(runtime, in_flight), sdk=sdk, report=report)
-
-
-@contextmanager
-def _refusing() -> Generator[None]:
-    try:
-        yield
-    except CallRefused as refused:
-        raise _Refusal(refused) from refused
+    return Service(_INFO, "runtime", _Handler(runtime, in_flight, dialect), sdk=sdk, report=report)
 
 
 def _plain(data: bytes | Raw) -> bytes | None:

@@ -37,6 +37,10 @@ worker's manners (what came is no answer), or the search for a plugin."""
 
 COMPONENT_NOT_FOUND: Final = -32001
 NOT_INITIALIZED: Final = -32002
+INVALID_VALUE: Final = -32004
+NOT_FOUND: Final = -32005
+"""This and the one before as 0.11 has them; in 0.9 these numbers say that an execution failed, or lacked something."""
+
 BAD_REQUEST: Final = -32103
 """Input that a component of ours cannot take (0.11's name for it; 0.9 knows only 500)."""
 
@@ -70,42 +74,44 @@ class CannotStart(Exception):
 class CallRefused(Exception):
     """The runtime refuses what a worker asked for; `code`, `message` and `data` are sent to the worker.
 
-    For reasons that it may be told: any other exception reaches it as an internal error without a text.
+    `later_code` is the code in dialect 0.11, where that is another one. For reasons that the worker may be told: any
+    other exception reaches it as an internal error without a text.
     """
 
-    def __init__(self, code: int, message: str, data: Json = None) -> None:
+    def __init__(self, code: int, message: str, data: Json = None, *, later_code: int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.data = data
+        self.later_code = code if later_code is None else later_code
 
 
 class BlobNotFound(CallRefused):
-    """There is no blob of that id (-32000, as both releases answer)."""
+    """There is no blob of that id (-32000 as the original answers; 0.11 has no such call)."""
 
     def __init__(self, blob_id: str) -> None:
-        super().__init__(-32000, f"Blob not found: {blob_id}", {"blob_id": blob_id})
+        super().__init__(-32000, f"Blob not found: {blob_id}", {"blob_id": blob_id}, later_code=NOT_FOUND)
 
 
 class FlowNotFound(CallRefused):
-    """runs/submit names a flow that is not stored (-32011)."""
+    """runs/submit names a flow that is not stored (-32011; -32005 in 0.11)."""
 
     def __init__(self, flow_id: str) -> None:
-        super().__init__(-32011, f"Flow not found: {flow_id}", {"flow_id": flow_id})
+        super().__init__(-32011, f"Flow not found: {flow_id}", {"flow_id": flow_id}, later_code=NOT_FOUND)
 
 
 class BadRunId(CallRefused):
-    """runs/get names a run by something that is no UUID (-32012)."""
+    """runs/get names a run by something that is no UUID (-32012; -32004 in 0.11)."""
 
     def __init__(self, run_id: str) -> None:
-        super().__init__(-32012, f"Invalid run id: {run_id}", {"run_id": run_id})
+        super().__init__(-32012, f"Invalid run id: {run_id}", {"run_id": run_id}, later_code=INVALID_VALUE)
 
 
 class RunNotFound(CallRefused):
-    """There is no run of that id (-32000)."""
+    """There is no run of that id (-32000; -32005 in 0.11, where the original answers -32000 for any failure)."""
 
     def __init__(self, run_id: str) -> None:
-        super().__init__(-32000, f"Run not found: {run_id}", {"run_id": run_id})
+        super().__init__(-32000, f"Run not found: {run_id}", {"run_id": run_id}, later_code=NOT_FOUND)
 
 
 class StepContext(msgspec.Struct, frozen=True, kw_only=True):

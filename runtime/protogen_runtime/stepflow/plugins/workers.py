@@ -36,8 +36,8 @@ from .contract import (
     Runtime,
     StepContext,
     StepFailed,
-    is_object,
 )
+from .references import resolved
 
 PROTOCOL_VERSION: Final = 1
 
@@ -134,7 +134,9 @@ class WorkerPlugin:
         self._preferred: DialectName = preferred
         self._blob_api = blob_api
         self._in_flight = InFlight()
-        self._callbacks = callbacks_of(runtime, self._in_flight, self._report)
+        self._callbacks = callbacks_of(
+            runtime, self._in_flight, self._report, dialect=lambda: self.dialect or self._preferred
+        )
         self._greeted: _Greeted | None = None
         self._is_up = trio.Event()
         self._reason = "it has not been started"
@@ -238,6 +240,8 @@ class WorkerPlugin:
         params: dict[str, Json] = {
             "runtime_protocol_version": PROTOCOL_VERSION,
             "runtimeProtocolVersion": PROTOCOL_VERSION,
+            # Ours: what a worker that speaks both is to speak. Others leave unknown members alone.
+            "dialect": self._preferred,
         }
         if self._blob_api is not None:
             api = self._blob_api
@@ -310,25 +314,12 @@ class WorkerPlugin:
     # --- references to blobs ----------------------------------------------------------------------
 
     async def _without_refs(self, output: Json, context: StepContext) -> Json:
-        """The output with the values that its members refer to, as 0.11 sends large ones (spec section 12)."""
-        if not is_object(output):
-            return output
-        whole: dict[str, Json] = {}
-        for name, member in output.items():
-            blob_id = _referred(member)
-            if blob_id is None:
-                whole[name] = member
-                continue
-            try:
-                whole[name] = (await self._runtime.get_blob(blob_id, context)).data
-            except CallRefused as refused:
-                raise self._malformed(f"its output refers to a blob: {refused.message}") from refused
-        return whole
+        """The output with the values that parts of it refer to, as 0.11 sends large ones (spec section 12)."""
 
+        async def get(blob_id: str) -> Json:
+            return (await self._runtime.get_blob(blob_id, context)).data
 
-def _referred(member: Json) -> str | None:
-    """The id of the blob that a member of an output refers to; None where it is a value itself."""
-    if not is_object(member) or not member.keys() <= {"$blob", "blobType", "size"} or member.get("blobType") != "data":
-        return None
-    blob_id = member.get("$blob")
-    return blob_id if isinstance(blob_id, str) else None
+        try:
+            return await resolved(output, get)
+        except CallRefused as refused:
+            raise self._malformed(f"its output refers to a blob: {refused.message}") from refused
