@@ -11,13 +11,13 @@ import itertools
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
 import trio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from hypothesis import HealthCheck, register_random, settings
+from hypothesis import HealthCheck, register_random, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from node_rig import CountedIds, Rig, open_rig, task
@@ -32,7 +32,11 @@ register_random(trio_run._r)
 
 STEPS = 50
 EXAMPLES = 40
-EXAMPLES_IN_SOAK = 4000
+STEPS_IN_SOAK = 200_000
+PARTS = 20
+"""Parts of a soak, each with a seed of its own."""
+EXAMPLES_IN_PART = 280
+"""Some of them end before their last step."""
 
 NUMBERS = st.integers(0, 999)
 KINDS = ("tree", "tree", "create", "execute", "execute part", "cancel", "delete", "reopen", "rewire", "move", "copy")
@@ -236,6 +240,7 @@ class Node(RuleBasedStateMachine):
     """Clients of one node over the memory store."""
 
     address = "memory:"
+    steps: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -259,11 +264,13 @@ class Node(RuleBasedStateMachine):
     @rule(data=st.data(), clients=st.sampled_from([1, 1, 1, 2, 3]))
     def act(self, data: st.DataObject, clients: int) -> None:
         """One client, or several at once."""
+        self.count()
         self._do(self._drawn(data, clients))
 
     @rule(number=NUMBERS, completed=st.booleans())
     def end_one(self, number: int, completed: bool) -> None:
         """An executor ends."""
+        self.count()
         id_ = self._running(number)
         if id_ is not None:
             self._end(id_, completed)
@@ -273,6 +280,7 @@ class Node(RuleBasedStateMachine):
     @rule(data=st.data(), number=NUMBERS, completed=st.booleans(), clients=st.integers(1, 2))
     def end_while_wanted(self, data: st.DataObject, number: int, completed: bool, clients: int) -> None:
         """An executor ends at the moment in which clients want something of its task: the end or they come first."""
+        self.count()
         id_ = self._running(number)
         actions = self._drawn(data, clients, of=id_)
         if id_ is not None:
@@ -297,6 +305,10 @@ class Node(RuleBasedStateMachine):
         """What is stored is what the model says."""
         if hasattr(self, "rig"):
             assert self._seen() == _shape(self.model), self._seen()
+
+    def count(self) -> None:
+        """Count a step that was taken."""
+        type(self).steps += 1
 
     # --- clients ------------------------------------------------------------------------------------
 
@@ -501,5 +513,12 @@ def test_operations_agree_with_the_model() -> None:
 
 
 @pytest.mark.soak
-def test_operations_agree_with_the_model_at_length() -> None:
-    run_state_machine_as_test(Node, settings=_examples(EXAMPLES_IN_SOAK))
+@pytest.mark.parametrize("part", range(PARTS))
+def test_operations_agree_with_the_model_at_length(part: int) -> None:
+    @seed(part)
+    class Seeded(Node):
+        pass
+
+    run_state_machine_as_test(Seeded, settings=_examples(EXAMPLES_IN_PART))
+    print(f"  part {part}: {Seeded.steps} steps agreed")
+    assert Seeded.steps >= STEPS_IN_SOAK // PARTS
