@@ -2,7 +2,7 @@
 
 Usage: .venv/bin/python tools/docs.py [--check]. `docs/PROBLEMS.md` is made from the catalogue of findings; the part of
 `docs/reference/cli.md` between its two markers from the commands' own help; `docs/reference/jsonrpc.md` from the
-clauses of JSON-RPC and the tests that name them.
+clauses of JSON-RPC and the tests that name them; `docs/reference/diff.md` from the rules of `protogen diff`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import click
 
 from protogen.catalogue import CATALOGUE
 from protogen.cli import COMMANDS, cli
+from protogen.diff import RULES
+from protogen.diff.rules import Direction, Upgrade, judge
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROOT = CHECKOUT
@@ -28,6 +30,9 @@ BEGIN = "<!-- begin: written by tools/docs.py -->"
 END = "<!-- end: written by tools/docs.py -->"
 WIDTH = 80 - 2
 """What click fills of the 80 columns that it assumes where the output is no terminal."""
+
+LETTERS = {"wire-breaking": "w", "source-breaking": "s", "safe": "-"}
+"""Categories of differences as a table shows them."""
 
 GROUPS = (
     ("PG0", "Reading files"),
@@ -59,6 +64,7 @@ def pages(root: Path) -> dict[Path, str]:
         root / "docs" / "PROBLEMS.md": problems_page(),
         reference: between(reference.read_text("utf-8"), commands_section()),
         root / "docs" / "reference" / "jsonrpc.md": clauses_page(),
+        root / "docs" / "reference" / "diff.md": rules_page(),
     }
 
 
@@ -87,6 +93,47 @@ def clauses_page() -> str:
         shown = ", ".join(f"[{test}](../../{file})" for file, test in tests.get(clause["id"], ()))
         what = clause["paraphrase"].replace("|", "\\|")
         lines.append(f"| {clause['id']} | {clause['level']} | {clause['role']} | {what} | {shown} |")
+    return "\n".join([*lines, ""])
+
+
+def rules_page() -> str:
+    """docs/reference/diff.md: every rule of `protogen diff` and whom its differences break."""
+    lines = [
+        "# What `protogen diff` reports",
+        "",
+        "`protogen diff OLD NEW` compares protocols and puts each difference into one of three categories:",
+        "",
+        "- **wire-breaking**: peers of the two versions no longer understand each other;",
+        "- **source-breaking**: messages go on, but code that was written with the SDK has to change;",
+        "- **safe**: nobody has to do anything.",
+        "",
+        "Whether a narrower or a wider type breaks messages depends on their direction, and on who is of the new version",
+        "first. With `--upgrade handlers`, the default, those who implement methods are, and old callers must go on:",
+        "params may take more and must not take less, results may say less and must not say what old callers do not take.",
+        "`--upgrade callers` is the other way round, `--upgrade any` holds both. A type that no method uses is held to",
+        "both directions.",
+        "",
+        "A breaking difference asks for a new major version (below 1.0 a new minor one), any other for a minor one, a",
+        "change of words for a patch. A member that objects with unknown members may gain or lose is safe on the wire:",
+        "what a version does not know may hold anything, and nobody may rely on it.",
+        "",
+        "Columns: what the difference does in params and in results (with events and the data of errors) when handlers",
+        "are upgraded first, and when callers are. `w` is wire-breaking, `s` source-breaking, `-` safe. Each row has a",
+        "test of its own. The page is made by `tools/docs.py`.",
+        "",
+        "| rule | difference | params, handlers first | params, callers first | results, handlers first "
+        "| results, callers first |",
+        "|---|---|---|---|---|---|",
+    ]
+    cases: list[tuple[Direction, Upgrade]] = [
+        ("asked", "handlers"),
+        ("asked", "callers"),
+        ("answered", "handlers"),
+        ("answered", "callers"),
+    ]
+    for rule in RULES:
+        shown = [LETTERS[judge(rule, [way], upgrade)] for way, upgrade in cases]
+        lines.append(f"| `{rule.id}` | {rule.title} | {' | '.join(shown)} |")
     return "\n".join([*lines, ""])
 
 

@@ -136,6 +136,44 @@ read, and "x-methods", "x-errors" and "x-roles" have no effect.""",
 A file in examples/ beside a protocol document is an array of examples: a name, a summary, whether it is valid, and
 either "method" with "request" or "type" with "value". One that is not so is left out of the documents.""",
     ),
+    "PG130": Entry(
+        "document of another kind is malformed",
+        """\
+An OpenRPC document or a meta-model breaks the format that it claims to have: a method without a name, a content
+descriptor without a schema, a type of a kind that there is not. The message says what stands there and what should.""",
+    ),
+    "PG131": Entry(
+        "kind of document is not known",
+        """\
+protogen reads protocol documents of its own, OpenRPC documents, JSON Schemas of messages (definitions with a constant
+"method"), JSON Schemas with methods by side ("x-method", "x-side"), language server meta-models, and plain JSON
+Schemas. It tells them by their members; --kind (or "kind" in protogen.toml) says it where that fails.""",
+    ),
+    "PG132": Entry(
+        "described twice",
+        """\
+Two descriptions claim one method or one name. For messages of a schema the first one counts; a file of methods says
+otherwise. In an OpenRPC document or a meta-model, remove one or give it another name.""",
+    ),
+    "PG133": Entry(
+        "request without a result",
+        """\
+No definition is the result of this request by its name, so that any JSON value is taken for it. Say which type it has
+in a file of methods beside the schema (docs/how-to/build-a-foreign-protocol.md).""",
+    ),
+    "PG134": Entry(
+        "file of methods cannot be used",
+        """\
+NAME.methods.json beside NAME.json says what a schema leaves out, in the members of a protocol document: "x-methods",
+"x-errors", "x-roles", "x-protocol". It is laid over what was found; null takes a member away. The message names what
+does not fit.""",
+    ),
+    "PG135": Entry(
+        "list of methods and schema differ",
+        """\
+A list of methods beside a schema names a method that no definition is marked with, or lacks one that is marked. What is
+only in the list is left out; what is only in the schema is built.""",
+    ),
     "PG201": Entry(
         "configuration cannot be used",
         """\
@@ -163,6 +201,12 @@ how to get them; --target leaves a language out.""",
         """\
 A file of samples has a line {"type", "value", "valid"} each; "type" is a definition's name, and "valid" may be left
 out. The message names the lines that are not so.""",
+    ),
+    "PG206": Entry(
+        "nothing to compare",
+        """\
+protogen diff found no protocol where one side was looked for. A side is a schema file, a folder (with a protogen.toml,
+or with documents that have x-protocol), a git revision, or REVISION:PATH.""",
     ),
     "PG301": Entry(
         "output cannot be written",

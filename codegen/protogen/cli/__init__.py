@@ -20,6 +20,7 @@ from .options import DONE, USAGE
 COMMANDS: Final = {
     "build": "build",
     "verify": "verify",
+    "diff": "diff",
     "serve": "serve",
     "worker": "worker",
     "call": "call",
