@@ -15,12 +15,13 @@ from protogen import ir, registry
 from protogen.bundle import bundle, is_protocol
 from protogen.collisions import collisions
 from protogen.config import Config, ProtocolConfig, Refusal, TargetNames
-from protogen.examples import read_examples
-from protogen.load import load
+from protogen.examples import own_examples, read_examples
+from protogen.frontends import open_document
+from protogen.load import Document, load
 from protogen.lower import lower
 from protogen.metaschema import check
 from protogen.naming import snake
-from protogen.normalise import normalise
+from protogen.normalise import NormalSchema, normalise
 from protogen.output import GeneratedFile, Options, Renderer
 from protogen.problems import Problem, closest, error, has_errors
 
@@ -35,22 +36,48 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a build made and found; `products` is empty for a protocol with errors."""
+    """Everything a build made and found; `products` is empty for a protocol with errors.
+
+    `told` says of each document that is none of our own what it was taken for.
+    """
 
     products: tuple[Product, ...]
     problems: tuple[Problem, ...]
     inputs: tuple[ir.Source, ...]
+    told: tuple[str, ...] = ()
 
 
-def read_protocol(path: Path, *, root: Path, name: str | None = None) -> tuple[ir.Protocol | None, list[Problem]]:
-    """One schema file as IR: load, check, bundle, normalise, lower. None where a stage found errors.
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """A document on its way to IR: what it was taken for, its definitions in normal form, and the protocol."""
 
-    `name` replaces the protocol's name where the document itself gives none.
+    told: str
+    document: Document
+    normal: tuple[NormalSchema, ...]
+    protocol: ir.Protocol
+
+
+def read_protocol(
+    path: Path, *, root: Path, name: str | None = None, kind: str | None = None, methods: Path | None = None
+) -> tuple[ir.Protocol | None, list[Problem]]:
+    """One schema file of any kind as IR. None where a stage found errors.
+
+    `name` replaces the protocol's name where the document itself gives none; `kind` and `methods` are as in
+    `protogen.frontends.open_document`.
     """
-    document, problems = load(path, root=root)
-    if document is None:
+    reading, problems = read_document(path, root=root, name=name, kind=kind, methods=methods)
+    return (None if reading is None else reading.protocol), problems
+
+
+def read_document(
+    path: Path, *, root: Path, name: str | None = None, kind: str | None = None, methods: Path | None = None
+) -> tuple[Reading | None, list[Problem]]:
+    """As `read_protocol`, with what stands between the file and the IR: front end, check, bundle, normalise, lower."""
+    opened, problems = open_document(path, root=root, kind=kind, methods=methods)
+    if opened is None:
         return None, problems
-    problems += check(document)
+    document = opened.document
+    if not document.kind or not is_protocol(document.tree):
+        problems += check(document)
     if has_errors(problems):
         return None, problems
     bundled, found = bundle(document, root=root)
@@ -66,13 +93,20 @@ def read_protocol(path: Path, *, root: Path, name: str | None = None) -> tuple[i
         what = "defines no type and no method"
         fix = 'add "$defs", or constrain the root schema'
         problems.append(error("PG101", what, fix=fix, place=document.place()))
-    if is_protocol(document.tree):
+    if is_protocol(document.tree) and not document.kind:
         beside, found = read_examples(path, protocol, root=root)
         problems += found
         protocol = msgspec.structs.replace(protocol, examples=beside.examples, beside=beside.inputs)
+    elif document.kind:
+        examples, found = own_examples(document, protocol)
+        problems += found
+        beside_ = tuple(ir.Source(path=name, sha256="") for name in document.expected)
+        protocol = msgspec.structs.replace(protocol, examples=tuple(examples), beside=beside_)
     if name is not None and not _declares_name(document.tree):
         protocol = msgspec.structs.replace(protocol, name=name)
-    return (None if has_errors(problems) else protocol), problems
+    if has_errors(problems):
+        return None, problems
+    return Reading(told=opened.told, document=document, normal=tuple(normal), protocol=protocol), problems
 
 
 def build(
@@ -95,12 +129,21 @@ def build(
     products: list[Product] = []
     problems: list[Problem] = []
     inputs: dict[str, ir.Source] = {}
+    told: list[str] = []
     for entry in chosen:
         progress(f"{entry.name}: reading {entry.schema}")
-        protocol, found = read_protocol(schema_path(config, entry), root=config.root, name=entry.name)
+        reading, found = read_document(
+            schema_path(config, entry),
+            root=config.root,
+            name=entry.name,
+            kind=entry.kind,
+            methods=methods_path(config, entry),
+        )
         problems += found
-        if protocol is None:
+        if reading is None:
             continue
+        protocol = reading.protocol
+        told += [reading.told] if reading.told else []
         inputs.update((source.path, source) for source in (*protocol.sources, *protocol.beside))
         for name in targets or entry.targets:
             progress(f"{entry.name}: {name}")
@@ -109,7 +152,7 @@ def build(
             product, found = generate(protocol, entry, name, renderer=renderer)
             problems += [located(problem, config.root) for problem in found]
             products.append(product)
-    return Outcome(products=tuple(products), problems=tuple(problems), inputs=tuple(inputs.values()))
+    return Outcome(products=tuple(products), problems=tuple(problems), inputs=tuple(inputs.values()), told=tuple(told))
 
 
 def _check_tables(config: Config, entry: ProtocolConfig) -> None:
@@ -179,6 +222,11 @@ def select(config: Config, names: Iterable[str]) -> tuple[ProtocolConfig, ...]:
 def schema_path(config: Config, entry: ProtocolConfig) -> Path:
     """The schema of a protocol as a path that can be opened."""
     return config.root / entry.schema
+
+
+def methods_path(config: Config, entry: ProtocolConfig) -> Path | None:
+    """The file of methods that the configuration names for a protocol, if it does."""
+    return None if entry.methods is None else config.root / entry.methods
 
 
 def _declares_name(tree: object) -> bool:

@@ -15,6 +15,8 @@ from typing import Any
 
 FILE_NAME = "protogen.toml"
 DEFAULT_TARGETS = ("python", "typescript", "go")
+KINDS = ("protocol", "openrpc", "messages", "sides", "metamodel", "schema")
+"""What an input can be; `protogen.frontends` reads each."""
 
 
 class Refusal(Exception):
@@ -43,7 +45,11 @@ class TargetNames:
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolConfig:
-    """One `[protocols.<name>]` table; `schema` is relative to the project's folder."""
+    """One `[protocols.<name>]` table; `schema` and `methods` are relative to the project's folder.
+
+    `kind` says what the schema is where that is not left to be recognised; `methods` is the file with what it leaves
+    out.
+    """
 
     name: str
     schema: str
@@ -51,6 +57,8 @@ class ProtocolConfig:
     license: str
     targets: tuple[str, ...]
     names: Mapping[str, TargetNames]
+    kind: str | None = None
+    methods: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +109,7 @@ def for_schema(file: Path, *, root: Path) -> Config:
 
 _KEYS = {
     "project": ("out", "targets", "version", "license"),
-    "protocol": ("schema", "targets", "version", "license"),
+    "protocol": ("schema", "kind", "methods", "targets", "version", "license"),
     "target": ("package", "distribution", "version", "license"),
 }
 
@@ -149,6 +157,10 @@ def _protocol(name: str, entry: Any, project: dict[str, Any], file: Path) -> Pro
             fix='write targets = ["python"]',
             path=str(file),
         )
+    kind = table.get("kind")
+    if kind is not None and kind not in KINDS:
+        fix = f"use one of {', '.join(KINDS)}"
+        raise Refusal("PG131", f"{where}.kind is {kind!r}, which is no kind", fix=fix, path=str(file))
     shared = {**project, **{key: value for key, value in table.items() if not isinstance(value, dict)}}
     return ProtocolConfig(
         name=name,
@@ -157,6 +169,8 @@ def _protocol(name: str, entry: Any, project: dict[str, Any], file: Path) -> Pro
         license=_string(shared, "license", where, file, default="Apache-2.0"),
         targets=tuple(targets),
         names=names,
+        kind=kind,
+        methods=_string(table, "methods", where, file) if "methods" in table else None,
     )
 
 

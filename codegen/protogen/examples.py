@@ -46,6 +46,13 @@ def read_examples(path: Path, protocol: ir.Protocol, *, root: Path) -> tuple[Fou
     return Found(examples=tuple(examples), inputs=tuple(inputs)), problems
 
 
+def own_examples(document: Document, protocol: ir.Protocol) -> tuple[list[ir.Example], list[Problem]]:
+    """The examples that a document of another kind holds itself; one without a method of the protocol is left out."""
+    methods = {method.name for method in protocol.methods}
+    found = (_example(entry, methods, set())[0] for entry in document.examples)
+    return [example for example in found if example is not None], []
+
+
 def _entries(document: Document, protocol: ir.Protocol) -> tuple[list[ir.Example], list[Problem]]:
     if not isinstance(document.tree, list):
         what = f"expected an array of examples, found {_kind(document.tree)}"

@@ -76,12 +76,18 @@ def remember(root: Path, key: str, tool: str, *, inputs: Iterable[str], outputs:
 
 
 def _digest(root: Path, path: str) -> str:
-    """SHA-256 of a file's bytes; of the names in a folder (none if missing) for a path that ends in `/`."""
+    """SHA-256 of a file's bytes; of the names in a folder (none if missing) for a path that ends in `/`.
+
+    Nothing for a file that is not there: one that was looked for counts as soon as it comes.
+    """
     if path.endswith("/"):
         folder = root / path
         names = sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else []
         return hashlib.sha256("\n".join(names).encode()).hexdigest()
-    return hashlib.sha256((root / path).read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256((root / path).read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
 
 
 def _tree(folder: Path, suffix: str) -> list[str]:

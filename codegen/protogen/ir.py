@@ -253,6 +253,8 @@ class Method(Node, frozen=True, kw_only=True):
     events: Type | None = None
     event_framing: Literal["events", "results"] = "events"
     param_structure: Literal["by-name", "by-position", "either"] = "by-name"
+    mutual: bool = False
+    """The receiver may send it to the sender, too: `served` and `sent` have it for both roles."""
     idempotent: bool = False
     deprecated: bool = False
     since: str | None = None
@@ -325,6 +327,28 @@ class Protocol(Node, frozen=True, kw_only=True):
     beside: tuple[Source, ...] = ()
     """Where the examples come from: files, and their folder (its path ends in `/`); no header names them."""
     schema: dict[str, Json]
+
+
+def served(protocol: Protocol, role: str) -> list[Method]:
+    """The methods that one may call on `role`, in order; a mutual one as if it were sent to this role alone."""
+    found: list[Method] = []
+    for method in protocol.methods:
+        if method.receiver == role:
+            found.append(method)
+        elif method.mutual and method.sender == role:
+            found.append(msgspec.structs.replace(method, sender=method.receiver, receiver=role))
+    return found
+
+
+def sent(protocol: Protocol, role: str) -> list[Method]:
+    """The methods that `role` calls, in order; a mutual one as if it were sent by this role alone."""
+    found: list[Method] = []
+    for method in protocol.methods:
+        if method.sender == role:
+            found.append(method)
+        elif method.mutual and method.receiver == role:
+            found.append(msgspec.structs.replace(method, sender=role, receiver=method.sender))
+    return found
 
 
 def place_of(definition: Definition) -> Place | None:

@@ -20,18 +20,56 @@ MAX_DEPTH = 200
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """One input file: `path` as shown to people (relative to the project where it is inside), `file` as opened."""
+    """One input file: `path` as shown to people (relative to the project where it is inside), `file` as opened.
+
+    A front end hands back the tree of a protocol document in place of the one it read; what then stands elsewhere than
+    in the text is found by `origins`.
+    """
 
     path: str
     file: str
     text: str
     tree: Any
     sha256: str
+    kind: str = ""
+    """The front end that read it; empty for a document of our own form and for a plain JSON Schema."""
+    origins: dict[str, Origin] = {}
+    """For pointers of the tree that are none of the text: where that member, and all below it, really stands."""
+    lists: tuple[str, ...] = ("/$defs", "/definitions")
+    """Pointers of the objects whose members are named definitions."""
+    dialect: str = ""
+    """The `$schema` that counts where neither this document nor a file that it refers to declares one."""
+    beside: tuple[Document, ...] = ()
+    """Further files that the tree was made from."""
+    expected: tuple[str, ...] = ()
+    """Files that were looked for and would have been read, as they are shown."""
+    examples: tuple[Any, ...] = ()
+    """Examples that the document holds itself, as files of examples have them."""
 
     def place(self, pointer: str = "") -> Place:
         """The line and column of `pointer` in this document."""
-        line, column = position(self.text, pointer)
-        return Place(path=self.path, line=line, column=column, pointer=pointer)
+        origin, below = self._origin(pointer)
+        if origin is not None and origin.document is not None:
+            return origin.document.place(origin.pointer + below)
+        at = pointer if origin is None else origin.pointer + below
+        line, column = position(self.text, at)
+        return Place(path=self.path, line=line, column=column, pointer=at)
+
+    def _origin(self, pointer: str) -> tuple[Origin | None, str]:
+        """The origin of the nearest member at or above `pointer` that has one, and what is left of the pointer."""
+        above = pointer
+        while self.origins and above:
+            if above in self.origins:
+                return self.origins[above], pointer[len(above) :]
+            above = above.rpartition("/")[0]
+        return None, ""
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a member stands that a front end moved: a pointer into the text of `document` (None: the same one)."""
+
+    pointer: str
+    document: Document | None = None
 
 
 def shown(path: Path, *, root: Path) -> str:

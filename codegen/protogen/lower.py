@@ -618,6 +618,7 @@ class _Lowerer:
                     events=self._named(f"{at}/events"),
                     event_framing=entry.get("eventFraming", "events"),
                     param_structure=entry.get("paramStructure", "by-name"),
+                    mutual=entry.get("mutual") is True and sender != receiver,
                     idempotent=entry.get("idempotent") is True,
                     deprecated=bool(entry.get("deprecated", False)),
                     since=entry.get("since"),

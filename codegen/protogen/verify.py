@@ -134,12 +134,20 @@ def command(
 
 
 def _protocol(config: Config, entry: ProtocolConfig) -> ir.Protocol | None:
-    protocol, problems = build.read_protocol(build.schema_path(config, entry), root=config.root, name=entry.name)
-    if protocol is None or has_errors(problems):
+    reading, problems = build.read_document(
+        build.schema_path(config, entry),
+        root=config.root,
+        name=entry.name,
+        kind=entry.kind,
+        methods=build.methods_path(config, entry),
+    )
+    if reading is None or has_errors(problems):
         for problem in problems:
             print(problem, file=sys.stderr)
         return None
-    return protocol
+    if reading.told:
+        print(reading.told, file=sys.stderr)
+    return reading.protocol
 
 
 def _verify(

@@ -74,7 +74,8 @@ def test_a_file_that_is_no_array_or_no_json_is_a_warning(tmp_path: Path) -> None
 
 def test_what_stands_beside_a_bare_schema_is_nobodys_example(tmp_path: Path) -> None:
     protocol, problems = _read(tmp_path, {"not": "ours"}, document={"$defs": {"Thing": {"type": "object"}}})
-    assert (protocol.examples, protocol.beside, problems) == ((), (), [])
+    looked_for = tuple(source.path for source in protocol.beside)
+    assert (protocol.examples, looked_for, problems) == ((), ("acme.methods.json",), [])
 
 
 def test_a_new_example_is_reason_enough_to_build(project: Callable[..., Path], run: Callable[..., Any]) -> None:

@@ -18,6 +18,8 @@ from .options import (
     complete_protocol,
     config_option,
     format_option,
+    kind_option,
+    methods_option,
     options,
     project,
     target_option,
@@ -36,7 +38,7 @@ Examples:
   protogen build                          everything that protogen.toml names
   protogen build stepflow --target go     one protocol, one target
   protogen build --check                  exit 1 if the committed output is stale
-  protogen build schema.json --out sdk    a bare JSON Schema, without protogen.toml
+  protogen build openrpc.json --out sdk   one file of any kind, without protogen.toml
 """,
 )
 @click.argument("protocols", nargs=-1, metavar="[PROTOCOL|FILE]...", shell_complete=complete_protocol)
@@ -49,6 +51,8 @@ Examples:
     click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write (default: generated/)."),
     click.option("--force", is_flag=True, help="Replace files that protogen did not write."),
     click.option("--strict", is_flag=True, help="Exit 1 on warnings too."),
+    kind_option,
+    methods_option,
     config_option,
     format_option,
 )
@@ -60,6 +64,8 @@ def build(
     out: Path | None,
     force: bool,
     strict: bool,
+    kind: str | None,
+    methods: Path | None,
     config_file: Path | None,
     style: str,
 ) -> None:
@@ -67,14 +73,14 @@ def build(
     if check and dry_run:
         raise click.UsageError("--check and --dry-run exclude each other: choose one.")
     started = time.perf_counter()
-    config, chosen = project(protocols, config_file, out)
+    config, chosen = project(protocols, config_file, out, kind=kind, methods=methods)
     tool, key = "", ""
     if not (check or dry_run):
         from protogen import fresh
         from protogen.resources import data_root
 
         tool = fresh.fingerprint(data_root(), _core_root())
-        key = json.dumps([str(config.file), str(config.out), sorted(chosen), sorted(targets), force])
+        key = json.dumps([str(config.file), str(config.out), sorted(chosen), sorted(targets), force, _file(config)])
         standing = fresh.is_fresh(config.root, key, tool) if not strict and _all_ours(config, targets) else None
         if standing is not None:
             _say_unchanged(*standing, time.perf_counter() - started, style)
@@ -92,6 +98,11 @@ def build(
         tool=tool,
         key=key,
     )
+
+
+def _file(config: Config) -> list[str | None]:
+    """What tells a build of one file from that of another."""
+    return [] if config.file is not None else [x for e in config.protocols for x in (e.schema, e.kind, e.methods)]
 
 
 def _all_ours(config: Config, targets: tuple[str, ...]) -> bool:
@@ -191,6 +202,8 @@ def _report(
     if style == "json":
         _report_json(outcome, changes, seconds)
         return
+    for told in outcome.told:
+        click.echo(told, err=True)
     for problem in outcome.problems:
         click.echo(_coloured(problem), err=True)
     kinds = {change.path: change.kind for change in changes}
@@ -251,6 +264,7 @@ def _report_json(outcome: Outcome, changes: list[Change], seconds: float) -> Non
                 "products": products,
                 "changes": [{"path": change.path, "kind": change.kind, "diff": change.diff} for change in changes],
                 "problems": [_problem_json(problem) for problem in outcome.problems],
+                "read": list(outcome.told),
                 "seconds": round(seconds, 3),
             },
             indent=2,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from protogen.config import Config, Refusal, find, for_schema, read
+from protogen.config import KINDS, Config, Refusal, find, for_schema, read
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -79,10 +79,29 @@ target_option = click.option(
     shell_complete=complete_target,
     help="Only this target; repeat for several (see protogen targets).",
 )
+kind_option = click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    metavar="KIND",
+    help=f"What the file is, where that is not recognised: {', '.join(KINDS)}.",
+)
+methods_option = click.option(
+    "--methods",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The file that says what the schema leaves out (default: NAME.methods.json beside it).",
+)
 
 
-def project(names: Iterable[str], config_file: Path | None, out: Path | None) -> tuple[Config, list[str]]:
-    """The configuration to use, and the protocols to build (empty: all)."""
+def project(
+    names: Iterable[str],
+    config_file: Path | None,
+    out: Path | None,
+    *,
+    kind: str | None = None,
+    methods: Path | None = None,
+) -> tuple[Config, list[str]]:
+    """The configuration to use, and the protocols to build (empty: all); `kind` and `methods` are those of a file."""
     chosen = list(names)
     files = [name for name in chosen if name.endswith(".json") or "/" in name or Path(name).is_file()]
     if files:
@@ -95,9 +114,12 @@ def project(names: Iterable[str], config_file: Path | None, out: Path | None) ->
         entry = config.protocols[0]
         from dataclasses import replace
 
-        config = replace(config, protocols=(replace(entry, schema=schema),))
+        said = None if methods is None else str(methods.resolve())
+        config = replace(config, protocols=(replace(entry, schema=schema, kind=kind, methods=said),))
         chosen = []
     else:
+        if kind is not None or methods is not None:
+            raise click.UsageError("--kind and --methods belong to a file; protogen.toml says them for its protocols.")
         file = config_file if config_file is not None else find(Path.cwd())
         if file is None:
             raise Refusal(

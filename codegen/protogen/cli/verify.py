@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from .options import complete_protocol, config_option, format_option, options, project, target_option
+from .options import (
+    complete_protocol,
+    config_option,
+    format_option,
+    kind_option,
+    methods_option,
+    options,
+    project,
+    target_option,
+)
 
 
 @click.command(
@@ -35,6 +44,8 @@ Examples:
         help="At least so many own samples a protocol.",
     ),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of the own samples."),
+    kind_option,
+    methods_option,
     config_option,
     format_option,
 )
@@ -44,12 +55,14 @@ def verify(
     targets: tuple[str, ...],
     count: int,
     seed: int,
+    kind: str | None,
+    methods: Path | None,
     config_file: Path | None,
     style: str,
 ) -> None:
     """Run samples through the generated code of each language and compare with what the schema says."""
     from protogen.verify import command
 
-    config, chosen = project(protocols, config_file, None)
+    config, chosen = project(protocols, config_file, None, kind=kind, methods=methods)
     code = command(config, chosen, samples=samples, targets=targets, count=count, seed=seed, style=style)
     raise click.exceptions.Exit(code)

@@ -123,7 +123,7 @@ class Dispatcher:
         """The outcome of one call or notification; raises nothing but cancellation."""
         method = self.info.methods.get(work.method)
         function: Callable[..., Awaitable[Any]] | None = None
-        if method is not None and method.receiver == self.role:
+        if method is not None and (method.receiver == self.role or method.mutual):
             function = getattr(self._handler, method.function, None)
         if method is None or function is None:
             return METHOD_NOT_FOUND
@@ -144,7 +144,8 @@ class Dispatcher:
             return INTERNAL_ERROR
 
     def _context(self, method: Method, work: Work, link: Link) -> Context[Any]:
-        make_client = self._clients.get(method.sender)
+        caller = method.sender if method.receiver == self.role else method.receiver
+        make_client = self._clients.get(caller)
         client = Client(self.info, link.channel) if make_client is None else make_client(link.channel)
         request_id = work.id if isinstance(work, Call) else None
         if method.events is None:

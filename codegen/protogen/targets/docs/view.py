@@ -125,8 +125,8 @@ class Reference:
             yield Table(("Type", "Meaning"), rows)
 
     def _role(self, role: ir.Role) -> Row:
-        served = [m for m in self._protocol.methods if m.receiver == role.name]
-        sent = [m for m in self._protocol.methods if m.sender == role.name]
+        served = ir.served(self._protocol, role.name)
+        sent = ir.sent(self._protocol, role.name)
         cells = (
             (Code(role.name),),
             line(role.doc),
@@ -159,7 +159,7 @@ class Reference:
                     Text(" carries the events before the result."),
                 )
             )
-        if len({method.receiver for method in self._protocol.methods}) > 1:
+        if any(m.mutual for m in self._protocol.methods) or len({m.receiver for m in self._protocol.methods}) > 1:
             about = "Callbacks: a server calls its caller in an event stream; the answer comes with the header "
             items.append((Text(about), Code(http.instance_header), Text(".")))
         items.append((Text("stdio: one message a line, UTF-8, in both directions."),))
@@ -418,7 +418,7 @@ def _listed(parts: list[Rich]) -> Rich:
 
 
 def _direction(method: ir.Method) -> tuple[Code, Text, Code]:
-    return (Code(method.sender), Text(" → "), Code(method.receiver))
+    return (Code(method.sender), Text(" ↔ " if method.mutual else " → "), Code(method.receiver))
 
 
 def _kind(method: ir.Method) -> str:

@@ -161,7 +161,7 @@ ROLE_NAMES = {
 
 def methods(protocol: ir.Protocol, receiver: str) -> dict[str, str]:
     """Go names of the methods that one calls on a role, and `stream:<name>` for those that stream."""
-    called = [method for method in protocol.methods if method.receiver == receiver]
+    called = ir.served(protocol, receiver)
     table = settle_names((Claim(m.name, m.name, pin=m.pin) for m in called), CLIENT_MEMBERS)
     streams = [Claim(f"stream:{m.name}", f"{table[m.name]}Stream") for m in called if m.events is not None]
     return table | settle(streams, str, reserved=CLIENT_MEMBERS | frozenset(table.values()))

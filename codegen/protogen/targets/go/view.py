@@ -276,7 +276,7 @@ class _Builder:
         clients = [
             {
                 **self.role(role),
-                "methods": [self.call(method) for method in self.protocol.methods if method.receiver == role.name],
+                "methods": [self.call(method) for method in ir.served(self.protocol, role.name)],
             }
             for role in self.roles()
         ]
@@ -286,7 +286,7 @@ class _Builder:
         handlers = [
             {
                 **self.role(role),
-                "methods": [self.served(method) for method in self.protocol.methods if method.receiver == role.name],
+                "methods": [self.served(method) for method in ir.served(self.protocol, role.name)],
             }
             for role in self.roles()
         ]
@@ -398,7 +398,7 @@ class _Builder:
     def readme(self) -> dict[str, object]:
         roles = []
         for role in self.roles():
-            called = [method for method in self.protocol.methods if method.receiver == role.name]
+            called = ir.served(self.protocol, role.name)
             request = next((method for method in called if method.kind == "request"), called[0])
             roles.append(
                 {

@@ -123,6 +123,8 @@ class _Document:
         if method.events is not None:
             said["x-events"] = self._type(method.events)
             said["x-eventFraming"] = "results" if method.events_are_results else "events"
+        if method.mutual:
+            said["x-mutual"] = True
         if method.idempotent:
             said["x-idempotent"] = True
         if method.since:

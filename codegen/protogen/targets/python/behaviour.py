@@ -209,6 +209,8 @@ class Behaviour:
             parts.append(Call("positional=", _tuple([text_literal(wire) for wire in self.positions(method)])))
         if method.param_structure == "by-position":
             parts.append("by_position=True")
+        if method.mutual:
+            parts.append("mutual=True")
         if method.idempotent:
             parts.append("idempotent=True")
         return parts
@@ -274,7 +276,7 @@ class Behaviour:
 
     def received(self, role: str) -> list[ir.Method]:
         """The methods that one may call on a role."""
-        return [method for method in self.protocol.methods if method.receiver == role]
+        return ir.served(self.protocol, role)
 
     def client_class(self, role: ir.Role, used: set[str]) -> str:
         """The client of one role."""
@@ -471,7 +473,8 @@ class Behaviour:
     def readme_row(self, method: ir.Method) -> str:
         """One line of the table of methods."""
         summary = _one_line(_summary(method)).replace("|", "\\|")
-        return f"| `{method.name}` | {method.sender} → {method.receiver} | {summary} |"
+        arrow = "↔" if method.mutual else "→"
+        return f"| `{method.name}` | {method.sender} {arrow} {method.receiver} | {summary} |"
 
     def sample(self, role: ir.Role) -> dict[str, str] | None:
         """How the first request of a role is called and served."""

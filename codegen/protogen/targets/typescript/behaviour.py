@@ -86,7 +86,7 @@ class Behaviour:
 
     def served(self, role: ir.Role) -> list[ir.Method]:
         """The methods that a role serves."""
-        return [method for method in self._protocol.methods if method.receiver == role.name]
+        return ir.served(self._protocol, role.name)
 
     def _method(self, method: ir.Method, member: str) -> str:
         classes = [f"errors.{self._names.errors[name]}" for name in method.errors]
@@ -131,7 +131,7 @@ class Behaviour:
 
     def _peers(self, role: ir.Role) -> list[ir.Role]:
         """The roles that `role` calls."""
-        called = {method.receiver for method in self._protocol.methods if method.sender == role.name}
+        called = {method.receiver for method in ir.sent(self._protocol, role.name)}
         return [each for each in self._protocol.roles if each.name in called]
 
     def client(self, role: ir.Role) -> list[str]:

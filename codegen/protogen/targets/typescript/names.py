@@ -171,7 +171,7 @@ def _members(protocol: ir.Protocol) -> tuple[dict[str, dict[str, str]], dict[str
     members: dict[str, dict[str, str]] = {}
     streams: dict[str, dict[str, str]] = {}
     for role in protocol.roles:
-        served = [method for method in protocol.methods if method.receiver == role.name]
+        served = ir.served(protocol, role.name)
         plain = _settle(
             [Claim(method.name, method.name, pin=method.pin) for method in served],
             camel,

@@ -23,7 +23,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     `events_are_results`: each event travels as the result of a response, the last of which is the answer.
     `positional` are the members of the params in the order in which an array gives them, empty where the protocol
     takes no arrays; `by_position`: an array is the only form. `families` are the error tables to look codes up in,
-    after `errors`. `function` is the name of the method in clients and handlers.
+    after `errors`. `function` is the name of the method in clients and handlers. `mutual`: the receiver may send it to
+    the sender, too.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     families: tuple[str | None, ...] = (None,)
     positional: tuple[str, ...] = ()
     by_position: bool = False
+    mutual: bool = False
     idempotent: bool = False
 
 
