@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,7 +54,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def version(spec: str, *, like: str | None = None) -> Iterator[Version]:
+def version(spec: str, *, like: str | None = None) -> Generator[Version]:
     """What `spec` names: a file, a folder, `REVISION` or `REVISION:PATH`; the files are there while the context lasts.
 
     A revision alone means the project of the working folder as it was then, or `like` where that is a path. Errors:

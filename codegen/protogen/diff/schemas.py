@@ -346,11 +346,11 @@ class _Comparer:
             self._schemas(rest, others, (*path, "{}"))
 
     def _arrays(self, old: dict[str, Any], new: dict[str, Any], path: tuple[str, ...]) -> None:
-        before, after = old.get("items", True), new.get("items", True)
+        before: Any = old.get("items", True)
+        after: Any = new.get("items", True)
         if isinstance(before, list) != isinstance(after, list):
-            self._say(
-                "tuple-changed", path, f"places have types {'of their own' if isinstance(after, list) else 'alike'}"
-            )
+            kinds = "types of their own" if isinstance(after, list) else "one type"
+            self._say("tuple-changed", path, f"places have {kinds}")
         elif isinstance(before, list) and isinstance(after, list):
             if len(before) != len(after):
                 self._say("tuple-changed", path, f"{len(before)} places of their own, now {len(after)}")
@@ -532,7 +532,7 @@ def _known_values(arms: list[Schema], side: Side) -> _Known | None:
         kinds = _kinds(target)
         for other in arms:
             plain = _target(other, side)
-            if isinstance(plain, dict) and set(plain) == {"type"} and {plain["type"]} == kinds:
+            if isinstance(plain, dict) and set(plain) == {"type"} and kinds == frozenset((plain["type"],)):
                 names = [name for name in (referred(arm), referred(other)) if name is not None]
                 return _Known(values, [arm, other], names)
     return None
