@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import queue
 import re
 import sys
@@ -105,6 +106,22 @@ class Fault(Exception):
         super().__init__(code)
         self.code = code
         self.data = data
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON value of a body; raises ValueError for everything else, nesting without bound and NaN included."""
+
+    def refuse(text: str) -> Any:
+        raise ValueError(text)
+
+    def finite(text: str) -> float:
+        value = float(text)
+        return value if math.isfinite(value) else refuse(text)
+
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=refuse, parse_float=finite)
+    except RecursionError:
+        raise ValueError("too deep") from None
 
 
 def whole(value: Any) -> bool:
@@ -359,7 +376,7 @@ class ReferenceNode:
     def reply(self, body: bytes, user: str | None = None) -> Any:
         """The JSON value to answer with; None for no body."""
         try:
-            request = json.loads(body.decode("utf-8"))
+            request = parsed(body)
         except ValueError:
             return self.failed(None if not self.broken("AF-RPC-010") else 0, Fault(-32700))
         if not isinstance(request, list):
@@ -477,7 +494,7 @@ class ReferenceNode:
         with self.changed:
             task = self.tasks.get(value.lower())
         if task is None or (user is not None and task["user_id"] != user and not self.broken("AF-AUTH-002")):
-            raise Fault(-32001, {name: value})
+            raise Fault(-32001, {"task_id": value})
         return task
 
     def check_references(self, task: Task, among: dict[str, Task]) -> None:
@@ -1228,7 +1245,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _request(body: bytes) -> Any:
     try:
-        request = json.loads(body)
+        request = parsed(body)
     except ValueError:
         return None
     streams = ("tasks.execute", "message/stream")
@@ -1237,7 +1254,7 @@ def _request(body: bytes) -> Any:
 
 def _id_of(body: bytes) -> Any:
     try:
-        request = json.loads(body)
+        request = parsed(body)
     except ValueError:
         return None
     return request.get("id") if isinstance(request, dict) else None
