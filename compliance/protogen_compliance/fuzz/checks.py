@@ -138,9 +138,7 @@ def _result(answer: Answer, description: Description) -> Iterator[Fault]:
     if answer.sent.params is not MISSING:
         wrong = operation.params(answer.sent.params)
         if wrong is not None:
-            yield Fault(
-                check="accepted", method=method, text=f"params that the schema refuses were accepted: {wrong}"
-            )
+            yield Fault(check="accepted", method=method, text=f"params that the schema refuses were accepted: {wrong}")
     wrong = operation.result(answer.result)
     if wrong is not None:
         yield Fault(check="result", method=method, text=f"the result is not what the schema says: {wrong}")
@@ -155,7 +153,11 @@ def _error(answer: Answer, description: Description) -> Iterator[Fault]:
     elif code not in description.codes:
         text = f"the code {code} is not in the protocol's catalogue: {answer.summary()}"
         yield Fault(check="catalogue", method=method, text=text)
-    elif code in description.error_data and _says_more(code, error) and (wrong := description.error_data[code](error.get("data"))) is not None:
+    elif (
+        code in description.error_data
+        and _says_more(code, error)
+        and (wrong := description.error_data[code](error.get("data"))) is not None
+    ):
         told = "absent" if "data" not in error else json.dumps(error["data"])[:200]
         text = f"the data of error {code} is {told}: {wrong}"
         yield Fault(check="error-data", method=method, code=code, text=text, level="should")

@@ -188,7 +188,7 @@ class _Run:
         if self._settings.workers == 1:
             session = self._session()
             for work in works:
-                if self._over() or self._away:
+                if self._done():
                     break
                 self._one(session, work)
             self._close(session)
@@ -200,7 +200,7 @@ class _Run:
             session = self._session()
             try:
                 while (work := pending.get()) is not None:
-                    if not (self._over() or self._away or raised):
+                    if not (self._done() or raised):
                         self._one(session, work)
             except BaseException as reason:  # noqa: BLE001 - whatever ends a worker ends the run: raised again below
                 raised.append(reason)
@@ -213,7 +213,7 @@ class _Run:
         for thread in threads:
             thread.start()
         for work in works:
-            if self._over() or self._away or raised:
+            if self._done() or raised:
                 break
             pending.put(work)
         for _ in threads:
@@ -242,9 +242,7 @@ class _Run:
                     program = work if isinstance(work, Program) else Program(origin=work.origin, steps=[])
                     text = f"the target went away: {reason}"
                     fault = Fault(check="alive", method=_last_method(program), text=text)
-                    self._found[fault.key] = findings.finding(
-                        self._description.name, fault, program, session.exchanges
-                    )
+                    self._found[fault.key] = findings.finding(self._description.name, fault, program, session.exchanges)
 
     def _walk(self, session: Session, walk: Walk) -> tuple[Program, Fault | None]:
         chance = random.Random(walk.chance)
@@ -327,6 +325,11 @@ class _Run:
             session.warnings.clear()
 
     # --- the state of the run ---------------------------------------------------------------------
+
+    def _done(self) -> bool:
+        """Whether a phase ends here: what is systematic is finished, so that it finds all causes that it can."""
+        enough = self._rounds > 0 and self._found_must() and not self._settings.go_on
+        return self._over() or bool(self._away) or enough
 
     def _over(self) -> bool:
         return time.monotonic() >= self._deadline

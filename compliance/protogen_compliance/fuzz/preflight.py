@@ -28,7 +28,9 @@ def role_of(endpoint: Endpoint, description: Description, wanted: str | None) ->
     if answer is None:
         raise NoTarget(f"the protocol has no method to call of the role {wanted or description.roles!r}")
     names = ", ".join(roles)
-    raise NoTarget(f"it answers JSON-RPC, but knows no method of {description.name} ({names}): a wrong address or --role")
+    raise NoTarget(
+        f"it answers JSON-RPC, but knows no method of {description.name} ({names}): a wrong address or --role"
+    )
 
 
 def _check(answer: Answer) -> None:

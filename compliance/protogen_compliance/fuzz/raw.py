@@ -125,8 +125,37 @@ def mutated(chance: random.Random, bodies: list[bytes]) -> Raw:
 
 
 TOKENS = (
-    *(b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"null", b"true", b"-", b"0", b"1e9", b"1E400", b"\x00", b"\xff"),
-    *(b'"id"', b'"jsonrpc"', b'"2.0"', b'"method"', b'"params"', b'"result"', b'"error"', b"{}", b"[]", b"\\u0000", b"//"),
+    *(
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b'"',
+        b"\\",
+        b"null",
+        b"true",
+        b"-",
+        b"0",
+        b"1e9",
+        b"1E400",
+        b"\x00",
+        b"\xff",
+    ),
+    *(
+        b'"id"',
+        b'"jsonrpc"',
+        b'"2.0"',
+        b'"method"',
+        b'"params"',
+        b'"result"',
+        b'"error"',
+        b"{}",
+        b"[]",
+        b"\\u0000",
+        b"//",
+    ),
 )
 
 

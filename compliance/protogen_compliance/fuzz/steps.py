@@ -98,6 +98,8 @@ class Session:
         self.requests = 0
         self.met: Counter[tuple[str, int]] = Counter()
         self.warnings: list[tuple[Fault, list[Exchange]]] = []
+        self.memory: dict[str, Json] = {}
+        """What a model found out about the target and need not ask again."""
         self._new_model = new_model
         self._silent = 0
         self._exchanges: list[Exchange] = []
@@ -176,7 +178,10 @@ class Session:
                     self.fault(fault)
                 return answer
             case "bytes":
-                return self._judged(endpoint.call_with(step.method, base64.b64decode(step.body)))
+                answer = self.note(endpoint.call_with(step.method, base64.b64decode(step.body)))
+                for fault in raw.judge(answer, answer.exchange.sent, "any", self.description):
+                    self.fault(fault)
+                return answer
             case "notify":
                 return self._judged(endpoint.notify(step.method, step.params))
             case _:
