@@ -21,7 +21,7 @@ from protogen.samples.text import read
 Schemas = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("apflow/1.0", "a2a/0.3", "a2a/1.0", "stepflow/0.9", "echo/1.0")
-EDITS, MANY_EDITS = 40, 2_000
+EDITS, MANY_EDITS = 40, 1_000
 """Edits of each document in `make test`, and in `make soak`."""
 
 
@@ -83,7 +83,8 @@ def edits(schema: dict[str, Any], chance: random.Random) -> list[Callable[[], ob
         if said == "integer":
             possible.append(lambda: schema.update(type="number"))
         if isinstance(said, str) and said != "object":
-            possible.append(lambda: schema.update(type=[said, chance.choice(["null", "boolean"])]))
+            further = chance.choice([name for name in ("null", "boolean") if name != said])
+            possible.append(lambda: schema.update(type=[said, further]))
         if isinstance(said, list):
             possible.append(lambda: schema.update(type=said[:-1]))
         if said == "string":

@@ -351,7 +351,7 @@ class _Comparer:
         if isinstance(before, list) != isinstance(after, list):
             kinds = "types of their own" if isinstance(after, list) else "one type"
             self._say("tuple-changed", path, f"places have {kinds}")
-        elif isinstance(before, list) and isinstance(after, list):
+        elif isinstance(before, list):
             if len(before) != len(after):
                 self._say("tuple-changed", path, f"{len(before)} places of their own, now {len(after)}")
             for index, (one, other) in enumerate(zip(before, after, strict=False)):
