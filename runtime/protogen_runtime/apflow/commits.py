@@ -9,13 +9,14 @@ one task never cross, neither on the disk nor in memory. Knows no rule of the pr
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, Generic, TypeVar, cast
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 import outcome
 import trio
 
+from protogen_runtime.dispatch import Later
 from protogen_runtime.store import (
     Change,
     Compare,
@@ -244,19 +245,75 @@ class _Changes:
             yield Delete(RUNS, [OneOf("key", ended)])
 
 
-class _Job(Generic[R]):
+class _Job(Later[R]):
     """A decision that waits, and what became of it."""
 
-    __slots__ = ("changes", "decision", "error", "result", "then", "waiter", "weight")
+    __slots__ = (
+        *("_listener", "_waiter", "_withdraw", "changes", "decision"),
+        *("error", "has_ended", "then", "value", "weight"),
+    )
 
-    def __init__(self, decision: Callable[[View], R], then: Callable[[R], None] | None, weight: int) -> None:
+    def __init__(
+        self,
+        decision: Callable[[View], R],
+        then: Callable[[R], None] | None,
+        weight: int,
+        withdraw: Callable[[_Job[Any]], bool],
+    ) -> None:
         self.decision = decision
         self.then = then
         self.weight = weight
-        self.result: Any = None
+        self.value: Any = None
         self.changes: list[Changed] = []
         self.error: BaseException | None = None
-        self.waiter: trio.lowlevel.Task | None = None
+        self.has_ended = False
+        self._withdraw = withdraw
+        self._waiter: trio.lowlevel.Task | None = None
+        self._listener: Callable[[], None] | None = None
+
+    def tell(self, listener: Callable[[], None] | None) -> None:
+        """See Later."""
+        self._listener = listener
+        if self.has_ended:
+            self.end()
+
+    def result(self) -> R:
+        """See Later. Errors: StoreFull, StoreFailed, StoreClosed, what the decision raised."""
+        if self.error is not None:
+            raise self.error
+        return cast(R, self.value)
+
+    def withdraw(self) -> bool:
+        """See Later."""
+        return self._withdraw(self)
+
+    def end(self) -> None:
+        """It is done: whoever waits goes on."""
+        self.has_ended = True
+        listener, self._listener = self._listener, None
+        waiter, self._waiter = self._waiter, None
+        if listener is not None:
+            listener()
+        if waiter is not None:
+            trio.lowlevel.reschedule(waiter, outcome.Value(None))
+
+    def __await__(self) -> Generator[Any, Any, R]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> R:
+        if self.has_ended:
+            await trio.lowlevel.checkpoint()
+            return self.result()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            if not self.withdraw():
+                return trio.lowlevel.Abort.FAILED
+            self._waiter = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._waiter = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+        return self.result()
 
 
 class Committer:
@@ -267,7 +324,7 @@ class Committer:
         self._cache = cache
         self._applied = applied
         self._waiting: deque[_Job[Any]] = deque()
-        self._room = trio.Semaphore(MAX_WAITING)
+        self._room = trio.lowlevel.ParkingLot()
         self._filled = trio.Event()
         self._closed = False
 
@@ -283,30 +340,29 @@ class Committer:
         Errors: StoreFull, StoreFailed, StoreClosed; nothing was changed.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        try:
-            self._room.acquire_nowait()
-        except trio.WouldBlock:
-            await self._room.acquire()
-        try:
-            if self._closed:
-                raise StoreClosed("the node is ending")
-            job: _Job[R] = _Job(decision, then, weight)
-            job.waiter = trio.lowlevel.current_task()
-            self._waiting.append(job)
-            self._filled.set()
+        while len(self._waiting) >= MAX_WAITING:
+            await self._room.park()
+        return await self.begin(decision, then=then, weight=weight)
 
-            def abort(_: object) -> trio.lowlevel.Abort:
-                if job not in self._waiting:
-                    return trio.lowlevel.Abort.FAILED
-                self._waiting.remove(job)
-                return trio.lowlevel.Abort.SUCCEEDED
+    def begin(
+        self, decision: Callable[[View], R], *, then: Callable[[R], None] | None = None, weight: int = 1
+    ) -> Later[R]:
+        """Make a decision as `commit` does, whether or not anyone waits for it, and however many wait already.
 
-            await trio.lowlevel.wait_task_rescheduled(abort)
-        finally:
-            self._room.release()
-        if job.error is not None:
-            raise job.error
-        return cast(R, job.result)
+        Errors: StoreClosed.
+        """
+        if self._closed:
+            raise StoreClosed("the node is ending")
+        job: _Job[R] = _Job(decision, then, weight, self._withdraw)
+        self._waiting.append(job)
+        self._filled.set()
+        return job
+
+    def _withdraw(self, job: _Job[Any]) -> bool:
+        if job not in self._waiting:
+            return False
+        self._waiting.remove(job)
+        return True
 
     async def run(self) -> None:
         """Make the decisions that come, until `close`; what waits then is still made. Not to be cancelled: others may
@@ -324,6 +380,7 @@ class Committer:
                 while self._waiting and weight + self._waiting[0].weight <= MAX_WEIGHT:
                     batch.append(self._waiting.popleft())
                     weight += batch[-1].weight
+                self._room.unpark(count=len(batch))
                 await self._make(batch)
 
     def close(self) -> None:
@@ -355,9 +412,9 @@ class Committer:
     def _decide(self, batch: list[_Job[Any]], transaction: Transaction) -> None:
         view = View(transaction, self._cache.peek)
         for job in batch:
-            job.result, job.changes, job.error = None, [], None
+            job.value, job.changes, job.error = None, [], None
             try:
-                job.result, job.changes = view.decide(job.decision)
+                job.value, job.changes = view.decide(job.decision)
             except Conflict:
                 raise
             except Exception as error:  # noqa: BLE001 - what a decision raises is for whoever wanted it
@@ -368,8 +425,7 @@ class Committer:
         for job in batch:
             if job.error is None:
                 self._apply(job)
-            if job.waiter is not None:
-                trio.lowlevel.reschedule(job.waiter, outcome.Value(None))
+            job.end()
 
     def _apply(self, job: _Job[Any]) -> None:
         for changed in job.changes:
@@ -381,6 +437,6 @@ class Committer:
             if job.changes:
                 self._applied(job.changes)
             if job.then is not None:
-                job.then(job.result)
+                job.then(job.value)
         except Exception as error:  # noqa: BLE001 - a defect of one caller must not leave the others waiting for ever
             job.error = error

@@ -7,13 +7,14 @@ user of every operation.
 from __future__ import annotations
 
 import json
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import msgspec
 from apflow_protocol import (
     CODEC,
     PROTOCOL,
+    Json,
     PushNotificationConfig,
     RequestConfiguration,
     RequestMetadata,
@@ -40,11 +41,11 @@ from apflow_protocol.errors import InternalError
 from apflow_protocol.rpc.boundary import ValidationError
 from msgspec import Raw
 
-from protogen_runtime.dispatch import CallContext, Report, Service
+from protogen_runtime.dispatch import CallContext, Later, Mapped, Report, Service
 from protogen_runtime.jsonrpc import ErrorObject
 
 from .events import TaskEvent
-from .operations import Operations, Started
+from .operations import LARGE, Operations, Started
 from .push import Pushes
 from .rules.faults import FieldFault, RuleBroken, refusal, typed, unauthorized
 from .rules.fields import explain_params
@@ -91,27 +92,29 @@ class NodeHandler:
 
     # --- changing ---------------------------------------------------------------------------------
 
-    async def tasks_create(self, params: TasksCreateParams, context: CallContext) -> TasksCreateResult:
+    def tasks_create(self, params: TasksCreateParams, context: CallContext) -> Later[TasksCreateResult]:
         """See apflow 06, tasks.create."""
-        return await _typed(self._operations.create(params, context.identity))
+        return _begun(lambda: self._operations.begin_create(params, context.identity))
 
-    async def tasks_update(self, params: TasksUpdateParams, context: CallContext) -> TasksUpdateResult:
+    def tasks_update(self, params: TasksUpdateParams, context: CallContext) -> Later[TasksUpdateResult]:
         """See apflow 06, tasks.update."""
-        return await _typed(self._operations.update(params, context.identity))
+        return _begun(lambda: self._operations.begin_update(params, context.identity))
 
-    async def tasks_delete(self, params: TasksDeleteParams, context: CallContext) -> TasksDeleteResult:
+    def tasks_delete(self, params: TasksDeleteParams, context: CallContext) -> Later[TasksDeleteResult]:
         """See apflow 06, tasks.delete."""
-        return await _typed(self._operations.delete(params, context.identity))
+        return _begun(lambda: self._operations.begin_delete(params, context.identity))
 
-    async def tasks_cancel(self, params: TasksCancelParams, context: CallContext) -> TasksCancelResult:
+    def tasks_cancel(self, params: TasksCancelParams, context: CallContext) -> Later[TasksCancelResult]:
         """See apflow 06, tasks.cancel."""
-        return await _typed(self._operations.cancel(params, context.identity))
+        return _begun(lambda: self._operations.begin_cancel(params, context.identity))
 
     async def tasks_copy(self, params: TasksCopyParams, context: CallContext) -> TasksCopyResult:
         """See apflow 06, tasks.copy."""
         return await _typed(self._operations.copy(params, context.identity))
 
-    async def tasks_execute(self, params: TasksExecuteParams, context: CallContext) -> TasksExecuteResult:
+    def tasks_execute(
+        self, params: TasksExecuteParams, context: CallContext
+    ) -> Later[TasksExecuteResult] | Coroutine[Any, Any, TasksExecuteResult]:
         """See apflow 06, tasks.execute and Streaming.
 
         A stream begins with the answer, goes on with an event for each change, and ends when the run does (A41).
@@ -119,16 +122,21 @@ class NodeHandler:
         metadata = _member(context, "metadata", RequestMetadata)
         configuration = _member(context, "configuration", RequestConfiguration)
         wants_stream = params.use_streaming is True or (metadata is not None and metadata.stream is True)
-        follow = wants_stream and context.can_answer_early
-        push = None
+        attachment: Json = None
         if configuration is not None and configuration.push_notification_config:
             self._check(configuration.push_notification_config)
-            push = json.loads(CODEC.encode(configuration.push_notification_config))
-        started = await _typed(
-            self._operations.execute(
-                params, context.identity, follow=follow, attachment=None if push is None else {"push": push}
-            )
-        )
+            attachment = {"push": json.loads(CODEC.encode(configuration.push_notification_config))}
+        if wants_stream or len(params.tasks) > LARGE:
+            return self._execute(params, context, attachment, wants_stream=wants_stream)
+        begun = _begun(lambda: self._operations.begin_execute(params, context.identity, attachment=attachment))
+        return Mapped(begun, lambda started: started.result)
+
+    async def _execute(
+        self, params: TasksExecuteParams, context: CallContext, attachment: Json, *, wants_stream: bool
+    ) -> TasksExecuteResult:
+        follow = wants_stream and context.can_answer_early
+        doing = self._operations.execute(params, context.identity, follow=follow, attachment=attachment)
+        started = await _typed(doing)
         if started.feed is not None:
             await self._stream(started, context)
         return started.result
@@ -185,6 +193,22 @@ def unauthorized_error(reason: str) -> ErrorObject:
     """The error that answers somebody unknown (06-interfaces.md, Authentication; A43)."""
     error = typed(unauthorized(reason))
     return ErrorObject(error.code, error.message, Raw(CODEC.encode_as("UnauthorizedData", error.data)))
+
+
+def _begun(begin: Callable[[], Later[Answer]]) -> Later[Answer]:
+    """What an operation will answer; its refusal as the protocol's error."""
+    try:
+        return Mapped(begin(), _same, _worded)
+    except RuleBroken as broken:
+        raise typed(broken) from broken
+
+
+def _same(answer: Answer) -> Answer:
+    return answer
+
+
+def _worded(error: Exception) -> Exception:
+    return typed(error) if isinstance(error, RuleBroken) else error
 
 
 async def _typed(doing: Coroutine[Any, Any, Answer]) -> Answer:

@@ -39,6 +39,7 @@ from apflow_protocol import (
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
+from protogen_runtime.dispatch import Later, Mapped
 from protogen_runtime.store import Store
 
 from .clock import Clock
@@ -110,6 +111,11 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     result: TasksExecuteResult
     root: str
     feed: Feed | None = None
+
+
+def _started(entered: Entered, feeds: Sequence[Feed]) -> Started:
+    result = TasksExecuteResult(root_task_id=entered.root, status="started")
+    return Started(result=result, root=entered.root, feed=feeds[0] if feeds else None)
 
 
 class Operations:
@@ -196,6 +202,10 @@ class Operations:
     # --- changing one task ------------------------------------------------------------------------
 
     async def create(self, params: TasksCreateParams, user: str | None) -> TasksCreateResult:
+        """See `begin_create`."""
+        return await self.begin_create(params, user)
+
+    def begin_create(self, params: TasksCreateParams, user: str | None) -> Later[TasksCreateResult]:
         """Create a pending task. Errors: InvalidParams, InvalidTaskSchema, Unauthorized, InvalidParentReference,
         InvalidDependencyReference, CircularDependency.
         """
@@ -205,7 +215,7 @@ class Operations:
         task = creation.create(params, id=self._new_id(), now=now, user_id=user)
         _check_inputs(task, self._schemas)
 
-        def decide(view: View) -> None:
+        def decide(view: View) -> TasksCreateResult:
             find = _finder(view, user)
             trees.check_parent(task, find)
             dependencies.check_dependencies(task, find)
@@ -215,11 +225,15 @@ class Operations:
                 raise already_executing(parent.key)
             view.insert(entry_of(task, root=parent.root if parent else task.id, in_run=False), needs_of(task))
             self._mark_source(view, task, now)
+            return TasksCreateResult(id=task.id, status="pending")
 
-        await self._tasks.commit(decide)
-        return TasksCreateResult(id=task.id, status="pending")
+        return self._tasks.begin(decide)
 
     async def update(self, params: TasksUpdateParams, user: str | None) -> TasksUpdateResult:
+        """See `begin_update`."""
+        return await self.begin_update(params, user)
+
+    def begin_update(self, params: TasksUpdateParams, user: str | None) -> Later[TasksUpdateResult]:
         """Change a task. Errors: those of `rules.updates.apply_updates`, TaskNotFound, Unauthorized."""
         new_owner = params.updates.user_id
         if new_owner is not UNSET:
@@ -263,10 +277,14 @@ class Operations:
             elif after.status == "pending" != before.status:
                 self._manager.retire(key)
 
-        task, *_ = await self._tasks.commit(decide, then=then)
-        return TasksUpdateResult(id=task.id, status=task.status)
+        done = self._tasks.begin(decide, then=then)
+        return Mapped(done, lambda done: TasksUpdateResult(id=done[0].id, status=done[0].status))
 
     async def delete(self, params: TasksDeleteParams, user: str | None) -> TasksDeleteResult:
+        """See `begin_delete`."""
+        return await self.begin_delete(params, user)
+
+    def begin_delete(self, params: TasksDeleteParams, user: str | None) -> Later[TasksDeleteResult]:
         """Delete a pending task that nothing refers to. Errors: TaskNotFound, CannotDeleteTask."""
         key = canonical(params.task_id)
 
@@ -280,10 +298,14 @@ class Operations:
             view.delete(entry, needs_of(entry.task))
             return entry
 
-        await self._tasks.commit(decide, then=lambda entry: self._manager.withdraw([entry]))
-        return TasksDeleteResult(success=True)
+        done = self._tasks.begin(decide, then=lambda entry: self._manager.withdraw([entry]))
+        return Mapped(done, lambda _: TasksDeleteResult(success=True))
 
     async def cancel(self, params: TasksCancelParams, user: str | None) -> TasksCancelResult:
+        """See `begin_cancel`."""
+        return await self.begin_cancel(params, user)
+
+    def begin_cancel(self, params: TasksCancelParams, user: str | None) -> Later[TasksCancelResult]:
         """Cancel a task that has not ended; `error_message` beside the id is kept (A25).
 
         Errors: TaskNotFound, InvalidStateTransition for one that has ended (A26).
@@ -313,8 +335,8 @@ class Operations:
             view.change(before, changed)
             return changed
 
-        entry = await self._tasks.commit(decide, then=lambda entry: self._manager.withdraw([entry]))
-        return TasksCancelResult(task_id=entry.key, status="cancelled")
+        done = self._tasks.begin(decide, then=lambda entry: self._manager.withdraw([entry]))
+        return Mapped(done, lambda entry: TasksCancelResult(task_id=entry.key, status="cancelled"))
 
     async def copy(self, params: TasksCopyParams, user: str | None) -> TasksCopyResult:
         """Copy a task, and with `copy_children` its direct children and what they depend on. Errors: TaskNotFound."""
@@ -355,14 +377,74 @@ class Operations:
         follow: bool = False,
         attachment: Json = None,
     ) -> Started:
-        """Store new tasks, reset those that ran before, and have them executed; returns once that is durable.
+        """See `begin_execute`. Too many tasks for that are checked in a thread and stored in pieces."""
+        if len(params.tasks) <= LARGE:
+            return await self.begin_execute(params, user, follow=follow, attachment=attachment)
+        self._check_call(params, user)
+        now = self._clock.now()
+        # Seconds of work, in which others shall not wait; with schemas of its own, since it is another thread.
+        tasks = await trio.to_thread.run_sync(self._checked, params, user, now, InputSchemas())
+        if await self._tasks.any_known([task.id for task in tasks]):
+            return await self._begin(tasks, params, user, now, follow=follow, attachment=attachment)
+        # All that is needed of them is in `tasks` now; 100,000 of them take 50 MB.
+        params.tasks.clear()
+        feeds: list[Feed] = []
+        entered = await self._store_large(tasks, user, attachment, self._enterer(feeds, follow=follow), now)
+        return _started(entered, feeds)
 
-        The tasks are a tree, or part of one that is stored. What they depend on and is pending runs too, and what
-        depends on them and ran before; a stored root stands for its whole flow. With `follow` the answer has a feed of
-        the events. `attachment` is kept with the run and survives a restart.
+    def begin_execute(
+        self,
+        params: TasksExecuteParams,
+        user: str | None,
+        *,
+        follow: bool = False,
+        attachment: Json = None,
+    ) -> Later[Started]:
+        """Store new tasks, reset those that ran before, and have them executed; it is there once that is durable.
+
+        The tasks, of which there are at most LARGE, are a tree, or part of one that is stored. What they depend on and
+        is pending runs too, and what depends on them and ran before; a stored root stands for its whole flow. With
+        `follow` the answer has a feed of the events. `attachment` is kept with the run and survives a restart.
         Errors: InvalidTaskSchema, TaskTreeValidationFailed, CircularDependency, InvalidParentReference,
         InvalidDependencyReference, ExecutorNotFound, TaskAlreadyExecuting, DependencyNotSatisfied, Unauthorized.
         """
+        self._check_call(params, user)
+        now = self._clock.now()
+        tasks = self._checked(params, user, now, self._schemas)
+        return self._begin(tasks, params, user, now, follow=follow, attachment=attachment)
+
+    def _begin(
+        self,
+        tasks: Sequence[Task],
+        params: TasksExecuteParams,
+        user: str | None,
+        now: str,
+        *,
+        follow: bool,
+        attachment: Json,
+    ) -> Later[Started]:
+        feeds: list[Feed] = []
+
+        def decide(view: View) -> Entered:
+            return self._enter(view, tasks, params, user, attachment, now)
+
+        done = self._tasks.begin(decide, then=self._enterer(feeds, follow=follow), weight=len(tasks))
+        return Mapped(done, lambda entered: _started(entered, feeds))
+
+    def _enterer(self, feeds: list[Feed], *, follow: bool) -> Callable[[Entered], None]:
+        def then(entered: Entered) -> None:
+            if follow:
+                feeds.append(self._manager.subscribe(entered.root, keeps_results=False))
+            self._manager.enter(entered.root, entered.record, entered.members)
+
+        return then
+
+    def unfollow(self, started: Started) -> None:
+        """Give back the feed of an execution."""
+        if started.feed is not None:
+            self._manager.unsubscribe(started.root, started.feed)
+
+    def _check_call(self, params: TasksExecuteParams, user: str | None) -> None:
         if len(params.tasks) > MAX_TASKS:
             fault = FieldFault(
                 field="tasks",
@@ -374,36 +456,6 @@ class Operations:
             raise refusal("InvalidParams", [fault])
         for given in params.tasks:
             _check_owner(given.user_id or None, user)
-        now = self._clock.now()
-        if len(params.tasks) <= LARGE:
-            tasks = self._checked(params, user, now, self._schemas)
-        else:
-            # Seconds of work, in which others shall not wait; with schemas of its own, since it is another thread.
-            tasks = await trio.to_thread.run_sync(self._checked, params, user, now, InputSchemas())
-        feeds: list[Feed] = []
-
-        def then(entered: Entered) -> None:
-            if follow:
-                feeds.append(self._manager.subscribe(entered.root, keeps_results=False))
-            self._manager.enter(entered.root, entered.record, entered.members)
-
-        if len(tasks) > LARGE and not await self._tasks.any_known([task.id for task in tasks]):
-            # All that is needed of them is in `tasks` now; 100,000 of them take 50 MB.
-            params.tasks.clear()
-            entered = await self._store_large(tasks, user, attachment, then, now)
-        else:
-
-            def decide(view: View) -> Entered:
-                return self._enter(view, tasks, params, user, attachment, now)
-
-            entered = await self._tasks.commit(decide, then=then, weight=len(tasks))
-        result = TasksExecuteResult(root_task_id=entered.root, status="started")
-        return Started(result=result, root=entered.root, feed=feeds[0] if feeds else None)
-
-    def unfollow(self, started: Started) -> None:
-        """Give back the feed of an execution."""
-        if started.feed is not None:
-            self._manager.unsubscribe(started.root, started.feed)
 
     def _checked(self, params: TasksExecuteParams, user: str | None, now: str, schemas: InputSchemas) -> list[Task]:
         for index, given in enumerate(params.tasks):

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import trio
 from apflow_protocol import TaskStatus
 
+from protogen_runtime.dispatch import Later
 from protogen_runtime.store import Compare, Condition, Equal, Get, OneOf, Record, Select, Snapshot, Store
 
 from .cache import EntryCache
@@ -213,6 +214,12 @@ class Tasks:
     ) -> R:
         """Make a decision and its changes; see `Committer.commit`."""
         return await self._committer.commit(decision, then=then, weight=weight)
+
+    def begin(
+        self, decision: Callable[[View], R], *, then: Callable[[R], None] | None = None, weight: int = 1
+    ) -> Later[R]:
+        """The same without waiting; see `Committer.begin`."""
+        return self._committer.begin(decision, then=then, weight=weight)
 
     async def remove_flow(self, root: str) -> None:
         """Delete all tasks of a flow and what is kept of its run."""

@@ -6,8 +6,9 @@ Knows no transport and no protocol by name; a `Service` binds a handler to the t
 from .context import AnswerEarly, CallContext, Emit, Link
 from .direct import DirectCall
 from .joined import Joined
+from .later import Later, Mapped, Outcome, Telling, Unmade
 from .sdk import Channel, Codec, Method, OnEvent, ProtocolInfo, Sdk, sdk_of
-from .service import Direct, Explain, Outcome, Report, Service, finished
+from .service import Direct, Explain, Report, Service, finished
 
 __all__ = [
     "AnswerEarly",
@@ -19,7 +20,9 @@ __all__ = [
     "Emit",
     "Explain",
     "Joined",
+    "Later",
     "Link",
+    "Mapped",
     "Method",
     "OnEvent",
     "Outcome",
@@ -27,6 +30,8 @@ __all__ = [
     "Report",
     "Sdk",
     "Service",
+    "Telling",
+    "Unmade",
     "finished",
     "sdk_of",
 ]

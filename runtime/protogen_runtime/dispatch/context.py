@@ -83,6 +83,8 @@ class CallContext(msgspec.Struct, eq=False):
     _make_client: Callable[[Channel], Any] | None
     _write_event: Callable[[Any], bytes] | None
     _write_result: Callable[[Any], bytes] | None = None
+    _has_members: bool = True
+    """Whether the request may have members of its own; one that was read in one pass has none."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -156,6 +158,8 @@ class CallContext(msgspec.Struct, eq=False):
 
         Of a batch whose members share an id, the first one counts.
         """
+        if not self._has_members:
+            return None
         frame = self._link.frame
         if frame.lstrip()[:1] != b"[":
             return _read_members(frame).get(name) if frame else None

@@ -28,10 +28,8 @@ from protogen_runtime.jsonrpc import (
 
 from .context import CallContext, Link
 from .direct import Answer, DirectCall, Read, call_class, exact_params, make_reader
+from .later import Later, Outcome, Telling
 from .sdk import Channel, Codec, Method, ProtocolInfo, Sdk, free_class, sdk_of
-
-Outcome: TypeAlias = Raw | ErrorObject
-"""A result as JSON, or the error to answer with."""
 
 Report: TypeAlias = Callable[[str, str, BaseException], None]
 """Told (method, what failed, exception) of every failure that the caller is not told the reason of."""
@@ -92,10 +90,10 @@ class Service:
     """Serves one role of a protocol with the methods of `handler`, which has a function for each row of the table.
 
     A function takes (params, context), or (context) where the method has no params; it gives a result of the SDK's
-    class, or `msgspec.Raw`, JSON that is sent as it is; `def` runs inline and must not
-    block, `async def` runs in a task of its own. A method that the handler lacks is not found. `clients` are the
-    generated classes that call each role back (`CLIENTS` of an SDK). `report` is told of failures. `explain` words the
-    refusal of params where the protocol says how.
+    class, or `msgspec.Raw`, JSON that is sent as it is; `def` runs inline and must not block, `async def` runs in a
+    task of its own; a `def` that gives a `Later` needs no task. A method that the handler lacks is not found. `clients`
+    are the generated classes that call each role back (`CLIENTS` of an SDK). `report` is told of failures. `explain`
+    words the refusal of params where the protocol says how.
     """
 
     def __init__(
@@ -155,7 +153,7 @@ class Service:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, its caller gets an answer
             return self.failure(bound.method, error)
         if isawaitable(result):
-            return self._finish(bound, result)
+            return self.finish(bound, result)
         return self._result(bound, result)
 
     def direct(self, frame: bytes, link: Link) -> Direct | None:
@@ -183,7 +181,15 @@ class Service:
         return found
 
     def _serve(self, bound: _Bound, call: DirectCall, link: Link) -> Served:
-        context = CallContext(call.method, call.id, link, bound.make_client, bound.write_event, bound.write_result)
+        context = CallContext(
+            call.method,
+            call.id,
+            link,
+            bound.make_client,
+            bound.write_event,
+            bound.write_result,
+            False,
+        )
         try:
             if bound.is_async:
                 return self._run(bound, (call.params, context))
@@ -196,8 +202,10 @@ class Service:
             except Exception as error:  # noqa: BLE001 - as in `_result`
                 self._tell(bound.method, "its result breaks its schema", error)
                 return INTERNAL_ERROR
+        if isinstance(result, Later):
+            return _Awaited(self, bound, result)
         if isawaitable(result):
-            return self._finish(bound, result)
+            return self.finish(bound, result)
         outcome = self._result(bound, result)
         return outcome if isinstance(outcome, ErrorObject) else encode(Success(id=call.id, result=outcome))
 
@@ -213,9 +221,18 @@ class Service:
 
     async def _run(self, bound: _Bound, arguments: tuple[Any, ...]) -> Outcome:
         # The handler is called in here: a coroutine that is closed before it runs leaves nothing behind.
-        return await self._finish(bound, bound.function(*arguments))
+        return await self.finish(bound, bound.function(*arguments))
 
-    async def _finish(self, bound: _Bound, running: Awaitable[Any]) -> Outcome:
+    def outcome_of(self, bound: _Bound, later: Later[Any]) -> Outcome:
+        """What became of a call that a handler left to somebody else."""
+        try:
+            result = later.result()
+        except Exception as error:  # noqa: BLE001 - as above
+            return self.failure(bound.method, error)
+        return self._result(bound, result)
+
+    async def finish(self, bound: _Bound, running: Awaitable[Any]) -> Outcome:
+        """The same for what must be waited for."""
         try:
             result = await running
         except Exception as error:  # noqa: BLE001 - as above
@@ -289,6 +306,32 @@ class Service:
     def _tell(self, method: Method, what: str, error: BaseException) -> None:
         if self.report is not None:
             self.report(method.name, what, error)
+
+
+class _Awaited(Telling):
+    """The outcome of a handler that gave a `Later`."""
+
+    __slots__ = ("_bound", "_later", "_service")
+
+    def __init__(self, service: Service, bound: _Bound, later: Later[Any]) -> None:
+        super().__init__()
+        self._service = service
+        self._bound = bound
+        self._later = later
+
+    def tell(self, listener: Callable[[Outcome], None] | None) -> None:
+        """See Telling."""
+        if listener is None:
+            self._later.tell(None)
+        else:
+            self._later.tell(lambda: listener(self._service.outcome_of(self._bound, self._later)))
+
+    def _make(self) -> Coroutine[Any, Any, Outcome]:
+        return self._service.finish(self._bound, self._later)
+
+    def _discard(self) -> None:
+        self._later.tell(None)
+        self._later.withdraw()
 
 
 def finished(call: DirectCall, served: Served) -> Direct:

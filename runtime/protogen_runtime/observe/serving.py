@@ -5,15 +5,13 @@ Runs under trio, whose clock tells a passed deadline from a caller that has gone
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Coroutine, Generator, Iterable, Mapping
-from types import TracebackType
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 import trio
 from msgspec import Raw
 
-from protogen_runtime.dispatch import Direct, Link, Outcome, ProtocolInfo, Service, finished
+from protogen_runtime.dispatch import Direct, Link, Outcome, ProtocolInfo, Service, Telling, Unmade, finished
 from protogen_runtime.jsonrpc import ErrorObject, Work
 
 from .calls import Observation, Observer
@@ -43,6 +41,8 @@ class Observed(Service):
             observer.end(observation, served)
             return finished(call, served)
         observer.suspend(observation)
+        if isinstance(served, Telling):
+            return finished(call, _Told(observer, observation, served))
         return finished(call, _Running(observer, observation, served))
 
     def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
@@ -63,23 +63,23 @@ def codes_of(info: ProtocolInfo) -> Iterable[int]:
     return {code for errors in families.values() for code in errors}
 
 
-class _Running(Coroutine[Any, Any, Outcome]):
+class _Running(Unmade):
     """A handler that waits. Closed before it ran, it ends its observation and the handler's coroutine, too."""
 
-    __slots__ = ("_body", "_observation", "_observer", "_running")
+    __slots__ = ("_inner", "_observation", "_observer")
 
-    def __init__(self, observer: Observer, observation: Observation, running: Coroutine[Any, Any, Outcome]) -> None:
+    def __init__(self, observer: Observer, observation: Observation, inner: Coroutine[Any, Any, Outcome]) -> None:
+        super().__init__()
         self._observer = observer
         self._observation = observation
-        self._running = running
-        self._body = self._run()
+        self._inner = inner
 
-    async def _run(self) -> Outcome:
+    async def _make(self) -> Outcome:
         observer, observation = self._observer, self._observation
         deadline = observation.link.deadline
         observer.resume(observation)
         try:
-            outcome = await self._running
+            outcome = await self._inner
         except BaseException:
             # Only cancellation comes here: a service turns every exception into an error.
             is_late = deadline is not None and trio.current_time() >= deadline and not observation.link.has_answered
@@ -88,26 +88,35 @@ class _Running(Coroutine[Any, Any, Outcome]):
         observer.end(observation, outcome)
         return outcome
 
-    def __await__(self) -> Generator[Any, None, Outcome]:
-        return self._body.__await__()
+    def _discard(self) -> None:
+        self._inner.close()
+        self._observer.end(self._observation, "refused")
 
-    def send(self, value: Any, /) -> Any:
-        """See Coroutine."""
-        return self._body.send(value)
 
-    def throw(
-        self,
-        typ: Any,
-        val: BaseException | object | None = None,
-        tb: TracebackType | None = None,
-        /,
-    ) -> Any:
-        """See Coroutine."""
-        return self._body.throw(typ, val, tb)
+class _Told(_Running, Telling):
+    """A handler whose outcome can be told. Closed while it is waited for, it counts as cancelled."""
 
-    def close(self) -> None:
-        """End it, run or not."""
-        if inspect.getcoroutinestate(self._body) == inspect.CORO_CREATED:
-            self._running.close()
-            self._observer.end(self._observation, "refused")
-        self._body.close()
+    __slots__ = ("_is_awaited", "_telling")
+
+    def __init__(self, observer: Observer, observation: Observation, inner: Telling) -> None:
+        super().__init__(observer, observation, inner)
+        self._telling = inner
+        self._is_awaited = False
+
+    def tell(self, listener: Callable[[Outcome], None] | None) -> None:
+        """See Telling."""
+        self._is_awaited = True
+        if listener is None:
+            self._telling.tell(None)
+            return
+
+        def end(outcome: Outcome) -> None:
+            self._observer.resume(self._observation)
+            self._observer.end(self._observation, outcome)
+            listener(outcome)
+
+        self._telling.tell(end)
+
+    def _discard(self) -> None:
+        self._inner.close()
+        self._observer.end(self._observation, "cancelled" if self._is_awaited else "refused")

@@ -204,6 +204,9 @@ class Connection:
         def abort(_: object) -> trio.lowlevel.Abort:
             self._sleeper = None
             watch.discard(fileno)
+            if isinstance(self._running, Handling):
+                self._running.unpark()
+                self._running.drop()
             return trio.lowlevel.Abort.SUCCEEDED
 
         self._sleeper = trio.lowlevel.current_task()
@@ -215,19 +218,58 @@ class Connection:
 
     def _serve_now(self) -> None:
         """Called by the watch: serve what came, and wake the task where more is to be done than that."""
-        try:
-            data = self._wire.receive_now(READ_BYTES)
-            if data and self._advance(data):
+        if self._running is None:
+            try:
+                data = self._wire.receive_now(READ_BYTES)
+                if data and (self._advance(data) or self._park()):
+                    return
+                self._has_ended = not data
+            except BlockingIOError:
                 return
-            self._has_ended = not data
-        except BlockingIOError:
-            return
-        except Exception as fault:  # noqa: BLE001 - it is raised again in the task that it belongs to
-            self._fault = fault
+            except Exception as fault:  # noqa: BLE001 - it is raised again in the task that it belongs to
+                self._fault = fault
+        # Where a call is parked, its client has gone or sends more: both need the task.
+        self._rouse()
+
+    def _rouse(self) -> None:
+        """Wake the task that sleeps."""
+        if isinstance(self._running, Handling):
+            self._running.unpark()
         sleeper, self._sleeper = self._sleeper, None
         if sleeper is not None:
             self._shell.watch.discard(self._wire.fileno)
             trio.lowlevel.reschedule(sleeper)
+
+    def _park(self) -> bool:
+        """Whether the call that waits now needs no task: nothing else came, and whoever knows its outcome will tell."""
+        parser, running = self._parser, self._running
+        return (
+            isinstance(running, Handling)
+            and parser.phase == "idle"
+            and not (self._unsent or self._ahead or parser.requests or parser.refused or self._upgrade)
+            and self._sleeper is not None
+            and running.park(self._answer_parked, self._rouse)
+        )
+
+    def _answer_parked(self, body: bytes) -> None:
+        """Called with the answer to a call that was parked: send it, and wake the task where more is to be done."""
+        self._running = None
+        responder = self._responder
+        try:
+            data = responder.encode(body)
+            self._traffic.sent_bytes += len(data)
+            try:
+                sent = self._wire.send_now(data)
+            except BlockingIOError:
+                sent = 0
+            self.deadline = self._endpoint.deadlines.now + self._idle_seconds
+            if sent == len(data) and not responder.closes:
+                return
+            self._unsent = memoryview(data)[sent:]
+            self._lingers = responder.closes
+        except Exception as fault:  # noqa: BLE001 - it is raised again in the task that it belongs to
+            self._fault = fault
+        self._rouse()
 
     def _advance(self, data: bytes) -> bool:
         """Take bytes, answer what can be answered at once and send it; True where only more bytes are waited for.
@@ -509,15 +551,19 @@ class _Responder:
         self._has_body = True
         self.closes = not request.keep_alive or request.version != "1.1"
 
+    def encode(self, reply: Reply | bytes) -> bytes:
+        """A whole answer as it is sent; `closes` says whether the connection ends with it."""
+        connection = self._connection
+        if isinstance(reply, bytes):
+            if not (self.closes or connection.is_closing) and b"origin" not in self._request.headers:
+                return connection.encode_result(reply, self._request)
+            reply = Reply(200, reply, _JSON)
+        self.closes = self.closes or reply.close or connection.is_closing
+        return connection.encode(reply, self._request, close=self.closes)
+
     async def reply(self, reply: Reply | bytes) -> None:
         """See Responder."""
-        if isinstance(reply, bytes):
-            if not (self.closes or self._connection.is_closing) and b"origin" not in self._request.headers:
-                await self._connection.send_for_handler(self._connection.encode_result(reply, self._request))
-                return
-            reply = Reply(200, reply, _JSON)
-        self.closes = self.closes or reply.close or self._connection.is_closing
-        await self._connection.send_for_handler(self._connection.encode(reply, self._request, close=self.closes))
+        await self._connection.send_for_handler(self.encode(reply))
 
     async def begin_stream(self, status: int, headers: Headers) -> None:
         """See Responder."""

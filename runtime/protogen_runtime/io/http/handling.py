@@ -5,7 +5,7 @@ Knows no sockets: whoever owns the connection gives a Responder and cancels the 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from math import inf
 from typing import Any, Final, Protocol
 
@@ -13,7 +13,7 @@ import msgspec
 import trio
 from msgspec import Raw
 
-from protogen_runtime.dispatch import AnswerEarly, Channel, Emit, OnEvent, Outcome, Service
+from protogen_runtime.dispatch import AnswerEarly, Channel, Emit, OnEvent, Outcome, Service, Telling
 from protogen_runtime.dispatch.channels import TransportError
 from protogen_runtime.jsonrpc import (
     INTERNAL_ERROR,
@@ -116,6 +116,7 @@ class Handling:
     _ended = False
     _timed_out = False
     _is_cut = False
+    _parked: tuple[Telling, Callable[[], None]] | None = None
     scope: trio.CancelScope
 
     def __init__(self, endpoint: Host, request: Request) -> None:
@@ -177,8 +178,42 @@ class Handling:
         if self._running is not None:
             self._running.close()
 
+    def park(self, answer: Callable[[bytes], None], wake: Callable[[], None]) -> bool:
+        """Leave it to whoever knows the outcome to call `answer`, where that can be; else, and after `unpark`, it must
+        be run. `wake` is called when that is due. Neither may raise.
+        """
+        call, running = self._call, self._running
+        if not isinstance(running, Telling) or not isinstance(call, Call):
+            return False
+
+        def settle(outcome: Outcome) -> None:
+            self._leave()
+            self._parked = self._running = None
+            answer(encode_outcome(call, outcome) or b"")
+
+        self._parked = (running, wake)
+        self._endpoint.deadlines.add(self)
+        self._endpoint.in_flight += 1
+        running.tell(settle)
+        return True
+
+    def unpark(self) -> None:
+        """It is going to be run or dropped."""
+        if self._parked is not None:
+            self._leave()
+            self._parked[0].tell(None)
+            self._parked = None
+
+    def _leave(self) -> None:
+        self._endpoint.in_flight -= 1
+        self._endpoint.deadlines.discard(self)
+
     def expire(self, now: float) -> None:
         """Called by the sweeper when the deadline has passed."""
+        if self._parked is not None:
+            # It is run first, and asked again at the next tick.
+            self._parked[1]()
+            return
         self.deadline = now + 3600
         self._timed_out = True
         self.scope.cancel()
@@ -195,8 +230,7 @@ class Handling:
             with self.scope:
                 reply = await (self._one() if self._exchange is None else self._batch(self._exchange))
         finally:
-            endpoint.in_flight -= 1
-            endpoint.deadlines.discard(self)
+            self._leave()
         if self.scope.cancelled_caught:
             if not self._timed_out:
                 return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any, Final, Protocol, TypeVar, cast
 
 import msgspec
@@ -57,6 +57,11 @@ MAX_MERGED_VALUES: Final = 8
 """Values of a OneOf that are looked for one by one: each number of them is another statement."""
 MAX_MERGED_RECORDS: Final = 1000
 """Up to here, finding the first records for each value is cheaper than sorting all."""
+
+MAX_TOGETHER: Final = 64
+"""Records that one statement changes: beyond that, preparing it costs what it saves."""
+MAX_PARAMETERS: Final = 32_766
+"""Of one statement, SQLite's own bound."""
 
 
 class Cursor(Protocol):
@@ -279,12 +284,13 @@ class Tables:
                 sql += f' ON CONFLICT ("key") DO UPDATE SET {sets}'
             case "refuse":
                 pass
+        rows = [(it.key, it.document, *map(it.fields.get, names)) for it in change.records]
+        if len(rows) > 1 and self._insert_together(change, columns, rows):
+            return tuple(record.key for record in change.records)
         written: list[str] = []
-        for record in change.records:
+        for record, row in zip(change.records, rows, strict=True):
             try:
-                done = self._connection.execute(
-                    sql, (record.key, record.document, *(record.fields.get(name) for name in names))
-                )
+                done = self._connection.execute(sql, row)
             except sqlite3.IntegrityError:
                 # The key is the only thing that is unique.
                 raise KeyTaken(change.collection, record.key) from None
@@ -292,7 +298,39 @@ class Tables:
                 written.append(record.key)
         return tuple(written)
 
+    def _insert_together(self, change: Insert, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> bool:
+        """Insert several records by few statements; False, and nothing done, where one of them was there already."""
+        sql = f'INSERT OR FAIL INTO "{change.collection}" ({", ".join(map(_quoted, columns))}) VALUES '
+        end = ' ON CONFLICT ("key") DO NOTHING'
+        if change.existing == "replace":
+            sets = ", ".join(f'"{name}" = excluded."{name}"' for name in columns[1:])
+            end = f' ON CONFLICT ("key") DO UPDATE SET {sets}'
+        return self._execute_together(rows, sql, end)
+
+    def _execute_together(self, rows: Sequence[tuple[Any, ...]], begin: str, end: str) -> bool:
+        """Run a statement that changes a record for each of several rows of values, within a savepoint; the rows stand
+        between its two parts.
+
+        False, and nothing done since that savepoint, where it changed fewer. A statement for each row would cost more
+        than SQLite's own work: a thread that asks for the interpreter after each one waits for it as often.
+        """
+        done = 0
+        row = f"({', '.join('?' * len(rows[0]))})"
+        most = min(MAX_TOGETHER, MAX_PARAMETERS // len(rows[0]))
+        while done < len(rows):
+            # Powers of two, so that there are few statements to prepare.
+            count = min(most, 1 << (len(rows) - done).bit_length() - 1)
+            values = list(chain.from_iterable(rows[done : done + count]))
+            sql = f"{begin}{', '.join([row] * count)}{end}"
+            if self._connection.execute(sql, values).rowcount != count:
+                self._connection.execute(f"ROLLBACK TO {SAVEPOINT}")
+                return False
+            done += count
+        return True
+
     def _update(self, change: Update) -> tuple[str, ...]:
+        if len(change.patches) > 1 and self._update_together(change):
+            return tuple(patch.key for patch in change.patches)
         changed: list[str] = []
         for patch in change.patches:
             sets = [f'"{name}" = ?' for name in patch.fields]
@@ -311,6 +349,29 @@ class Tables:
             elif change.missed == "refuse":
                 raise ExpectationFailed(change.collection, f"record {patch.key!r} is missing or not as expected")
         return tuple(changed)
+
+    def _update_together(self, change: Update) -> bool:
+        """Change several records by few statements; False, and nothing done, where one was missed."""
+        if len({patch.key for patch in change.patches}) < len(change.patches):
+            return False
+        shapes: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+        for patch in change.patches:
+            document = () if patch.document is None else (patch.document,)
+            shape = (tuple(patch.fields), len(document), tuple(patch.when))
+            row = (patch.key, *patch.fields.values(), *document, *patch.when.values())
+            shapes.setdefault(shape, []).append(row)
+        for (fields, documents, when), rows in shapes.items():
+            changed = [*fields, *["document"] * documents]
+            sets = ", ".join(f'"{name}" = "#"."column{place}"' for place, name in enumerate(changed, 2))
+            conditions = "".join(
+                f' AND "{change.collection}"."{name}" IS "#"."column{place}"'
+                for place, name in enumerate(when, 2 + len(changed))
+            )
+            begin = f'UPDATE OR FAIL "{change.collection}" SET {sets or _NOTHING} FROM (VALUES '
+            end = f') AS "#" WHERE "{change.collection}"."key" = "#"."column1"{conditions}'
+            if not self._execute_together(rows, begin, end):
+                return False
+        return True
 
     def _claim(self, change: Claim) -> tuple[Record, ...]:
         where, values = _where(change.where)
@@ -395,7 +456,7 @@ class Savepoint:
 
     def __enter__(self) -> None:
         self._dropped_before = len(self._dropped_files)
-        self._connection.execute("SAVEPOINT protogen")
+        self._connection.execute(f"SAVEPOINT {SAVEPOINT}")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # An error such as a full disk may have ended the whole transaction, and the savepoint with it.
@@ -403,10 +464,11 @@ class Savepoint:
             return
         if kind is not None:
             del self._dropped_files[self._dropped_before :]
-            self._connection.execute("ROLLBACK TO protogen")
-        self._connection.execute("RELEASE protogen")
+            self._connection.execute(f"ROLLBACK TO {SAVEPOINT}")
+        self._connection.execute(f"RELEASE {SAVEPOINT}")
 
 
+SAVEPOINT: Final = "protogen"
 _NOTHING: Final = '"key" = "key"'
 
 
