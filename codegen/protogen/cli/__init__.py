@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Final, NoReturn, cast
 
 import click
@@ -20,6 +21,7 @@ from .options import DONE, USAGE
 COMMANDS: Final = {
     "build": "build",
     "verify": "verify",
+    "import": "importing",
     "diff": "diff",
     "serve": "serve",
     "worker": "worker",
@@ -27,6 +29,7 @@ COMMANDS: Final = {
     "tasks": "tasks",
     "flow": "flow",
     "test": "test",
+    "fuzz": "fuzz",
     "replay": "replay",
     "targets": "about",
     "explain": "about",
@@ -45,7 +48,9 @@ class _Commands(click.Group):
         module = COMMANDS.get(cmd_name)
         if module is None:
             return None
-        return cast("click.Command", getattr(import_module(f".{module}", __name__), cmd_name))
+        # A name that Python keeps for itself stands there with an underscore.
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        return cast("click.Command", getattr(import_module(f".{module}", __name__), name))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -90,8 +90,7 @@ class _Reader:
             made[message.method] = self._entry(message, senders.get(message.name, []))
         tree = self._tree
         tree["x-protocol"] = overlay.about(tree.get("title"), _version(tree), tree.get("description"))
-        roles = dict.fromkeys(role for entry in made.values() for role in (entry["from"], entry["to"]))
-        tree["x-roles"] = {role: {} for role in sorted(roles)}
+        tree["x-roles"] = overlay.roles(made, ("client", "server") if not senders else ())
         tree["x-methods"] = made
         tree["x-errors"] = self._errors
         return msgspec.structs.replace(self._source, tree=tree, kind="messages", origins=self._origins), self._problems

@@ -91,7 +91,7 @@ class _Reader:
             "$schema": overlay.DRAFT_2020,
             "metaData": meta,
             "x-protocol": overlay.about("Language Server Protocol", version),
-            "x-roles": {"client": {}, "server": {}},
+            "x-roles": overlay.roles(methods, ("client", "server")),
             "x-methods": methods,
             "x-errors": self._errors(),
             "$defs": self._definitions,

@@ -70,7 +70,7 @@ class _Reader:
         tree["x-protocol"] = overlay.about(info.get("title"), info.get("version"), info.get("description"))
         tree["title"] = info.get("title") if isinstance(info.get("title"), str) else tree.get("title", "")
         tree["description"] = overlay.joined(info.get("description"))
-        tree["x-roles"] = {"client": {}, "server": {}}
+        tree["x-roles"] = overlay.roles(made, ("client", "server"))
         tree["x-methods"] = made
         tree["x-errors"] = self._errors
         http = _http(tree.get("servers"))

@@ -115,6 +115,25 @@ def role_name(text: str) -> str:
     return name if name[:1].isalpha() else f"role-{name}".rstrip("-")
 
 
+def roles(methods: dict[str, Any], names: Any = ()) -> dict[str, Any]:
+    """`x-roles` for all roles that methods name, each with a sentence on what it does; `names` go first."""
+    found: dict[str, Any] = dict.fromkeys(names)
+    calls: set[tuple[str, str]] = set()
+    for entry in methods.values():
+        sender, receiver = entry.get("from"), entry.get("to")
+        if isinstance(sender, str) and isinstance(receiver, str):
+            found |= dict.fromkeys(each for each in (sender, receiver) if each not in found)
+            calls |= {(sender, receiver), *([(receiver, sender)] if entry.get("mutual") is True else [])}
+    for role in found:
+        called = [f"the {other}" for other in found if (role, other) in calls]
+        callers = [f"the {other}" for other in found if (other, role) in calls]
+        said = [f"calls {' and '.join(called)}"] if called else []
+        said += [f"serves what {' and '.join(callers)} call{'s' * (len(callers) == 1)}"] if callers else []
+        text = " and ".join(said) or "takes no part in any method"
+        found[role] = {"summary": f"{text[0].upper()}{text[1:]}."}
+    return found
+
+
 def free(name: str, taken: Any) -> str:
     """`name`, or the first of `name2`, `name3`, … that is not taken."""
     if name not in taken:
@@ -147,11 +166,8 @@ def laid(document: Document, methods: Document) -> tuple[Document, list[Problem]
     tree = _merged(document.tree, patch)
     if "x-methods" in tree and "x-protocol" not in tree:
         tree["x-protocol"] = about(tree.get("title"), "0")
-    declared = tree.setdefault("x-roles", {}) if tree.get("x-methods") else {}
-    for entry in tree.get("x-methods", {}).values():
-        for role in (entry.get("from"), entry.get("to")):
-            if isinstance(role, str):
-                declared.setdefault(role, {})
+    if tree.get("x-methods"):
+        tree["x-roles"] = {**roles(tree["x-methods"]), **(patch.get("x-roles") or {})}
     origins = dict(document.origins)
     for part, entries in patch.items():
         for name in entries if isinstance(entries, dict) else ():

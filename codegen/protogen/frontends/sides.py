@@ -72,7 +72,7 @@ class _Reader:
         if self._methods is not None and version is None:
             version = self._methods.tree.get("version")
         tree["x-protocol"] = overlay.about(tree.get("title"), version, tree.get("description"))
-        tree["x-roles"] = {overlay.role_name(role): {} for role in roles}
+        tree["x-roles"] = overlay.roles(made, [overlay.role_name(role) for role in roles])
         tree["x-methods"] = made
         made_document = msgspec.structs.replace(self._source, tree=tree, kind="sides", origins=self._origins)
         return made_document, self._problems
