@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import BinaryIO, Final, Literal
+from typing import IO, Final, Literal
 
 import httptools
 
@@ -258,7 +258,7 @@ class RequestParser:
         request = self._request
         return self._limits.max_body_bytes if request is None else request.max_body_bytes or self._limits.max_body_bytes
 
-    def _put(self, sink: BinaryIO, piece: bytes) -> None:
+    def _put(self, sink: IO[bytes], piece: bytes) -> None:
         """Write a piece of a body where it goes: to a file of the system's cache, which takes it at once."""
         try:
             sink.write(piece)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 import msgspec
 
@@ -46,7 +46,7 @@ class Request(msgspec.Struct, eq=False):
     refused: Reply | None = None
     request_id: bytes = b""
     max_body_bytes: int | None = None
-    sink: BinaryIO | None = None
+    sink: IO[bytes] | None = None
 
     def again(self, body: bytes) -> Request:
         """The same request with another body; the headers are shared, and nobody changes them."""

@@ -1,0 +1,1 @@
+"""The Stepflow runtime as a server."""

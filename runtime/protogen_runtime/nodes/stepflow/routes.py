@@ -1,0 +1,65 @@
+"""The runtime's HTTP API put on a server: its operations as routes.
+
+Knows no operation; `protogen_runtime.stepflow.api` has them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from typing import Final
+
+from protogen_runtime.io.http.messages import Reply, Request
+from protogen_runtime.io.http.routes import Answer as Routed
+from protogen_runtime.io.http.routes import Route, Routes, Stream
+from protogen_runtime.observe import Observer
+from protogen_runtime.stepflow.api.exchange import Answer, Asked, Pieces
+from protogen_runtime.stepflow.api.operations import PREFIX, Operation
+from protogen_runtime.stepflow.api.serving import DOCUMENT_PATH, PAGE_PATHS, Serving
+
+SPOOLED_BYTES: Final = 256 * 1024
+"""An uploaded blob up to this size stays in memory until it is stored; larger ones go to a file as they come."""
+
+
+def make_routes(serving: Serving, *, observer: Observer | None = None) -> Routes:
+    """The routes of an API, its document and its page included."""
+    table = [_route(serving, operation) for operation in serving.operations]
+    table.append(Route("GET", DOCUMENT_PATH, lambda _, __: _reply(serving.document)))
+    table += [Route("GET", path, lambda _, __: _reply(serving.page)) for path in PAGE_PATHS]
+
+    def refuse(status: int, reason: str, *headers: tuple[bytes, bytes]) -> Reply:
+        refused = serving.refuse(status, reason)
+        return Reply(refused.status, refused.body, (*refused.headers, *headers))
+
+    def fail(route: Route, error: Exception) -> Reply:
+        return _reply(serving.fail(route.name, error))
+
+    return Routes(table, refuse=refuse, fail=fail, observer=observer)
+
+
+def _route(serving: Serving, operation: Operation) -> Route:
+    def admit(request: Request) -> Reply | None:
+        admission = serving.admit(operation, request.headers)
+        if isinstance(admission, Answer):
+            return _reply(admission)
+        request.max_body_bytes = admission.max_bytes
+        if admission.to_file:
+            request.sink = tempfile.SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115 - the server closes it
+        return None
+
+    async def answer(request: Request, values: Mapping[str, str]) -> Routed:
+        asked = Asked(
+            values=values,
+            query=request.target.partition(b"?")[2],
+            headers=request.headers,
+            body=bytes(request.body),
+            file=request.sink,
+        )
+        found = await serving.answer(operation, asked)
+        return Stream(found.status, found.source, found.headers) if isinstance(found, Pieces) else _reply(found)
+
+    return Route(operation.method, PREFIX + operation.path, answer, admit)
+
+
+def _reply(answer: Answer) -> Reply:
+    return Reply(answer.status, answer.body, answer.headers)
