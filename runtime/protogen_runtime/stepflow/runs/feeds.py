@@ -87,13 +87,14 @@ def events_of(news: Iterable[News], *, before: int, run_id: str, at: int) -> Ite
 
 
 class Feed:
-    """The events of one run: those that have been, from `past`, then those that are published; iterate once.
+    """The events of one run: those that have been, from `past`, then those that are published behind `after`.
 
-    A reader that is more than `max_behind` events late is dropped.
+    Iterate once. A reader that is more than `max_behind` events late is dropped.
     """
 
-    def __init__(self, past: AsyncIterator[RunEvent], *, max_behind: int) -> None:
+    def __init__(self, past: AsyncIterator[RunEvent], *, after: int, max_behind: int) -> None:
         self._past: AsyncIterator[RunEvent] | None = past
+        self._after = after
         self._events: deque[RunEvent] = deque()
         self._max_behind = max_behind
         self._news = trio.Event()
@@ -119,7 +120,7 @@ class Feed:
 
     def publish(self, event: RunEvent) -> None:
         """Add an event."""
-        if self._ended:
+        if self._ended or event.sequence <= self._after:
             return
         if len(self._events) >= self._max_behind:
             self.dropped = True

@@ -34,3 +34,5 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How long a blob stays that nothing refers to: whoever put it has to name it in a run by then."""
     feed_events: int = 4_096
     """Events that a reader may be behind."""
+    collect_seconds: float = 600.0
+    """How often garbage is collected."""

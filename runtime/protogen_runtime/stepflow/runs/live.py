@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
+from weakref import WeakSet
 
 import msgspec
 import trio
@@ -59,13 +60,14 @@ REMEMBERED_BYTES: Final = 16 * 1024
 class Call:
     """A call of a component that is out."""
 
-    __slots__ = ("lent", "scope", "start")
+    __slots__ = ("is_over", "lent", "scope", "start")
 
     def __init__(self, start: StartStep) -> None:
         self.start: Final = start
-        self.scope: Final = trio.CancelScope()
+        self.scope = trio.CancelScope()
         self.lent = 0
         """How many runs it waits for; it takes no room meanwhile."""
+        self.is_over = False
 
 
 class Tree:
@@ -117,7 +119,8 @@ class Live:
         self.subruns: Final[dict[str, str]] = {}
         """The runs that its steps have started, by `item/step/key`."""
         self.calls: Final[dict[tuple[int, str], Call]] = {}
-        self.feeds: Final[set[Feed]] = set()
+        self.feeds: Final[WeakSet[Feed]] = WeakSet()
+        """Those that somebody still reads."""
         self.engine: Run | None = None
         self.accepted: Final = trio.Event()
         self.ended: Final = trio.Event()
@@ -150,6 +153,15 @@ class Live:
     def run_id(self) -> str:
         """The id of the run."""
         return self.header.run_id
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the run has not ended, as far as the engine knows."""
+        return self._end is None and self.status == "running"
+
+    def restored(self) -> None:
+        """It was kept before this runtime came."""
+        self.accepted.set()
 
     def summary(self) -> RunSummary:
         """The run, as far as it is kept."""
