@@ -60,7 +60,7 @@ class _Copies(msgspec.Struct, frozen=True):
 class Adopted:
     """A channel whose answers and errors are those of an SDK; made by `adopt`."""
 
-    __slots__ = ("_channel", "_copies")
+    __slots__ = ("__weakref__", "_channel", "_copies")
 
     def __init__(self, channel: Channel, copies: _Copies) -> None:
         self._channel = channel

@@ -107,6 +107,11 @@ class CallContext(msgspec.Struct, eq=False):
         return self._link.channel
 
     @property
+    def is_of_connection(self) -> bool:
+        """Whether other calls have the same way back, as on WebSockets, pipes and in sessions; over HTTP none has."""
+        return self._link.channel is not self._link
+
+    @property
     def client(self) -> Any:
         """A typed client that calls the other side back while this call is under way.
 
