@@ -254,6 +254,27 @@ class RawWorker:
             nursery.cancel_scope.cancel()
 
 
+class BlobApi(RawWorker):
+    """The HTTP API for blobs, which workers of 0.11 use."""
+
+    def __init__(self, runtime: MemoryRuntime) -> None:
+        super().__init__()
+        self._runtime = runtime
+
+    async def take(self, request: Request) -> None:
+        self.requests.append(request)
+        if request.method == "POST":
+            blob = request.message
+            name = await self._runtime.put_blob(blob["data"], blob["blobType"], None)
+            await request.answer(json.dumps({"blobId": name}).encode())
+            return
+        blob = self._runtime.blobs.get(request.path.rpartition("/")[2])
+        if blob is None:
+            await request.answer(b'{"code": 404, "message": "Blob not found"}', status="404 Not Found")
+        else:
+            await request.answer(json.dumps({"data": blob.data, "blobType": blob.blob_type}).encode())
+
+
 @asynccontextmanager
 async def raw_worker(
     handle: Handle | None = None,

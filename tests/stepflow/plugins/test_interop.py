@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from interop_env import WORKERS, environment
-from plugin_rig import CONTEXT, ROUTES, MemoryRuntime, RawWorker, Request, all_of, failure_of, name_of, opened, running
+from plugin_rig import CONTEXT, ROUTES, BlobApi, MemoryRuntime, all_of, failure_of, name_of, opened, running
 
 from protogen_runtime.stepflow.plugins.opening import Plugins
 from protogen_runtime.stepflow.plugins.workers import WorkerPlugin
@@ -24,34 +24,13 @@ NOT_FOUND = {"0.9": -32001, "0.11": -32001}
 RAISED = {"0.9": -32003, "0.11": -32100}
 
 
-class BlobApi(RawWorker):
-    """The HTTP API for blobs, which workers of 0.11 use."""
-
-    def __init__(self, runtime: MemoryRuntime) -> None:
-        super().__init__()
-        self._runtime = runtime
-
-    async def take(self, request: Request) -> None:
-        self.requests.append(request)
-        if request.method == "POST":
-            blob = request.message
-            name = await self._runtime.put_blob(blob["data"], blob["blobType"], None)
-            await request.answer(json.dumps({"blobId": name}).encode())
-            return
-        blob = self._runtime.blobs.get(request.path.rpartition("/")[2])
-        if blob is None:
-            await request.answer(b'{"code": 404, "message": "Blob not found"}', status="404 Not Found")
-        else:
-            await request.answer(json.dumps({"data": blob.data, "blobType": blob.blob_type}).encode())
-
-
 @asynccontextmanager
 async def worker(root: Path, dialect: str, runtime: MemoryRuntime) -> AsyncGenerator[Plugins]:
     """The plugins of a configuration with the worker as a process behind /w/…."""
     python = json.dumps(str(environment(root, WORKERS[dialect])))
     args = json.dumps(["-P", str(HERE / "foreign_worker.py")])
     settings = f"command: {python}, args: {args}, env: {{STEPFLOW_TRACE_ENABLED: 'false'}}"
-    config = f"plugins: {{w: {{type: stepflow, {settings}}}}}\n{ROUTES}"
+    config = f"plugins: {{w: {{type: stepflow, {settings}}}}}\nblobApi: {{blobThreshold: 2000}}\n{ROUTES}"
     async with (
         BlobApi(runtime).serving() as blobs,
         opened(config, runtime=runtime, blob_api_url=f"{blobs.url}/api/v1/blobs") as plugins,
@@ -78,6 +57,11 @@ def test_a_published_worker_is_started_called_and_started_again(
             assert await plugins.execute("/w/echo", value, CONTEXT) == value
             calls = [lambda number=number: plugins.execute("/w/echo", {"n": number}, CONTEXT) for number in range(50)]
             assert await all_of(calls) == [{"n": number} for number in range(50)]
+
+            # Those of 0.11 store large members of what they give, and send references.
+            large = {"text": "é" * 3000, "more": {"list": ["x" * 3000]}}
+            assert await plugins.execute("/w/echo", large, CONTEXT) == large
+            assert (name_of(large["text"]) in runtime.blobs) == (dialect == "0.11")
 
             output = await plugins.execute("/w/blobs", {}, CONTEXT)
             assert output["numbers"] == list(range(20))

@@ -16,16 +16,20 @@ def request(method: str, params: Any, request_id: Any = 1) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}).encode()
 
 
+LATER = {"serverProtocolVersion": 1, "supportsBlobRefs": True}
+BOTH = {"runtimeProtocolVersion": 1, "runtime_protocol_version": 1}
 HANDSHAKES = [
     ({"runtime_protocol_version": 1}, {"server_protocol_version": 1}),
     ({"runtime_protocol_version": 1, "observability": None}, {"server_protocol_version": 1}),
     ({"runtime_protocol_version": 7, "extra": [1]}, {"server_protocol_version": 1}),
-    ({"runtimeProtocolVersion": 1}, {"serverProtocolVersion": 1}),
-    (
-        {"runtimeProtocolVersion": 2, "capabilities": {"blobApiUrl": "http://x"}, "observability": {}},
-        {"serverProtocolVersion": 1},
-    ),
-    ({"runtimeProtocolVersion": 1, "runtime_protocol_version": 1}, {"server_protocol_version": 1}),
+    ({"runtimeProtocolVersion": 1}, LATER),
+    ({"runtimeProtocolVersion": 2, "capabilities": {"blobApiUrl": "http://x"}, "observability": {}}, LATER),
+    ({"runtimeProtocolVersion": 1, "capabilities": None, "more": 1}, LATER),
+    ({"runtimeProtocolVersion": 1, "capabilities": {"blobApiUrl": None, "blobThreshold": None}}, LATER),
+    (BOTH, {"server_protocol_version": 1}),
+    ({**BOTH, "dialect": "0.9", "capabilities": {}}, {"server_protocol_version": 1}),
+    ({**BOTH, "dialect": "0.11"}, LATER),
+    ({**BOTH, "dialect": 5}, {"server_protocol_version": 1}),
 ]
 
 
@@ -40,12 +44,12 @@ def test_initialize_answers_in_the_spelling_it_was_asked_in(params: Any, result:
     running(scenario)
 
 
-@pytest.mark.parametrize("name", ["runtime_protocol_version", "runtimeProtocolVersion"])
-def test_a_runtime_without_our_version_is_refused(name: str) -> None:
+@pytest.mark.parametrize(("name", "code"), [("runtime_protocol_version", -32002), ("runtimeProtocolVersion", -32006)])
+def test_a_runtime_without_our_version_is_refused(name: str, code: int) -> None:
     async def scenario() -> None:
         async with serving(app) as url:
             error = (await post(url, request("initialize", {name: 0}))).json["error"]
-            assert (error["code"], error["data"]) == (-32002, {"expected": 1, "got": 0})
+            assert (error["code"], error["data"]) == (code, {"expected": 1, "got": 0})
             for params in ({}, {name: "1"}, {name: -1}, {name: None}):
                 assert (await post(url, request("initialize", params))).json["error"]["code"] == -32602
 

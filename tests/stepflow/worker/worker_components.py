@@ -96,6 +96,14 @@ def evaluate(value: Any, context: BlockingContext) -> Any:
     return context.evaluate({"steps": [], "output": {"$input": "$"}}, value)
 
 
+@app.component("/sub-runs")
+async def sub_runs(inputs: list[Any], context: Context) -> list[Any]:
+    flow_id = await context.put_blob({"output": {"$input": "$"}}, blob_type="flow")
+    begun = await context.submit_run(flow_id, inputs)
+    ended = await context.get_run(begun.run_id, wait=True, include_results=True)
+    return [*([item.status, msgspec.to_builtins(item.result)["result"]] for item in ended.results or []), ended.status]
+
+
 @app.component("/convert/json")
 async def convert_json() -> str:
     return "literal"

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
-
-from stepflow_protocol.client import CLIENTS
-from stepflow_protocol.methods import PROTOCOL
+from typing import Any, Final, TypeVar, get_args
 
 from protogen_runtime.dispatch import Report, Service
+from protogen_runtime.stepflow.plugins.contract import DialectName
 
 from .context import Patience
+from .dialects import Peer
 from .functions import Components, InferSchema, read_component
 from .handler import Handler, WorkerService
 from .slots import Slots
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+DIALECTS: Final = get_args(DialectName)
 
 EVENTS_PATH: Final = "/runtime/events"
 """Where a runtime of the first dialect opens its session (spec, section 6.2)."""
@@ -27,7 +28,8 @@ class App:
     `concurrency` executions run at once, and `backlog` more wait; one more is refused with -32005. `seconds` is the
     deadline of each execution, None for none; a component can have its own. `callback_seconds` and `run_seconds` are
     how long components wait for the runtime, the latter for runs that they wait for. `tells_reasons`: whether the
-    text of an exception that no one expected goes to the runtime, or into the worker's log alone.
+    text of an exception that no one expected goes to the runtime, or into the worker's log alone. `dialect` and
+    `blob_api_url` are for a replica that sees no handshake; each handshake says anew what the runtime speaks and has.
     """
 
     events_path = EVENTS_PATH
@@ -42,6 +44,8 @@ class App:
         callback_seconds: float = 30.0,
         run_seconds: float = 3600.0,
         tells_reasons: bool = True,
+        dialect: DialectName = "0.9",
+        blob_api_url: str | None = None,
     ) -> None:
         if concurrency < 1 or backlog < 0:
             raise ValueError(f"concurrency is 1 or more and backlog 0 or more, got {concurrency} and {backlog}")
@@ -59,6 +63,9 @@ class App:
         self.seconds = seconds
         self.patience = Patience(callback_seconds=callback_seconds, run_seconds=run_seconds)
         self.tells_reasons = tells_reasons
+        if dialect not in DIALECTS:
+            raise ValueError(f"dialect is one of {', '.join(DIALECTS)}, got {dialect!r}")
+        self.peer = Peer(dialect=dialect, blob_api_url=blob_api_url)
 
     @property
     def max_executions(self) -> int:
@@ -92,9 +99,10 @@ class App:
         """What a transport serves; each has its own slots."""
         handler = Handler(
             self.components,
+            peer=self.peer,
             slots=Slots(self.concurrency, self.backlog),
             patience=self.patience,
             seconds=self.seconds,
             tells_reasons=self.tells_reasons,
         )
-        return WorkerService(PROTOCOL, "worker", handler, clients=CLIENTS, report=report)
+        return WorkerService(handler, report=report)

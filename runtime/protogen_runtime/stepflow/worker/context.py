@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import partial
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 import trio
@@ -18,13 +18,9 @@ from stepflow_protocol.errors import ExecutionFailedError
 from stepflow_protocol.types import (
     BlobType,
     FlowResultSuccess,
-    GetBlobParams,
-    GetRunProtocolParams,
     ObservabilityContext,
-    PutBlobParams,
     ResultOrder,
     RunStatusProtocol,
-    SubmitRunProtocolParams,
     WorkflowOverrides,
 )
 
@@ -32,10 +28,13 @@ from protogen_runtime.dispatch import Channel, OnEvent
 from protogen_runtime.dispatch.channels import adopt
 from protogen_runtime.observe import get_logger
 
+from .calls import Calls, CallsOf09, Query, Submission
 from .values import Json, in_ascii, plain
 
+Params = ParamSpec("Params")
 Result = TypeVar("Result")
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+MakeCalls: TypeAlias = Callable[[RuntimeClient, ObservabilityContext], Calls]
 Lend: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 
 IDS: Final = ("run_id", "step_id", "flow_id", "trace_id", "span_id")
@@ -129,16 +128,19 @@ class Context(_Told):
         channel: Channel,
         patience: Patience,
         lend: Lend,
+        make_calls: MakeCalls = CallsOf09,
     ) -> None:
         super().__init__(component, attempt, seen)
         self._channel = channel
         self._patience = patience
         self._lend = lend
+        self._make_calls = make_calls
         self._made: RuntimeClient | None = None
+        self._calls: Calls | None = None
 
     @property
     def client(self) -> RuntimeClient:
-        """The typed client of the runtime, for whatever the methods below leave out."""
+        """The typed client of a runtime of 0.9, for whatever the methods below leave out."""
         if self._made is None:
             channel = _InAscii(adopt(self._channel, RuntimeClient))
             self._made = RuntimeClient(channel, timeout=self._patience.callback_seconds)
@@ -146,13 +148,11 @@ class Context(_Told):
 
     async def put_blob(self, data: Any, *, blob_type: BlobType = "data", seconds: float | None = None) -> str:
         """Store a value, and give its id, which its content decides. Errors: NoJson, and as above."""
-        params = PutBlobParams(data=plain(data), blob_type=blob_type, observability=self.observability)
-        return (await self.client.blobs_put(params, timeout=self._within(seconds))).blob_id
+        return await self._ask.put_blob(plain(data), blob_type, self._within(seconds))
 
     async def get_blob(self, blob_id: str, *, seconds: float | None = None) -> Json:
         """The value of a blob. Errors: as above; the original runtime answers ServerError for one that is not there."""
-        params = GetBlobParams(blob_id=blob_id, observability=self.observability)
-        return (await self.client.blobs_get(params, timeout=self._within(seconds))).data
+        return await self._ask.get_blob(blob_id, self._within(seconds))
 
     async def get_flow(self, *, seconds: float | None = None) -> Json:
         """The flow that is being run. Errors: LookupError where the runtime has not told which it is; as above."""
@@ -168,24 +168,27 @@ class Context(_Told):
         wait: bool = False,
         max_concurrency: int | None = None,
         overrides: WorkflowOverrides | dict[str, Json] | None = None,
+        key: str | None = None,
         seconds: float | None = None,
     ) -> RunStatusProtocol:
         """Start a run of a stored flow, one item for each input; with `wait` the answer has the results, in order.
 
-        Others may have this execution's slot while it waits. Errors: as above.
+        `key` is a UUID by which a runtime of 0.11 knows the run again when the step is tried again; without it the
+        number of the run within the execution is it. Others may have this execution's slot while it waits. Errors: as
+        above.
         """
-        params = SubmitRunProtocolParams(
+        run = Submission(
             flow_id=flow_id,
             inputs=[plain(value) for value in inputs],
             wait=wait,
-            max_concurrency=UNSET if max_concurrency is None else max_concurrency,
-            overrides=UNSET if overrides is None else msgspec.convert(plain(overrides), WorkflowOverrides),
-            observability=self.observability,
+            max_concurrency=max_concurrency,
+            overrides=None if overrides is None else plain(overrides),
+            key=key,
         )
         if not wait:
-            return await self.client.runs_submit(params, timeout=self._within(seconds))
+            return await self._ask.submit_run(run, self._within(seconds))
         async with self._lend():
-            return await self.client.runs_submit(params, timeout=seconds or self._patience.run_seconds)
+            return await self._ask.submit_run(run, seconds or self._patience.run_seconds)
 
     async def get_run(
         self,
@@ -197,17 +200,11 @@ class Context(_Told):
         seconds: float | None = None,
     ) -> RunStatusProtocol:
         """What has become of a run. Errors: as above."""
-        params = GetRunProtocolParams(
-            run_id=run_id,
-            wait=wait,
-            include_results=include_results,
-            result_order=result_order,
-            observability=self.observability,
-        )
+        query = Query(run_id=run_id, wait=wait, include_results=include_results, result_order=result_order)
         if not wait:
-            return await self.client.runs_get(params, timeout=self._within(seconds))
+            return await self._ask.get_run(query, self._within(seconds))
         async with self._lend():
-            return await self.client.runs_get(params, timeout=seconds or self._patience.run_seconds)
+            return await self._ask.get_run(query, seconds or self._patience.run_seconds)
 
     async def evaluate(self, flow: str | Json, value: Any = None, *, seconds: float | None = None) -> Json:
         """What a flow gives for one input; `flow` is its id, or the document, which is stored first.
@@ -225,8 +222,29 @@ class Context(_Told):
         data = {"flow_id": flow_id, "error": plain(result.error)}
         raise ExecutionFailedError(data, message=f"the flow failed: {result.error.message}")
 
+    @property
+    def _ask(self) -> Calls:
+        if self._calls is None:
+            self._calls = self._make_calls(self.client, self.observability)
+        return self._calls
+
     def _within(self, seconds: float | None) -> float:
         return self._patience.callback_seconds if seconds is None else seconds
+
+
+class _Blocking(Generic[Params, Result]):
+    """A call of Context as a method that blocks until the answer; the signature stays."""
+
+    def __init__(self, call: Callable[Concatenate[Context, Params], Awaitable[Result]]) -> None:
+        self._call = call
+        self.__doc__ = call.__doc__
+
+    def __get__(self, owner: BlockingContext, _: type[BlockingContext]) -> Callable[Params, Result]:
+        @wraps(self._call)
+        def call(*args: Params.args, **kwargs: Params.kwargs) -> Result:
+            return owner.run(lambda context: self._call(context, *args, **kwargs))
+
+        return call
 
 
 class BlockingContext(_Told):
@@ -239,65 +257,30 @@ class BlockingContext(_Told):
         self._calls: set[trio.CancelScope] = set()
         self._is_over = False
 
+    put_blob = _Blocking(Context.put_blob)
+    get_blob = _Blocking(Context.get_blob)
+    get_flow = _Blocking(Context.get_flow)
+    submit_run = _Blocking(Context.submit_run)
+    get_run = _Blocking(Context.get_run)
+    evaluate = _Blocking(Context.evaluate)
+
     def end(self) -> None:
         """Nobody waits for the component any more: its calls fail with ExecutionOver, and so does its thread."""
         self._is_over = True
         for scope in self._calls:
             scope.cancel()
 
-    def put_blob(self, data: Any, *, blob_type: BlobType = "data", seconds: float | None = None) -> str:
-        """See Context."""
-        return self._run(partial(self._context.put_blob, data, blob_type=blob_type, seconds=seconds))
-
-    def get_blob(self, blob_id: str, *, seconds: float | None = None) -> Json:
-        """See Context."""
-        return self._run(partial(self._context.get_blob, blob_id, seconds=seconds))
-
-    def get_flow(self, *, seconds: float | None = None) -> Json:
-        """See Context."""
-        return self._run(partial(self._context.get_flow, seconds=seconds))
-
-    def submit_run(
-        self,
-        flow_id: str,
-        inputs: Sequence[Any],
-        *,
-        wait: bool = False,
-        max_concurrency: int | None = None,
-        overrides: WorkflowOverrides | dict[str, Json] | None = None,
-        seconds: float | None = None,
-    ) -> RunStatusProtocol:
-        """See Context."""
-        submit = partial(self._context.submit_run, flow_id, inputs, wait=wait, max_concurrency=max_concurrency)
-        return self._run(partial(submit, overrides=overrides, seconds=seconds))
-
-    def get_run(
-        self,
-        run_id: str,
-        *,
-        wait: bool = False,
-        include_results: bool = False,
-        result_order: ResultOrder = "by_index",
-        seconds: float | None = None,
-    ) -> RunStatusProtocol:
-        """See Context."""
-        get = partial(self._context.get_run, run_id, wait=wait, include_results=include_results)
-        return self._run(partial(get, result_order=result_order, seconds=seconds))
-
-    def evaluate(self, flow: str | Json, value: Any = None, *, seconds: float | None = None) -> Json:
-        """See Context."""
-        return self._run(partial(self._context.evaluate, flow, value, seconds=seconds))
-
-    def _run(self, call: Callable[[], Awaitable[Result]]) -> Result:
+    def run(self, call: Callable[[Context], Awaitable[Result]]) -> Result:
+        """What an async function gives for the execution's Context, awaited where the worker runs."""
         return trio.from_thread.run(self._while_awaited, call, trio_token=self._token)
 
-    async def _while_awaited(self, call: Callable[[], Awaitable[Result]]) -> Result:
+    async def _while_awaited(self, call: Callable[[Context], Awaitable[Result]]) -> Result:
         with trio.CancelScope() as scope:
             if self._is_over:
                 scope.cancel()
             self._calls.add(scope)
             try:
-                return await call()
+                return await call(self._context)
             finally:
                 self._calls.discard(scope)
         raise ExecutionOver(f"nobody waits for {self.component} any more")

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import partial
 from math import inf
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 import msgspec
 import trio
 from msgspec import UNSET, Raw
+from stepflow_protocol.client import CLIENTS
 from stepflow_protocol.errors import (
     ComponentNotFoundError,
     ExecutionFailedError,
@@ -25,7 +28,7 @@ from stepflow_protocol.errors import (
     PermissionDeniedError,
     ResourceUnavailableError,
 )
-from stepflow_protocol.methods import INITIALIZE
+from stepflow_protocol.methods import INITIALIZE, PROTOCOL
 from stepflow_protocol.rpc.errors import CallError, RpcError
 from stepflow_protocol.types import (
     ComponentExecuteParams,
@@ -41,11 +44,19 @@ from stepflow_protocol.types import (
     InitializeResult,
     ListComponentsResult,
 )
+from stepflow_v011_protocol import types as later
+from stepflow_v011_protocol.errors import VersionMismatchError
+from stepflow_v011_protocol.methods import PROTOCOL as PROTOCOL_OF_011
 
-from protogen_runtime.dispatch import CallContext, Link, Outcome, Service
+from protogen_runtime.dispatch import CallContext, Channel, Link, Outcome, Report, Service
 from protogen_runtime.jsonrpc import Work
+from protogen_runtime.stepflow.plugins.contract import is_object
+from protogen_runtime.stepflow.plugins.references import reference_to, resolved
 
+from .blob_api import BlobApi
+from .calls import CallsOf011, CallsOf09
 from .context import BlockingContext, Context, Patience
+from .dialects import Peer, told
 from .functions import BadCapture, Component, Components, Found
 from .slots import Full, Slot, Slots
 from .values import DoesNotFit, Json, NoJson, write
@@ -57,6 +68,19 @@ MAX_REASON_CHARS: Final = 1000
 """An exception's text may hold a whole document; what is cut off is in the worker's log."""
 
 
+class _Met(msgspec.Struct, frozen=True):
+    """A runtime, and its blobs where they are behind HTTP."""
+
+    peer: Peer
+    blobs: BlobApi | None
+
+    @classmethod
+    def of(cls, peer: Peer) -> _Met:
+        """The one whose peer is told."""
+        url = peer.blob_api_url
+        return cls(peer, None if url is None or peer.dialect == "0.9" else BlobApi(url))
+
+
 class Handler:
     """Serves the role `worker` with components. Nothing depends on a handshake: replicas see executions alone."""
 
@@ -64,24 +88,38 @@ class Handler:
         self,
         components: Components,
         *,
+        peer: Peer,
         slots: Slots,
         patience: Patience,
         seconds: float | None,
         tells_reasons: bool,
     ) -> None:
+        self._peer = _Met.of(peer)
+        self._on_connections: WeakKeyDictionary[Channel, _Met] = WeakKeyDictionary()
         self._components = components
         self._slots = slots
         self._patience = patience
         self._seconds = seconds
         self._tells_reasons = tells_reasons
 
-    def initialize(self, params: InitializeParams, _: CallContext) -> InitializeResult:
+    def meet(self, peer: Peer, call: CallContext) -> None:
+        """A runtime has shaken hands; executions that are under way go on as they began.
+
+        Over HTTP nothing ties an execution to a handshake: the last one counts there, and on its connection elsewhere.
+        """
+        if call.is_of_connection:
+            self._on_connections[call.channel] = _Met.of(peer)
+        else:
+            self._peer = _Met.of(peer)
+
+    def initialize(self, params: InitializeParams, call: CallContext) -> InitializeResult:
         """State our version; `runtime_protocol_version` is the highest that the runtime speaks."""
         spoken = params.runtime_protocol_version
         if spoken < VERSION:
             raise NotInitializedError(
                 {"expected": VERSION, "got": spoken}, message=f"expected a runtime of version {VERSION}, got {spoken}"
             )
+        self.meet(Peer(dialect="0.9"), call)
         return InitializeResult(server_protocol_version=VERSION)
 
     def initialized(self, _: Initialized, __: CallContext) -> None:
@@ -110,10 +148,19 @@ class Handler:
 
     async def components_execute(self, params: ComponentExecuteParams, call: CallContext) -> Raw:
         """Run a component under its deadline, when a slot is free."""
+        met = self._on_connections.get(call.channel, self._peer) if call.is_of_connection else self._peer
+        try:
+            return await self._execute(params, call, met)
+        except RpcError as error:
+            raise told(error, met.peer.dialect) from error.__cause__
+
+    async def _execute(self, params: ComponentExecuteParams, call: CallContext, met: _Met) -> Raw:
+        peer, blobs = met.peer, met.blobs
         path = params.component
         found = self._find(path)
         component = found.component
-        arguments = _arguments(found, path, params.input)
+        # What is refused needs no slot; references have to be followed first.
+        arguments = _arguments(found, path, params.input) if blobs is None else None
         slot = Slot(self._slots)
         try:
             await slot.take()
@@ -129,15 +176,51 @@ class Handler:
             channel=call.channel,
             patience=self._patience,
             lend=slot.lent,
+            make_calls=CallsOf09 if peer.dialect == "0.9" else partial(CallsOf011, blobs=blobs),
         )
         seconds = self._seconds if component.seconds is None else component.seconds
         with trio.move_on_after(inf if seconds is None else seconds) as scope:
-            output = await self._run(component, arguments, context, slot)
-            return _result(path, output)
+            if arguments is not None:
+                return _result(path, await self._run(component, arguments, context, slot))
+            assert blobs is not None
+            async with blobs.used():
+                try:
+                    value = await self._whole(params.input, context)
+                    arguments = _arguments(found, path, value)
+                except BaseException:
+                    slot.give()
+                    raise
+                output = await self._run(component, arguments, context, slot)
+                return await self._result(path, output, context, peer)
         assert scope.cancelled_caught
         raise ExecutionTimeoutError(
             {"component": path, "seconds": seconds}, message=f"{path} did not end within {seconds:g} s"
         )
+
+    async def _whole(self, value: Json, context: Context) -> Json:
+        """An input with the blobs in the place of the references in it."""
+        try:
+            return await resolved(value, context.get_blob)
+        except CallError as reason:
+            raise self._answer(context, reason) from reason
+
+    async def _result(self, path: str, output: Any, context: Context, peer: Peer) -> Raw:
+        """The output, whose large members are blobs; they are sent whole where the runtime does not take them."""
+        whole = _result(path, output)
+        if not peer.blob_threshold or len(whole) <= peer.blob_threshold:
+            return whole
+        members = msgspec.json.decode(whole)["output"]
+        if not is_object(members):
+            return whole
+        try:
+            for name, member in members.items():
+                size = len(msgspec.json.encode(member))
+                if size > peer.blob_threshold:
+                    members[name] = reference_to(await context.put_blob(member), size)
+        except CallError as reason:
+            context.log(f"{path}: its output is sent without references to blobs", "warning", exc_info=reason)
+            return whole
+        return _result(path, members)
 
     async def _run(self, component: Component, arguments: dict[str, Any], context: Context, slot: Slot) -> Any:
         try:
@@ -268,32 +351,47 @@ async def _in_thread(component: Component, arguments: dict[str, Any], context: C
 
 # --- either spelling of the handshake -------------------------------------------------------------
 
-_SPELLED: Final = {"runtimeProtocolVersion": "runtime_protocol_version"}
+
+class _HandlerOf011:
+    """What 0.11 spells otherwise."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    def initialize(self, params: later.InitializeParams, call: CallContext) -> later.InitializeResult:
+        """State our version, and that references to blobs are understood; note where the runtime's blobs are."""
+        spoken = params.runtime_protocol_version
+        if spoken < VERSION:
+            raise VersionMismatchError(
+                {"expected": VERSION, "got": spoken}, message=f"expected a runtime of version {VERSION}, got {spoken}"
+            )
+        offered = params.capabilities or later.RuntimeCapabilities()
+        url, threshold = offered.blob_api_url or None, offered.blob_threshold or 0
+        self._handler.meet(Peer(dialect="0.11", blob_api_url=url, blob_threshold=threshold), call)
+        return later.InitializeResult(server_protocol_version=VERSION, supports_blob_refs=True)
 
 
 class WorkerService(Service):
-    """Takes the members of `initialize` in snake and in camel case, and answers in the same (spec, section 3.1)."""
+    """Takes `initialize` in snake and in camel case, and answers in the same: that is the dialect (spec, section 3.1).
+
+    Of a runtime that writes both, as ours does, the member `dialect` says which one it wants; 0.9 without it.
+    """
+
+    def __init__(self, handler: Handler, *, report: Report | None = None) -> None:
+        super().__init__(PROTOCOL, "worker", handler, clients=CLIENTS, report=report)
+        self._later = Service(PROTOCOL_OF_011, "worker", _HandlerOf011(handler), report=report)
 
     def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
         """See Service."""
-        if work.method != INITIALIZE:
-            return super().start(work, link)
-        params = _in_snake_case(work.params)
-        if params is None:
-            return super().start(work, link)
-        outcome = super().start(msgspec.structs.replace(work, params=params), link)
-        return _CAMEL_RESULT if isinstance(outcome, Raw) else outcome
+        is_later = work.method == INITIALIZE and _speaks_011(work.params)
+        return self._later.start(work, link) if is_later else super().start(work, link)
 
 
-_CAMEL_RESULT: Final = Raw(msgspec.json.encode({"serverProtocolVersion": VERSION}))
-
-
-def _in_snake_case(params: Raw) -> Raw | None:
-    """The params with the other spelling of their members; None where they are in ours, or are no object."""
+def _speaks_011(params: Raw) -> bool:
     try:
         members: dict[str, Raw] = msgspec.json.decode(params, type=dict[str, Raw])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    if any(name in members for name in _SPELLED.values()) or not any(name in members for name in _SPELLED):
-        return None
-    return Raw(msgspec.json.encode({_SPELLED.get(name, name): value for name, value in members.items()}))
+        return False
+    if "runtimeProtocolVersion" not in members:
+        return False
+    return "runtime_protocol_version" not in members or bytes(members.get("dialect", b"")) == b'"0.11"'
