@@ -60,10 +60,14 @@ def judge(answer: Answer, description: Description) -> Iterator[Fault]:
     if answer.fault is not None or answer.status >= 500:
         return
     if answer.sent.id is MISSING:
-        if answer.exchange.body.strip():
+        odd = answer.code == -32600 and not isinstance(answer.sent.params, dict | list)
+        if answer.exchange.body.strip() and not odd:
             yield fault("notification", f"a notification was answered by {answer.summary()}")
         return
-    broken = envelope(answer.value, answer.sent.id)
+    # Params that are neither object nor array make it no request, and such has no id (section 5).
+    odd = answer.sent.params is not MISSING and not isinstance(answer.sent.params, dict | list)
+    nameless = odd and answer.code == -32600 and answer.value.get("id", MISSING) is None
+    broken = envelope(answer.value, None if nameless else answer.sent.id)
     if broken is not None:
         yield fault("envelope", f"{broken}; {answer.summary()}")
         return

@@ -41,13 +41,23 @@ class Operation(NamedTuple):
     idempotent: bool
     params: Validator
     result: Validator
-    params_schema: Json
+    needed: frozenset[str]
+    """The members of params that must be there."""
     errors: frozenset[int]
     """The codes that it lists."""
     statuses: frozenset[int]
     """The statuses that the document has answers for."""
     examples: tuple[Json, ...]
     links: tuple[Link, ...]
+
+    def but_for(self, members: frozenset[str]) -> Operation:
+        """The same, with params judged without these members."""
+
+        def judge(value: Json) -> str | None:
+            read = isinstance(value, dict) and not members.isdisjoint(value)
+            return self.params({k: v for k, v in value.items() if k not in members} if read else value)
+
+        return self._replace(params=judge) if members else self
 
 
 class Description(NamedTuple):
@@ -114,12 +124,21 @@ def _operation(document: Json, path: str, item: Json) -> Operation:
         idempotent=bool(facts["idempotent"]),
         params=validator(document, body["schema"]),
         result=validator(document, envelope.get("properties", {}).get("result", True)),
-        params_schema=body["schema"],
+        needed=frozenset(_resolved(document, body["schema"]).get("required", ())),
         errors=frozenset(facts["errors"]),
         statuses=frozenset(int(status) for status in item["responses"]),
         examples=tuple(example["value"] for example in body.get("examples", {}).values()),
         links=tuple(links),
     )
+
+
+def _resolved(document: Json, schema: Json) -> Json:
+    """A schema without the references that it consists of; an empty one where they lead in a circle."""
+    for _ in range(20):
+        if not isinstance(schema, dict) or "$ref" not in schema:
+            break
+        schema = at_pointer(document, schema["$ref"].removeprefix("#"))
+    return schema if isinstance(schema, dict) else {}
 
 
 def _error_data(document: Json) -> dict[int, Validator]:

@@ -25,10 +25,11 @@ from protogen_compliance.fuzz.description import Description, Json, Operation, d
 from protogen_compliance.fuzz.endpoint import Endpoint
 from protogen_compliance.fuzz.findings import Finding, Kept
 from protogen_compliance.fuzz.preflight import role_of
-from protogen_compliance.fuzz.shrinking import Spent, smallest
+from protogen_compliance.fuzz.shrinking import Spent, grafts, shortened, smallest
 from protogen_compliance.fuzz.steps import UNKNOWN_MEMBER, Found, Program, Session, Step, call, raw_step
 from protogen_compliance.peer.http import Exchange, parse_url
 
+GRAFTED_EXAMPLES = 2
 DRAWN = 8
 """Random cases of each kind for each method in a round."""
 LINKED = 12
@@ -72,6 +73,9 @@ class Progress(NamedTuple):
     found: int
 
 
+Tell: TypeAlias = Callable[[Progress], None]
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A finished run. `met` counts answers by method and status; `documented` are the pairs that the document has."""
 
@@ -106,7 +110,7 @@ class Walk(NamedTuple):
 Work: TypeAlias = Program | Walk
 
 
-def run(settings: Settings, document: Json, *, on_progress: Callable[[Progress], None] | None = None) -> Run:
+def run(settings: Settings, document: Json, *, on_progress: Tell | None = None) -> Run:
     """Fuzzes the target; raises NoTarget where there is none, ValueError for a bad address."""
     return _Run(settings, describe(settings.protocol, document), on_progress).run()
 
@@ -114,9 +118,7 @@ def run(settings: Settings, document: Json, *, on_progress: Callable[[Progress],
 class _Run:
     """One run; its members are shared by the workers."""
 
-    def __init__(
-        self, settings: Settings, description: Description, on_progress: Callable[[Progress], None] | None
-    ) -> None:
+    def __init__(self, settings: Settings, description: Description, on_progress: Tell | None) -> None:
         self._settings = settings
         self._on_progress = on_progress
         self._began = time.monotonic()
@@ -140,10 +142,12 @@ class _Run:
         settings = self._settings
         session = self._session()
         role = role_of(session.ours, self._description, settings.role)
+        left_out = {*settings.without, *models.left_out(self._description.name)}
+        ignored = models.ignored(self._description.name)
         chosen = {
-            name: operation
+            name: operation.but_for(ignored.get(name, frozenset()))
             for name, operation in self._description.operations.items()
-            if operation.role == role and name not in settings.without
+            if operation.role == role and name not in left_out
         }
         self._description = self._description._replace(operations=chosen)
         session.ours.close()
@@ -160,7 +164,12 @@ class _Run:
         cases = Cases(self._description.document)
         sources = _Sources(self._description, cases, self._settings)
         if self._settings.folder is not None:
-            yield "kept", [it.program for it in findings.read(self._settings.folder)]
+            programs = [it.program for it in findings.read(self._settings.folder)]
+            known = {"", *self._description.operations}
+            yield (
+                "kept",
+                [it for it in programs if all(step.kind == "act" or step.method in known for step in it.steps)],
+            )
         yield "systematic", sources.systematic()
         while self._settings.rounds is None or self._rounds < self._settings.rounds:
             self._rounds += 1
@@ -177,9 +186,9 @@ class _Run:
             return made
 
         theirs = endpoint(settings.other_headers) if settings.other_headers is not None else None
-        new_model = models.find(self._description.name)
+        new_model = models.find(self._description.name, self._description.operations.keys())
         factory = None
-        if new_model is not None and new_model.methods <= self._description.operations.keys():
+        if new_model is not None:
             factory = lambda session: new_model(session, settings.options)  # noqa: E731 - a def would need its types twice
         return Session(self._description, endpoint(settings.headers), theirs, factory)
 
@@ -385,8 +394,7 @@ class _Sources:
         self._cases = cases
         self._settings = settings
         self._tamed = models.tamer(description.name)
-        new_model = models.find(description.name)
-        self._has_model = new_model is not None and new_model.methods <= description.operations.keys()
+        self._has_model = models.find(description.name, description.operations.keys()) is not None
 
     def _params(self, method: str, params: Json) -> Json:
         """Params that ask for nothing that takes long, where the protocol's model knows such."""
@@ -414,6 +422,37 @@ class _Sources:
                 yield Program(origin=f"coverage: {case.about}", steps=[self._step(operation, case)])
             if operation.request:
                 yield Program(origin="no params", steps=[Step(method=operation.method, bare=True)])
+                yield from self._grafted(operation)
+
+    def _grafted(self, operation: Operation) -> Iterator[Program]:
+        """Valid examples with one member changed or left out: nothing else in them can be what a server refuses.
+
+        Identifiers come from a call before, where the document links one to the method.
+        """
+        made = [case.params for case in self._cases.coverage(operation.method) if case.params is not None]
+        seen: set[str] = set()
+        for example in [it for it in operation.examples if isinstance(it, dict)][:GRAFTED_EXAMPLES]:
+            before, uses = self._provider(operation)
+            candidates = [*shortened(example), *(graft for other in made for graft in grafts(example, other))]
+            for candidate in candidates:
+                key = json.dumps(candidate, sort_keys=True)
+                if key in seen or any(name not in candidate or candidate[name] != example[name] for name in uses):
+                    continue
+                seen.add(key)
+                if operation.params(candidate) is not None:
+                    step = call(operation.method, self._params(operation.method, candidate), uses=uses)
+                    yield Program(origin="one member changed", steps=[*before, step])
+
+    def _provider(self, operation: Operation) -> tuple[list[Step], dict[str, str]]:
+        """A call whose result has what a method wants to be given, and what to take from it."""
+        for source in self._description.operations.values():
+            links = [link for link in source.links if link.target == operation.method]
+            needed = operation.needed & {link.param for link in links}
+            if needed and source is not operation and source.examples:
+                pointers = {link.param: link.pointer for link in reversed(links)}
+                step = call(source.method, self._params(source.method, source.examples[0]), name="before")
+                return [step], {name: f"before#{pointers[name]}" for name in sorted(needed)}
+        return [], {}
 
     def _of_examples(self, operation: Operation) -> Iterator[Program]:
         for params in operation.examples:

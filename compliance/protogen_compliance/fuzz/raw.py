@@ -1,7 +1,7 @@
 """Raw requests: what is no JSON, no request, or an odd one, and what may come back.
 
-What a request deserves is named by a word: `parse` an error -32700, `invalid` -32600, `method` -32601, `echo` a response
-with its id, `silent` no result, `batch` one response a member, `any` whatever is no failure of the server.
+What a request deserves is named by a word: `parse` an error -32700, `invalid` -32600, `method` -32601, `echo` a
+response with its id, `silent` no result, `batch` one response a member, `any` whatever is no failure of the server.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from protogen_compliance.fuzz import checks
 from protogen_compliance.fuzz.checks import INTERNAL, Fault
 from protogen_compliance.fuzz.description import Description, Json
 from protogen_compliance.fuzz.endpoint import Answer
-from protogen_compliance.peer.rpc import MISSING, parse_json
+from protogen_compliance.peer.rpc import MISSING
 
 DEPTH = 100_000
 """Nesting that no recursive parser survives."""
@@ -47,18 +47,18 @@ def fixed(method: str, params: Json, *, known: tuple[str, ...]) -> Iterator[Raw]
         yield Raw(json.dumps(value).encode(), "invalid")
     for version in ("1.0", "2", 2.0, 2, None, MISSING, "2.0 "):
         yield Raw(request(jsonrpc=version), "invalid")
-    for name in (1, None, True, [method], {"name": method}, MISSING):
-        yield Raw(request(method=name), "invalid")
+    for no_name in (1, None, True, [method], {"name": method}, MISSING):
+        yield Raw(request(method=no_name), "invalid")
     unknown = f"{method}.x" if f"{method}.x" not in known else "x" * 40
     for name in (unknown, "", " ", f"{method} ", f"{method}\u0000", "rpc.nothing", "__class__", "../" + method):
         if name not in known:
             yield Raw(request(method=name), "method")
     for number in (0, -1, 2**53, 2**63, 10**30, "", "1", "\u00e9\u4e2d\U0001f600", "x" * 500):
         yield Raw(request(id=number), "echo")
-    for number in (1.5, None):
-        yield Raw(request(id=number), "any")
-    for number in (True, [1], {"a": 1}):
-        yield Raw(request(id=number), "no-id")
+    for rare in (1.5, None):
+        yield Raw(request(id=rare), "any")
+    for no_id in (True, [1], {"a": 1}):
+        yield Raw(request(id=no_id), "no-id")
     for value in (1, "text", True, 1.5):
         yield Raw(request(params=value), "refused")
     yield Raw(request(id=MISSING), "silent")
@@ -245,8 +245,13 @@ def _batch(answer: Answer, sent: bytes, fault: Json) -> Iterator[Fault]:
 
 
 def _is_json(body: bytes) -> bool:
+    def refuse(text: str) -> Json:
+        raise ValueError(text)
+
     try:
-        parse_json(body)
-    except (ValueError, RecursionError):
+        json.loads(body.decode("utf-8"), parse_int=len, parse_float=len, parse_constant=refuse)
+    except RecursionError:
+        return True
+    except ValueError:
         return False
     return True

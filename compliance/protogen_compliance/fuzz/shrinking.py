@@ -59,8 +59,8 @@ def _fewer_steps(steps: list[Step], better: Callable[[Sequence[Step]], bool]) ->
 
 def _smaller_params(steps: Callable[[], list[Step]], better: Callable[[Sequence[Step]], bool]) -> None:
     """Tries simpler params, step by step, as long as one is simple enough to go on."""
-    for at in range(len(steps())):
-        shrunk = True
+    for at, step in enumerate(steps()):
+        shrunk = step.kind in ("call", "notify")  # arguments of actions have a form that actions rely on
         while shrunk:
             shrunk = False
             now = steps()
@@ -93,3 +93,33 @@ def simpler(value: Json) -> Iterator[Json]:
             yield value[:-1]
     elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) > 1:
         yield int(value) // 2 if abs(value) < 2**63 else 1
+
+
+# --- the other way: single changes to a value ------------------------------------------------------
+
+
+def shortened(value: Json) -> Iterator[Json]:
+    """Yields a value with one member of an object left out, wherever one stands."""
+    if isinstance(value, dict):
+        for name in value:
+            yield {key: it for key, it in value.items() if key != name}
+        for name, item in value.items():
+            for shorter in shortened(item):
+                yield {**value, name: shorter}
+    elif isinstance(value, list) and value:
+        for shorter in shortened(value[0]):
+            yield [shorter, *value[1:]]
+
+
+def grafts(value: Json, other: Json) -> Iterator[Json]:
+    """Yields a value with one member taken from another value of the same form, wherever both have objects."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        for name, item in other.items():
+            if name not in value or value[name] != item:
+                yield {**value, name: item}
+            if name in value:
+                for grafted in grafts(value[name], item):
+                    yield {**value, name: grafted}
+    elif isinstance(value, list) and isinstance(other, list) and value and other:
+        for grafted in grafts(value[0], other[0]):
+            yield [grafted, *value[1:]]

@@ -30,8 +30,8 @@ SILENT_ANSWERS = 3
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step of a program.
 
-    `call` sends `params`, `bytes` sends `body` in their place, `notify` waits for no response, `raw` sends `body` as the
-    whole request, and `act` is an action of the protocol's model with `params` as its arguments.
+    `call` sends `params`, `bytes` sends `body` in their place, `notify` waits for no response, `raw` sends `body` as
+    the whole request, and `act` is an action of the protocol's model with `params` as its arguments.
     """
 
     kind: Literal["call", "bytes", "notify", "raw", "act"] = "call"
@@ -142,6 +142,10 @@ class Session:
         """One call; raises Found where the answer breaks what must hold of any."""
         endpoint = self.theirs if other and self.theirs is not None else self.ours
         return self._judged(endpoint.call(method, params, other=other, **members))
+
+    def notify(self, method: str, params: Json) -> None:
+        """One notification; raises Found where it is answered."""
+        self._judged(self.ours.notify(method, params))
 
     def fault(self, fault: Fault) -> None:
         """Raises Found for what a MUST forbids, keeps the rest as a warning."""

@@ -1,13 +1,14 @@
 """Models: what the fuzzer knows of single protocols beyond their documents, each in a module of the protocol's name.
 
-A module has `MODEL`, whose walks play the protocol's own rules, or `tamed(method, params)`, which makes params that ask
-for long work ask for little, or both.
+A module may have `MODELS`, whose walks play the protocol's own rules, one for each role; `tamed(method, params)`, which
+makes params that ask for long work ask for little; `LEFT_OUT`, the methods that are not called at all;
+and `IGNORED`, members of params by method that a server may leave unread.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import ClassVar, Protocol, TypeAlias
@@ -36,18 +37,29 @@ class WalkingModel(Protocol):
 
 
 def _module(protocol: str) -> object | None:
-    """The module of a protocol; a newer dialect, named `name-version`, has none of its own."""
-    name = protocol.replace("-", "_").replace(".", "_")
+    """The module of a protocol; dialects, named `name-version`, share one."""
+    name = protocol.partition("-")[0]
     if not name.isidentifier() or find_spec(f"{__name__}.{name}") is None:
         return None
     return import_module(f"{__name__}.{name}")
 
 
-def find(protocol: str) -> type[WalkingModel] | None:
-    """The model of a protocol; None where there is none."""
-    return getattr(_module(protocol), "MODEL", None)
+def find(protocol: str, methods: Collection[str]) -> type[WalkingModel] | None:
+    """The model of a protocol for a target that has these methods; None where there is none."""
+    models: tuple[type[WalkingModel], ...] = getattr(_module(protocol), "MODELS", ())
+    return next((model for model in models if model.methods <= frozenset(methods)), None)
 
 
 def tamer(protocol: str) -> Tamer | None:
     """What makes params harmless; None where the protocol needs nothing of the kind."""
     return getattr(_module(protocol), "tamed", None)
+
+
+def left_out(protocol: str) -> frozenset[str]:
+    """Methods that cannot be fuzzed by somebody who is never called back."""
+    return getattr(_module(protocol), "LEFT_OUT", frozenset())
+
+
+def ignored(protocol: str) -> Mapping[str, frozenset[str]]:
+    """Members of params, by method, that a server may leave unread: whatever they are may be accepted."""
+    return getattr(_module(protocol), "IGNORED", {})

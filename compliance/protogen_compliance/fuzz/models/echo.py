@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from protogen_compliance.fuzz.description import Json
 
+LEFT_OUT = frozenset({"callback", "fail"})
+"""What waits until its caller, called back, has answered, which nobody does; and what fails as it is told to."""
+
 MOST_SECONDS = 0.01
 MOST_EVENTS = 20
 

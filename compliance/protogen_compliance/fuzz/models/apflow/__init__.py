@@ -2,6 +2,8 @@
 
 from protogen_compliance.fuzz.models.apflow.walk import TaskModel
 
-MODEL = TaskModel
+MODELS = (TaskModel,)
+IGNORED = {"tasks.create": frozenset({"id"})}
+"""The node chooses the id of a task that is created; it may read what a client says, or not (reading A15)."""
 
-__all__ = ["MODEL"]
+__all__ = ["IGNORED", "MODELS"]

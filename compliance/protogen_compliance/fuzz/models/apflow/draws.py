@@ -82,6 +82,16 @@ JUMPS = (
     ("completed", ("failed", "cancelled")),
 )
 """To a status, from some: transitions that a client may not make (section 4 of the digest of 04)."""
+BAD_UPDATES = {
+    "id": 1,
+    "self": 1,
+    "cycle": 3,
+    "unknown-dependency": 1,
+    "unknown-parent": 1,
+    "parent-circle": 2,
+    "field": 2,
+}
+"""What is wrong with an update, and how often it is drawn."""
 BAD_TREES = (
     *("empty", "two-roots", "parent-circle", "unknown-dependency", "self-dependency", "cycle", "twice"),
     *("unknown-executor", "bad-id", "unknown-parent", "no-name", "bad-field"),
@@ -103,7 +113,7 @@ def draw(chance: random.Random, model: TaskModel) -> tuple[str, dict[str, Json]]
         weights |= {"create": 12, "plan": 8, "busy": 3}
     if known:
         weights |= {"update": 5, "update_bad": 7, "delete": 4, "list": 3, "tree": 3, "children": 3, "cancel": 3}
-        weights |= {"get": 1, "run": 5, "read_only": 1}
+        weights |= {"get": 1, "run": 5, "read_only": 2}
         if len(known) < MOST_TASKS:
             weights["copy"] = 4
     action = chance.choices(list(weights), list(weights.values()))[0]
@@ -139,12 +149,12 @@ def _create(chance: random.Random, model: TaskModel, known: list[Known]) -> Json
         arguments["wait"] = 0.02
     if arguments["kind"] != "none":
         arguments["fields"].pop("inputs", None)
-    if chance.random() < 0.1:
+    if chance.random() < 0.2:
         arguments["smuggled"] = chance.choice(SMUGGLED)
     return arguments
 
 
-def _create_bad(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _create_bad(chance: random.Random, _model: TaskModel, known: list[Known]) -> Json:
     if known and chance.random() < 0.1:
         origin = chance.choice(("link", "archive"))
         what = f"a {origin} of a task that is not completed"
@@ -155,13 +165,13 @@ def _create_bad(chance: random.Random, model: TaskModel, known: list[Known]) -> 
             "task": _task(chance, known, "pending"),
         }
     if chance.random() < 0.2:
-        fields = {"name": "", "priority": 9}
-        return {"what": "an empty name and a priority of 9", "fields": fields, "several": True}
+        two = {"name": "", "priority": 9}
+        return {"what": "an empty name and a priority of 9", "fields": two, "several": True}
     what, fields, about = chance.choice(CREATE_BAD)
     return {"what": what, "fields": fields, "about": about}
 
 
-def _unknown(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _unknown(chance: random.Random, _model: TaskModel, _known: list[Known]) -> Json:
     return {"method": chance.choice(METHODS), "deleted": chance.random() < 0.5}
 
 
@@ -182,7 +192,7 @@ def _update(chance: random.Random, model: TaskModel, known: list[Known]) -> Json
     return arguments
 
 
-def _read_only(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _read_only(chance: random.Random, _model: TaskModel, known: list[Known]) -> Json:
     return {"task": _task(chance, known, "pending"), "fields": chance.choice(READ_ONLY)}
 
 
@@ -193,7 +203,7 @@ def _update_bad(chance: random.Random, model: TaskModel, known: list[Known]) -> 
         task = _task(chance, known, *origins)
         return {"task": task, "about": "status", "fields": {"status": to}, "from": list(origins), "what": what}
     task = _task(chance, known, "pending")
-    about = chance.choice(("id", "self", "cycle", "unknown-dependency", "unknown-parent", "parent-circle", "field"))
+    about = chance.choices(list(BAD_UPDATES), list(BAD_UPDATES.values()))[0]
     arguments: Json = {"task": task, "about": about, "what": f"an update with {about.replace('-', ' ')}"}
     if about == "field":
         arguments["what"], bad = chance.choice(BAD_FIELDS)
@@ -215,19 +225,19 @@ def _update_bad(chance: random.Random, model: TaskModel, known: list[Known]) -> 
     return arguments
 
 
-def _delete(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _delete(chance: random.Random, _model: TaskModel, known: list[Known]) -> Json:
     if chance.random() < 0.4:
         return {"task": _task(chance, known, "completed", "failed", "cancelled")}
     return {"task": _task(chance, known, "pending")}
 
 
-def _list(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _list(chance: random.Random, _model: TaskModel, _known: list[Known]) -> Json:
     status = chance.choice((None, None, "pending", "completed", "failed", "cancelled", "in_progress"))
     limit, offset = chance.choice((None, 1, 2, 5, 1000)), chance.choice((None, 0, 1, 3))
     return {"status": status, "limit": limit, "offset": offset}
 
 
-def _any(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _any(chance: random.Random, _model: TaskModel, known: list[Known]) -> Json:
     return {"task": chance.choice(known).handle}
 
 
@@ -248,18 +258,18 @@ def _run(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
     return {"task": model.root(chance.choice(known)).handle, "alone": alone}
 
 
-def _cancel(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _cancel(chance: random.Random, _model: TaskModel, known: list[Known]) -> Json:
     return {"task": _task(chance, known, chance.choice(("pending", "completed", "failed", "cancelled")))}
 
 
-def _plan(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _plan(chance: random.Random, model: TaskModel, _known: list[Known]) -> Json:
     kinds = model.kinds()
-    first = {"as": model.new_handle(), "kind": chance.choice(("ok", "ok", *kinds)), "fields": _plain(chance)}
+    first: Task = {"as": model.new_handle(), "kind": chance.choice(("ok", "ok", *kinds)), "fields": _plain(chance)}
     members: list[Json] = [first]
     if first["kind"] == "slow":
         first["wait"] = 0.05
-    form = chance.choice(("chain", "gate", "gate", "free", "free", "beside"))
-    for _ in range(chance.choice((0, 1, 2, 3, 4))):
+    form = chance.choice(("chain", "gate", "gate", "free", "free", "beside", "beside"))
+    for _ in range(chance.choice((0, 1, 2, 3, 4)) if form != "beside" else 2):
         it: Json = {"as": model.new_handle(), "kind": chance.choice(("ok", *kinds)), "fields": _plain(chance)}
         it["parent"] = chance.choice(members)["as"]
         if form == "gate":
@@ -291,7 +301,7 @@ def _busy(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
     return {"tasks": members, "by": chance.choice(("again", "delete", "move", "give", "cancel", "cancel"))}
 
 
-def _execute_bad(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _execute_bad(chance: random.Random, _model: TaskModel, _known: list[Known]) -> Json:
     return {"about": chance.choice(BAD_TREES)}
 
 

@@ -10,6 +10,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from threading import Event
 from typing import Any, ClassVar
 
@@ -36,6 +37,8 @@ from protogen_compliance.peer.rpc import MISSING
 
 POLL_SECONDS = 0.005
 SETTLE_SECONDS = 8.0
+BESIDE_SECONDS = 0.2
+"""How long tasks run that have to run beside each other."""
 BUSY_SECONDS = 0.25
 """How long a task runs that something is done to meanwhile."""
 
@@ -79,9 +82,22 @@ class TaskModel:
     def play(self, action: str, arguments: dict[str, Json]) -> None:
         """Does an action where its tasks are there, and looks at all tasks afterwards."""
         act: Callable[[dict[str, Json]], None] = getattr(self, f"do_{action}")
+        self._find_owner()
         if all(name in self.tasks for name in draws.handles(arguments)):
             act(arguments)
             self.audit()
+
+    def _find_owner(self) -> None:
+        """Asks once for all walks whether the node takes the user from the client, or from who is logged in."""
+        memory = self.session.memory
+        if "owner" not in memory:
+            made = self.ask("tasks.create", {"name": "probe", "user_id": self.user}, "creating a task")
+            task = self.ask("tasks.get", {"task_id": made.get("id")}, "reading a new task")
+            memory["owner"] = None if task.get("user_id") == self.user else [task.get("user_id")]
+            self.session.call("tasks.delete", {"task_id": made.get("id")})
+        if memory["owner"] is not None:
+            self._owner_is_ours = False
+            self.user = memory["owner"][0]
 
     def kinds(self) -> tuple[str, ...]:
         """The kinds of executors that the node has; asked once, and remembered for all walks of a session."""
@@ -97,7 +113,7 @@ class TaskModel:
         task["schemas"] = {"method": self.executors[kind]}
         answer = self.session.call("tasks.execute", {"tasks": [task]})
         if answer.result is MISSING:
-            return answer.code != -32003
+            return bool(answer.code != -32003)
         ends = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < ends:
             shown = self.session.call("tasks.get", {"task_id": task["id"]}).result
@@ -269,9 +285,6 @@ class TaskModel:
         known = self._made(handle, result["id"], params, arguments)
         known.stored = True
         task: Task = self.ask("tasks.get", {"task_id": known.id}, "reading a new task")
-        if task.get("user_id") != self.user:
-            self._owner_is_ours = False
-            known.fields["user_id"] = task.get("user_id")
         for name, value in smuggled.items():
             if name != "status" and name in task and same(name, task[name], value):
                 self.wrong("tasks.create", Wrong(f"read-only-{name}", f"{name} of a client was stored", should=True))
@@ -515,10 +528,10 @@ class TaskModel:
         """Takes the copies among the known tasks, and what was seen of them for true."""
         self._name(first)
         handles: dict[str, str] = {}
-        for key, task in sorted(by_source.items(), key=lambda it: it[0] != known.id.lower()):
-            handle = first if not handles else self.new_handle()
+        for key, task in sorted(by_source.items(), key=lambda it: (it[0] != known.id.lower(), sources[it[0]].handle)):
+            handle = f"{first}.{len(handles)}" if handles else first
             handles[str(task["id"]).lower()] = handle
-            made = Known(handle, task["id"], {name: task[name] for name in task if name not in ("updated_at",)})
+            made = Known(handle, task["id"], {name: task[name] for name in task if name != "updated_at"})
             self.forget(made, "has_references", "next_run_at", "run_count", "last_run_at")
             made.kind, made.wait, made.stored = sources[key].kind, sources[key].wait, True
             self.tasks[handle] = made
@@ -554,8 +567,6 @@ class TaskModel:
             if it.get("parent") is not None:
                 fields["parent_id"] = self.tasks[it["parent"]].id
             known = self._made(handle, task_id, fields, it)
-            if not self._owner_is_ours:
-                self.forget(known, "user_id")
             if known.dependencies:
                 known.fields["dependencies"] = self._dependencies(it["after"])
 
@@ -608,8 +619,7 @@ class TaskModel:
             self.wrong("tasks.execute", Wrong("root_task_id", text))
         for it in members:
             it.stored = True
-            self.forget(it, *RESET, "updated_at", "completed_at", "started_at")
-            self.forget(it, "last_run_at", "run_count")
+            self.forget(it, *RESET, "updated_at", "last_run_at", "run_count")
         if watch is not None:
             watch()
         self._settle(members, old)
@@ -705,17 +715,21 @@ class TaskModel:
                     self.wrong("tasks.execute", Wrong("dependency-order", text))
         for it in members:
             for other in members:
-                if it is other or not it.dependencies or it.dependencies != other.dependencies:
-                    continue
-                mine, others = times[it.handle], times[other.handle]
-                first, second = it.fields.get("priority"), other.fields.get("priority")
-                if first < second and mine[0] and others[0] and mine[0] > others[0]:
-                    text = f"priority {second} started before priority {first}, and both were ready"
-                    self.wrong("tasks.execute", Wrong("priority", text))
-                apart = all(mine) and all(others) and mine[1] <= others[0]  # type: ignore[operator] # all four are there
-                if apart and it.wait >= 0.2 and other.wait >= 0.2 and it.kind == other.kind == "slow":
-                    text = f"{it.handle} and {other.handle} do not wait for each other and ran one after the other"
-                    self.wrong("tasks.execute", Wrong("concurrency", text))
+                if it is not other and it.dependencies == other.dependencies:
+                    self._check_pair(it, other, times)
+
+    def _check_pair(self, it: Known, other: Known, times: dict[str, tuple[datetime | None, datetime | None]]) -> None:
+        """Two tasks that wait for the same: the more urgent starts first, and both run at the same time."""
+        (mine, my_end), (theirs, _) = times[it.handle], times[other.handle]
+        if mine is None or theirs is None or my_end is None:
+            return
+        first, second = it.fields.get("priority", 2), other.fields.get("priority", 2)
+        if it.dependencies and first < second and mine > theirs:
+            text = f"priority {second} started before priority {first}, and both were ready"
+            self.wrong("tasks.execute", Wrong("priority", text))
+        if my_end <= theirs and it.kind == other.kind == "slow" and min(it.wait, other.wait) >= BESIDE_SECONDS:
+            text = f"{it.handle} and {other.handle} do not wait for each other and ran one after the other"
+            self.wrong("tasks.execute", Wrong("concurrency", text))
 
     def do_busy(self, arguments: dict[str, Json]) -> None:
         """Executes a flow whose root takes time, and does something to the root meanwhile."""
@@ -807,7 +821,7 @@ class TaskModel:
         else:
             self.refused("tasks.execute", {"tasks": tasks}, f"executing a bad tree ({about})", codes)
         for task in tasks:
-            if isinstance(task, dict) and UUID4.fullmatch(str(task.get("id"))):
+            if UUID4.fullmatch(str(task.get("id"))):
                 what = "a task of a tree that was refused"
                 self.refused("tasks.get", {"task_id": task["id"]}, what, NOT_FOUND)
 
@@ -818,7 +832,7 @@ class TaskModel:
         ours = {known.id.lower() for known in self.stored()}
         for task in self.listed().values():
             if str(task["id"]).lower() not in ours:
-                known = Known(self.new_handle(), task["id"], {"id": task["id"]})
+                known = Known(f"stray{len(self.tasks)}", task["id"], {"id": task["id"]})
                 known.stored, known.kind = True, "unknown"
                 self._strays = True
                 self.tasks[known.handle] = known
@@ -834,7 +848,7 @@ class TaskModel:
         if task.get("status") != "failed":
             text = f"a task whose executor nobody knows is {task.get('status')}; expected failed, or error -32003"
             self.wrong("tasks.execute", Wrong("unknown-executor", text))
-        known = Known(self.new_handle(), tasks[0]["id"], {"id": tasks[0]["id"], "status": "failed"})
+        known = Known(f"failed{len(self.tasks)}", tasks[0]["id"], {"id": tasks[0]["id"], "status": "failed"})
         known.stored = True
         known.kind = "unknown"
         self.tasks[known.handle] = known
