@@ -6,7 +6,7 @@ and where a test proves several clauses, because they say the same, its failure 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -129,12 +129,19 @@ def by_profile(verdicts: Iterable[Verdict], *, asked: Iterable[str], known: Iter
         Profile(
             name=name,
             asked=name in chosen,
-            conformant=name in chosen and conformant(group),
+            conformant=name in chosen and _kept(group),
             musts=sum(it.level in BINDING for it in group),
             counts={status: sum(it.status == status for it in group) for status in SEVERITY},
         )
         for name, group in groups.items()
     ]
+
+
+def _kept(group: Sequence[Verdict]) -> bool:
+    """Whether a group is conformant; one that has no MUST at all only needs to have been looked at."""
+    if any(it.level in BINDING for it in group):
+        return conformant(group)
+    return any(it.status in ("PASS", "WARN") for it in group)
 
 
 class _Finding(NamedTuple):

@@ -5,6 +5,7 @@ Knows nothing of HTTP.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import time
@@ -103,6 +104,12 @@ class Wire:
         self.log.append(Moment(time.monotonic(), False, data))
         return data
 
+    def fileno(self) -> int:
+        """The descriptor, to wait for bytes without taking them."""
+        return self._socket.fileno()
+
     def close(self) -> None:
-        """Closes the connection; the log stays."""
+        """Closes the connection, also under a thread that waits for its bytes; the log stays."""
+        with contextlib.suppress(OSError):  # the other side may have closed it before
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

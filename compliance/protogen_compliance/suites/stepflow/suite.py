@@ -1,0 +1,56 @@
+"""The suites' declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from protogen_compliance.registry import Clause, clauses
+from protogen_compliance.suite import Suite
+from protogen_compliance.suites.stepflow.worker.preflight import preflight as worker_preflight
+
+HERE = Path(__file__).resolve().parent
+
+WORKER_PROFILES = {
+    "http": "an address, or a command that prints its port (chosen by itself)",
+    "stdio": "stdio:COMMAND (chosen by itself)",
+    "subprocess": "a command that prints its port (chosen by itself)",
+    "callbacks": "components for --executor put=/NAME and get=/NAME (chosen by itself where they are listed)",
+    "session-sse": "a worker that offers sessions at /runtime/events",
+    "dialects": "a worker of several dialects",
+    "slow": "minutes",
+    "blobs": "",
+}
+
+NOT_OF_WORKERS = {
+    "SF-BLOB-007": "a worker only passes on what the runtime answers",
+    "SF-SSE-011": "how long a worker waits is its own setting, up to an hour",
+    "SF-SESS-008": "keep-alive events are told apart from silence only after minutes",
+}
+"""Clauses on both sides, or on time, which a worker's suite does not judge, with why."""
+
+
+def of_role(role: str, excluded: Mapping[str, str]) -> dict[str, Clause]:
+    """The clauses that bind a role, or both; those of `excluded` with their reason."""
+    return {
+        name: msgspec.structs.replace(it, excluded=excluded.get(name, it.excluded))
+        for name, it in clauses("stepflow").items()
+        if it.role in (role, "both")
+    }
+
+
+SUITES = (
+    Suite(
+        protocol="stepflow",
+        role="worker",
+        summary="a worker of Stepflow 0.9, by address, by command, or over stdio",
+        folder=HERE / "worker",
+        clauses=partial(of_role, "worker", NOT_OF_WORKERS),
+        preflight=worker_preflight,
+        profiles=WORKER_PROFILES,
+        takes=("url", "command", "stdio"),
+    ),
+)

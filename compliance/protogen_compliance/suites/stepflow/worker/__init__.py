@@ -1,0 +1,1 @@
+"""The suite for workers: the kit plays the runtime."""
