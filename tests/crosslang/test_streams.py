@@ -5,11 +5,13 @@ The programs in `streams/` are servers with `--serve`, and clients of the URL th
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +96,47 @@ def call(command: list[str], url: str) -> dict[str, object]:
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     steps: dict[str, object] = json.loads(done.stdout)
     return steps
+
+
+class Cutting(http.server.BaseHTTPRequestHandler):
+    """Answers with the beginning of a stream, and ends the connection: each event is an answer, the last is missing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for state in (SUBMITTED, WORKING):
+            result = {"task": {"id": "t", "status": {"state": state}}}
+            event = f"data: {json.dumps({'jsonrpc': '2.0', 'id': request['id'], 'result': result})}\n\n".encode()
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(event), event))
+        self.close_connection = True
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def cutting() -> Iterator[str]:
+    """The URL of a server whose streams break off."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cutting) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_no_client_takes_a_part_of_a_stream_for_the_whole(programs: dict[str, list[str]]) -> None:
+    with cutting() as url:
+        cut = [[SUBMITTED, WORKING], "cut"]
+        steps = {"stream": cut, "once": cut, "gone": cut}
+        assert {client: call(programs[client], url) for client in LANGUAGES} == dict.fromkeys(LANGUAGES, steps)
 
 
 @pytest.mark.parametrize("server", LANGUAGES)

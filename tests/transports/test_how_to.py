@@ -34,7 +34,7 @@ def test_the_transport_of_the_page_keeps_the_contract(project: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_unix_transport.py"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"\b19 passed\b", done.stdout), done.stdout
+    assert re.search(r"\b20 passed\b", done.stdout), done.stdout
 
 
 def test_the_code_of_the_page_is_typed(project: Path) -> None:

@@ -347,8 +347,9 @@ class _StreamedCall:
                 self._fault = fault
             # The callbacks of a call that has been answered, or has failed, have nobody to answer to.
             nursery.cancel_scope.cancel()
-        is_answered = self._answer is not None
-        if self._fault is not None and not (is_answered and isinstance(self._fault, TransportError | httpx.HTTPError)):
+        # Whoever has the answer and reads no events misses nothing where the rest of the stream is lost.
+        is_enough = self._answer is not None and self._on_event is None
+        if self._fault is not None and not (is_enough and isinstance(self._fault, TransportError | httpx.HTTPError)):
             raise self._fault
         if self._answer is not None:
             return self._answer

@@ -184,13 +184,17 @@ class Server:
         return params["to"]
 
     async def stream(self, params: Any, context: CallContext) -> Any:
-        """How many events will follow, where the caller takes them; then these; then wait where `hold` is asked for."""
+        """How many events will follow, where the caller takes them; then these; then wait where `hold` is asked for, or
+        fail where `crash` is.
+        """
         if not context.can_answer_early:
             return 0
         await context.answer(params["to"])
         try:
             for number in range(params["to"]):
                 await context.emit({"number": number})
+            if "crash" in params:
+                raise RuntimeError(UNTOLD)
             if "hold" in params:
                 await trio.sleep_forever()
         except trio.Cancelled:
@@ -503,6 +507,24 @@ class TransportContract:
             assert await ask(channel, "count", {"to": 3}) == 3
         assert _told(answer) == (30 if self.carries_events else 0)
         assert events == (list(range(30)) if self.carries_events else [])
+
+    @with_session
+    async def test_a_stream_that_breaks_off_after_the_answer_is_an_error(self, session: Session) -> None:
+        """Whoever reads events learns that some are missing; who reads none has the answer."""
+        if not self.carries_events:
+            return
+        events: list[Any] = []
+
+        async def on_event(event: Any) -> None:
+            await trio.lowlevel.checkpoint()
+            events.append(event["number"])
+
+        async with session.client() as channel:
+            with pytest.raises(TransportError):
+                await channel.call("stream", Raw(b'{"to":3,"crash":true}'), on_event)
+            assert events == [0, 1, 2]
+            assert await ask(channel, "stream", {"to": 3, "crash": True}) in (0, 3)
+            assert await ask(channel, "count", {"to": 3}) == 3
 
     @with_session
     async def test_whoever_stops_reading_a_stream_ends_its_handler(self, session: Session) -> None:

@@ -125,10 +125,11 @@ class Ticket:
 class _Followed(Ticket):
     """A call of ours whose events somebody reads. `streams`: its answer is not the end of it."""
 
-    __slots__ = ("events", "fault", "held_bytes", "streams")
+    __slots__ = ("events", "fault", "held_bytes", "is_cut", "streams")
 
     def __init__(self) -> None:
         super().__init__()
+        self.is_cut = False
         self.streams = False
         self.events: deque[Raw] = deque()
         self.held_bytes = 0
@@ -139,6 +140,13 @@ class _Followed(Ticket):
         self.fault = fault
         self.events.clear()
         self.finish()
+
+    def cut(self, why: str) -> None:
+        """What was announced to follow the answer has not all come; what has come is handed on first."""
+        if not self.is_done:
+            self.is_cut = True
+            self.fault = TransportError(f"the stream broke off: {why}")
+            self.finish()
 
     async def follow(self, on_event: OnEvent) -> None:
         """Hand events on until the end of the call."""
@@ -325,8 +333,9 @@ class Peer:
         followed = self._followed[request_id]
         await followed.follow(on_event)
         if followed.fault is not None:
-            self._pending.abandon(request_id)
-            self._tell_abandoned(request_id)
+            if not followed.is_cut:
+                self._pending.abandon(request_id)
+                self._tell_abandoned(request_id)
             raise followed.fault
         if getattr(on_event, "takes_results", False) and isinstance(followed.answer, Success):
             await on_event(msgspec.json.decode(followed.answer.result))
@@ -417,6 +426,9 @@ class Peer:
             self._connection.cancel()
 
     def _fail_calls(self) -> None:
+        for followed in self._followed.values():
+            if followed.streams and followed.answer is not None:
+                followed.cut(self._reason)
         for ticket in (*self._pending.close(), *self._followed.values()):
             ticket.finish()
 
@@ -548,7 +560,9 @@ class Peer:
         elif news.method == STREAM_METHOD:
             followed.streams = True
         elif news.method == END_METHOD:
-            if followed.answer is not None:
+            if told.error is not UNSET:
+                followed.cut(f"{told.error.message} ({told.error.code})")
+            elif followed.answer is not None:
                 followed.finish()
         elif told.event is not UNSET and not followed.is_done:
             followed.events.append(told.event)

@@ -25,6 +25,7 @@ from a2a_protocol import (
     TaskState,
     TaskStatus,
     TaskStatusUpdateEvent,
+    TransportError,
     agent_dispatcher,
 )
 from a2a_protocol.rpc.client import Client
@@ -86,6 +87,8 @@ async def told(stream: EventStream[StreamResponse, StreamResponse]) -> list[obje
             return [events, shown(await stream.result())]
         except RpcError as error:
             return [events, error.code]
+        except TransportError:
+            return [events, "cut"]
 
 
 async def call(url: str) -> None:

@@ -7,6 +7,7 @@ import {
   AgentClient,
   RpcError,
   TaskNotFoundError,
+  TransportError,
   agentDispatcher,
   type AgentContext,
   type AgentHandler,
@@ -53,6 +54,7 @@ async function told(stream: AsyncIterable<StreamResponse> & { result(): Promise<
     return [events, shown(await stream.result())];
   } catch (error) {
     if (error instanceof RpcError) return [events, error.code];
+    if (error instanceof TransportError) return [events, "cut"];
     throw error;
   }
 }

@@ -169,7 +169,7 @@ func Invoke[P, R any](ctx context.Context, c *Client, m *Method[P, R], params P,
 	if err != nil {
 		return none, err
 	}
-	exchange := &Exchange{Streaming: m.Streaming}
+	exchange := &Exchange{Streaming: m.Streaming, Results: m.Results}
 	response, err := c.call(ctx, &Request{Method: m.Name, Params: text}, exchange, m.Idempotent, c.with(options))
 	if err != nil {
 		return none, err
@@ -209,7 +209,8 @@ func (c *Client) call(ctx context.Context, request *Request, exchange *Exchange,
 	for attempt := 0; ; attempt++ {
 		request.ID = newID()
 		response, err := c.transport.Call(limited, request, exchange)
-		if response != nil {
+		// Who has the answer and takes no events misses nothing where the rest of the stream is lost.
+		if err == nil || (response != nil && exchange.Event == nil && !exchange.Results) {
 			return response, nil
 		}
 		var failure *TransportError

@@ -62,6 +62,10 @@ func told(stream *rpc.Stream[a2a.StreamResponse, a2a.StreamResponse]) []any {
 		if errors.As(err, &refused) {
 			return []any{events, refused.Code}
 		}
+		var broken *rpc.TransportError
+		if errors.As(err, &broken) {
+			return []any{events, "cut"}
+		}
 		if err != nil {
 			return []any{events, err.Error()}
 		}
