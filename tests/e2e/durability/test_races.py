@@ -17,6 +17,8 @@ from serving import Node, serving
 LOGGED = Path(__file__).with_name("logged.py")
 RACES, RACES_IN_SOAK = 60, 10_000
 """Of each of three kinds."""
+PARTS = 10
+"""Tests that the races of a soak are spread over, lest one take longer than a test may."""
 LEADS = 5
 """How many reads one of two clients may have to wait for before it asks, at most: each takes about a millisecond."""
 
@@ -168,7 +170,13 @@ def delete_against_execution(node: Node, pair: Pair, log: Log, number: int) -> s
 
 
 @pytest.mark.parametrize("race", [cancel_against_completion, two_executions, delete_against_execution])
-@pytest.mark.parametrize("count", [RACES, pytest.param(RACES_IN_SOAK, marks=pytest.mark.soak, id="full")])
+@pytest.mark.parametrize(
+    "count",
+    [
+        RACES,
+        *(pytest.param(RACES_IN_SOAK // PARTS, marks=pytest.mark.soak, id=f"full-{part}") for part in range(PARTS)),
+    ],
+)
 def test_a_race_has_one_outcome(
     node: Node, pair: Pair, log: Log, race: Callable[[Node, Pair, Log, int], str], count: int
 ) -> None:
