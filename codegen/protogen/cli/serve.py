@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
@@ -39,6 +39,7 @@ Examples:
   protogen serve echo --stdio                   one message a line, on stdin and stdout
   protogen serve apflow                         a task node; its tasks are in apflow.db
   protogen serve apflow --db sqlite:///my.db --concurrency 500
+  protogen serve stepflow --config stepflow-config.yml --db sqlite:///stepflow.db
   protogen serve echo --config serve.toml       limits, keys, TLS: see docs/how-to/serve.md
 """
 )
@@ -51,8 +52,13 @@ Examples:
     click.option("--announce", is_flag=True, help='Print {"port": N} on stdout once the port is open.'),
     click.option("--stdio", is_flag=True, help="Serve one client on stdin and stdout instead of HTTP."),
     click.option(
-        "--db", "database", metavar="ADDRESS", help="Database: sqlite:///FILE or memory: (apflow; default: apflow.db)."
+        "--db",
+        "database",
+        metavar="ADDRESS",
+        help="Database: sqlite:///FILE or memory: (apflow, stepflow; default: a file of that name, or what the"
+        " configuration says).",
     ),
+    click.option("--dialect", metavar="NAME", help="Which release's habits hold: 0.9 or 0.11 (stepflow)."),
     click.option(
         "--concurrency", type=click.IntRange(1), metavar="N", help="Tasks in progress at once (apflow; default: 100)."
     ),
@@ -62,7 +68,7 @@ Examples:
         "config_file",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Settings in TOML; options on the command line win.",
+        help="Settings in TOML; options on the command line win. For stepflow also a configuration in YAML or JSON.",
     ),
 )
 def serve(
@@ -72,6 +78,7 @@ def serve(
     announce: bool,
     stdio: bool,
     database: str | None,
+    dialect: str | None,
     concurrency: int | None,
     workers: int | None,
     config_file: Path | None,
@@ -87,16 +94,27 @@ def serve(
         near = closest(server, servers())
         raise click.UsageError(f"there is no server {server!r}{near}; choose one of {', '.join(servers())}.")
     module = import_module(f"{PACKAGE}.{server}")
-    own = {"database": ("--db", database), "concurrency": ("--concurrency", concurrency)}
+    own = {
+        "database": ("--db", database),
+        "dialect": ("--dialect", dialect),
+        "concurrency": ("--concurrency", concurrency),
+    }
     for name, (option, value) in own.items():
         if value is not None and name not in module.Settings.__struct_fields__:
             raise click.UsageError(f"{server} has no {option}.")
+    if dialect is not None and dialect not in (known := _choices(module.Settings, "dialect")):
+        raise click.UsageError(f"{server} has no dialect {dialect!r}; choose one of {', '.join(known)}.")
     if stdio and not hasattr(module, "serve_stdio"):
         raise click.UsageError(f"{server} is served over HTTP; leave --stdio out.")
     if stdio and (host is not None or port is not None or announce or workers is not None):
         raise click.UsageError("--stdio has no --host, --port, --announce or --workers.")
     try:
-        settings = read_settings(config_file, module.Settings)
+        # A server whose configuration has a form of its own reads it itself.
+        settings = (
+            module.read_settings(config_file)
+            if hasattr(module, "read_settings")
+            else read_settings(config_file, module.Settings)
+        )
         if stdio:
             check(settings)
             module.serve_stdio(settings.observe)
@@ -107,3 +125,11 @@ def serve(
     except CannotServe as reason:
         click.echo(f"error: {reason}", err=True)
         raise click.exceptions.Exit(USAGE) from None
+
+
+def _choices(settings: Any, name: str) -> list[str]:
+    """The texts that a member of a server's settings can be."""
+    import msgspec
+
+    (kind,) = (field.type for field in msgspec.structs.fields(settings) if field.name == name)
+    return [text for part in get_args(kind) for text in get_args(part)]

@@ -11,7 +11,6 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import msgspec
@@ -37,6 +36,7 @@ from protogen_runtime.io.http.memory import give_back_large
 from protogen_runtime.io.http.messages import JSON_TYPE, Reply, Request
 from protogen_runtime.io.http.server import CannotServe
 from protogen_runtime.io.http.shell import Shell
+from protogen_runtime.nodes import version_of
 from protogen_runtime.observe import observing
 from protogen_runtime.store import CannotOpen, open_store
 
@@ -183,14 +183,6 @@ def documents_of(settings: Settings, executors: Sequence[str]) -> dict[str, Docu
 def _base_of(request: Request) -> str:
     scheme = "https" if request.is_secure else "http"
     return f"{scheme}://{request.headers.get(b'host', b'localhost').decode('latin-1')}/"
-
-
-def version_of() -> str:
-    """The version of the distribution that serves, 0 where it was not installed as one."""
-    try:
-        return version("protogen-jsonrpc")
-    except PackageNotFoundError:
-        return "0"
 
 
 def _report(method: str, what: str, error: BaseException) -> None:

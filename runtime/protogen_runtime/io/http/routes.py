@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from protogen_runtime.dispatch import AnswerEarly, Channel, Emit
 from protogen_runtime.dispatch.channels import TransportError
-from protogen_runtime.jsonrpc import INTERNAL_ERROR, ErrorObject, Notification
+from protogen_runtime.jsonrpc import INTERNAL_ERROR, Call, ErrorObject
 from protogen_runtime.observe import Observation, Observer
 
 from .handling import Responder
@@ -276,8 +276,8 @@ class Errand:
                 await pieces.aclose()
 
 
-def _work(route: Route) -> Notification:
-    return Notification(method=route.name, params=NO_BODY)
+def _work(route: Route) -> Call:
+    return Call(id=None, method=route.name, params=NO_BODY)
 
 
 class _Link:

@@ -56,7 +56,9 @@ class Shell:
     An `app` that is `Timed`, such as a SessionApp, is swept with the connections.
     `instruments`, whose service this must be, add their pages, ids for requests, and the numbers of the transport.
     `unauthorized` is the protocol's error for somebody unknown; `documents`, `states`, `query_headers` and `routes`:
-    see Endpoint. Errors: BadKeySet.
+    see Endpoint. `at_closing` is called when the server begins to end: what would last may end now.
+
+    Errors: BadKeySet.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class Shell:
         states: Headers = (),
         query_headers: Iterable[str] = (),
         routes: Routes | None = None,
+        at_closing: Callable[[], None] | None = None,
     ) -> None:
+        self._at_closing = at_closing
         self._instruments = instruments
         self.traffic = Traffic() if instruments is None else instruments.traffic
         if instruments is not None:
@@ -153,6 +157,8 @@ class Shell:
             self._instruments.publish(self.deadlines.now)
         if self.is_terminated() and not self.endpoint.is_closing:
             self.endpoint.is_closing = True
+            if self._at_closing is not None:
+                self._at_closing()
             for connection in tuple(self.connections):
                 connection.close_if_idle()
 

@@ -78,8 +78,10 @@ async def _next(feed: Feed) -> RunEvent | None:
 
 async def _pieces(feed: Feed, following: Following, first: RunEvent | None) -> AsyncGenerator[bytes]:
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
+    last = 0
     if first is not None:
         yield _event(first)
+        last = first.sequence
     while not following.has_ended:
         with following.waiting(KEEP_ALIVE_SECONDS) as scope:
             event = await _next(feed)
@@ -87,7 +89,11 @@ async def _pieces(feed: Feed, following: Following, first: RunEvent | None) -> A
                 # The run has ended; or this reader was too slow, and comes back for the rest.
                 return
         if not scope.cancelled_caught:
+            if last and event.sequence != last + 1:
+                # Something was lost on the way: the reader comes back for what follows the last it saw.
+                return
             yield _event(event)
+            last = event.sequence
         elif not following.has_ended:
             yield b": still here\n\n"
 

@@ -210,8 +210,9 @@ def read_body(body: bytes, kind: type[T]) -> T:
 
 def _unknown(name: str, known: list[str]) -> str:
     near = get_close_matches(name, known, 1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    return f"there is no member {_short(name)}{meant} Known are {', '.join(known) or 'none'}."
+    if near:
+        return f"there is no member {_short(name)}; did you mean {near[0]}?"
+    return f"there is no member {_short(name)}; known are {', '.join(known) or 'none'}"
 
 
 def _short(text: str) -> str:
