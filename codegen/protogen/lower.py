@@ -48,6 +48,7 @@ class _Lowerer:
         self._table = {entry.name: entry for entry in normal}
         self._kinds: dict[str, frozenset[ir.JsonKind]] = {}
         self._inexact = False
+        self._standing = {entry.site.key: entry.name for entry in reversed(bundle.schemas)}
         self._records = self._message_names()
         self.problems: list[Problem] = []
 
@@ -529,10 +530,7 @@ class _Lowerer:
         for below in ("/$ref", ""):
             if (path, pointer + below) in self._bundle.targets:
                 return self._bundle.targets[path, pointer + below]
-        return next(
-            (entry.name for entry in self._bundle.schemas if entry.site.key == (path, pointer)),
-            None,
-        )
+        return self._standing.get((path, pointer))
 
     def _named(self, pointer: str) -> ir.Type | None:
         name = self._annotated(pointer)

@@ -107,7 +107,8 @@ def settle(
     for claim in claims:
         name = claim.pin if claim.pin is not None else legal(style(claim.source), reserved=reserved, empty=empty)
         wanted[fold(name)].append((claim, name))
-    taken = {fold(word) for word in reserved} | set(wanted)
+    # Made once names collide, which they rarely do: one scope has few names, and all types of a protocol reserved.
+    taken: set[str] | None = None
     table: dict[str, str] = {}
     for folded in sorted(wanted):
         group = wanted[folded]
@@ -120,6 +121,8 @@ def settle(
             raise Collision(group[0][1], tuple(pinned))
         group.sort(key=lambda entry: (entry[0].pin is None, entry[0].source != entry[1], entry[0].source, entry[0].key))
         number = 0
+        if taken is None:
+            taken = {fold(word) for word in reserved} | set(wanted)
         for claim, name in group:
             number += 1
             if number == 1 and claim.pin is not None:

@@ -52,6 +52,11 @@ class _Builder:
         self.types.tuples = {expression: self.derived[f"tuple:{name}"] for name, expression in tuples.items()}
         self.methods = {role.name: names.methods(protocol, role.name) for role in protocol.roles}
         self.codecs: dict[ir.Type, str] = {}
+        self.errors_by_name = {error.name: error for error in protocol.errors}
+        self.error_order = {error: at for at, error in enumerate(protocol.errors)}
+        self.errors_by_family: dict[str | None, list[ir.ErrorCode]] = {}
+        for error in protocol.errors:
+            self.errors_by_family.setdefault(error.family, []).append(error)
         self.tables = {method.name: self.error_table(method) for method in protocol.methods}
         distinct = dict.fromkeys(table for table in self.tables.values() if table)
         self.table_names = {table: f"errorTypes{at or ''}" for at, table in enumerate(distinct)}
@@ -216,11 +221,11 @@ class _Builder:
 
     def error_table(self, method: ir.Method) -> tuple[str, ...]:
         """The errors that a code can mean in an answer of the method, its own before those of its family."""
-        listed = {error.name: error for error in self.protocol.errors}
-        own = [listed[name] for name in method.errors if name in listed]
+        own = [self.errors_by_name[name] for name in method.errors if name in self.errors_by_name]
         families = {None, method.receiver, re.split(r"[./]", method.name)[0], *(error.family for error in own)}
         found: dict[int, str] = {}
-        for error in (*own, *(error for error in self.protocol.errors if error.family in families)):
+        shared = (error for family in families for error in self.errors_by_family.get(family, ()))
+        for error in (*own, *sorted(shared, key=self.error_order.__getitem__)):
             found.setdefault(error.code, error.name)
         return tuple(found[code] for code in sorted(found, reverse=True))
 

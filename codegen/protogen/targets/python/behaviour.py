@@ -37,6 +37,8 @@ class Behaviour:
         self.names = typing.names
         self.options = options
         self.by_name = {error.name: error for error in protocol.errors}
+        self.known_families = {error.family for error in protocol.errors}
+        self._received: dict[str, list[ir.Method]] = {}
 
     def views(self) -> dict[str, object]:
         """The view of each file, by the name of its template."""
@@ -217,7 +219,7 @@ class Behaviour:
 
     def families(self, method: ir.Method) -> list[str | None]:
         """Where to look a code up: the tables of the method's errors, its prefix, its receiver, then the common one."""
-        known = {error.family for error in self.protocol.errors}
+        known = self.known_families
         prefix = method.name.replace(".", "/").rpartition("/")[0]
         wanted: list[str | None] = [self.by_name[name].family for name in method.errors]
         wanted += [prefix, prefix.partition("/")[0], method.receiver]
@@ -276,7 +278,9 @@ class Behaviour:
 
     def received(self, role: str) -> list[ir.Method]:
         """The methods that one may call on a role."""
-        return ir.served(self.protocol, role)
+        if role not in self._received:
+            self._received[role] = ir.served(self.protocol, role)
+        return self._received[role]
 
     def client_class(self, role: ir.Role, used: set[str]) -> str:
         """The client of one role."""

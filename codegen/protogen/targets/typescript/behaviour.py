@@ -21,6 +21,9 @@ class Behaviour:
         self._protocol = protocol
         self._names = names
         self._types = types
+        self._served: dict[str, list[ir.Method]] = {}
+        self._families = error_families(protocol)
+        self._family_of = {error.name: error.family for error in protocol.errors}
         self.callable_roles = tuple(role for role in protocol.roles if self.served(role))
 
     # --- errors ---------------------------------------------------------------------------------
@@ -86,7 +89,9 @@ class Behaviour:
 
     def served(self, role: ir.Role) -> list[ir.Method]:
         """The methods that a role serves."""
-        return ir.served(self._protocol, role.name)
+        if role.name not in self._served:
+            self._served[role.name] = ir.served(self._protocol, role.name)
+        return self._served[role.name]
 
     def _method(self, method: ir.Method, member: str) -> str:
         classes = [f"errors.{self._names.errors[name]}" for name in method.errors]
@@ -117,10 +122,10 @@ class Behaviour:
         """Where to look a code up that the method does not list: in the tables of its families, then the common one."""
         if not self._protocol.errors or method.kind == "notification":
             return "otherErrors: []"
-        families = error_families(self._protocol)
+        families = self._families
         if not families:
             return "otherErrors: errors.ErrorClasses"
-        by_name = {error.name: error.family for error in self._protocol.errors}
+        by_name = self._family_of
         prefix = method.name.replace(".", "/").rpartition("/")[0]
         wanted = [*(by_name[name] for name in method.errors), prefix, prefix.partition("/")[0], method.receiver]
         tables = [self._names.families[each] for each in dict.fromkeys(wanted) if each is not None and each in families]
