@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from apflow_protocol import Json, TaskInput, TasksCreateParams, TaskUpdates
-from msgspec import Struct
+from msgspec import Struct, inspect
 
 from .faults import FieldFault, Path, refusal
 
@@ -34,7 +34,8 @@ def check_nesting(given: TasksCreateParams | TaskInput | TaskUpdates, *, at: Pat
 
     Errors: InvalidParams, InvalidTaskSchema (A9).
     """
-    for name in given.__struct_fields__:
+    kind = type(given)
+    for name in _WHOLE_FIELDS.get(kind) or _whole_fields(kind):
         value = getattr(given, name)
         if isinstance(value, _WHOLES) and is_too_deep(value):
             fault = FieldFault(
@@ -44,6 +45,29 @@ def check_nesting(given: TasksCreateParams | TaskInput | TaskUpdates, *, at: Pat
 
 
 _WHOLES: Final = (dict, list, Struct)
+
+
+_WHOLE_FIELDS: Final[dict[type, tuple[str, ...]]] = {}
+"""The fields of each class that can hold something with parts."""
+
+
+def _whole_fields(kind: type[Struct]) -> tuple[str, ...]:
+    described = inspect.type_info(kind)
+    assert isinstance(described, inspect.StructType)
+    _WHOLE_FIELDS[kind] = tuple(field.name for field in described.fields if not _is_plain(field.type))
+    return _WHOLE_FIELDS[kind]
+
+
+def _is_plain(described: inspect.Type) -> bool:
+    if isinstance(described, inspect.UnionType):
+        return all(map(_is_plain, described.types))
+    return isinstance(described, _PLAIN)
+
+
+_PLAIN: Final = (
+    *(inspect.StrType, inspect.IntType, inspect.FloatType, inspect.BoolType),
+    *(inspect.NoneType, inspect.LiteralType, inspect.EnumType),
+)
 
 
 def _parts(whole: Any) -> Iterable[Any]:
