@@ -5,7 +5,7 @@ Knows no queue: what comes of it is handed to whoever had it executed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -16,8 +16,8 @@ from msgspec import Raw
 
 from .executors.contract import Ask, Execution, InvalidInputs
 from .executors.outcomes import failure_text
-from .executors.registry import Registered
-from .executors.running import run
+from .executors.registry import ExecutorRegistry, Registered
+from .executors.running import run, run_now
 from .executors.settings import ExecutorSettings
 from .queue import Node
 from .records import Entry, needs_of
@@ -29,6 +29,15 @@ class Ended(msgspec.Struct, frozen=True):
     """What came of an execution: a result, or an error where it failed."""
 
     running: Running
+    result: dict[str, Json] | None = None
+    error: str | None = None
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """A pending task that was executed already, since its executor never waits: it starts and ends in one commit."""
+
+    entry: Entry
+    task: Task
     result: dict[str, Json] | None = None
     error: str | None = None
 
@@ -73,6 +82,43 @@ class _Outcome(msgspec.Struct):
 _read_outcome: Final = msgspec.json.Decoder(_Outcome).decode
 
 
+MAX_PROMPT_NEEDS: Final = 100
+"""Dependencies whose results a task may have that is executed at once."""
+
+
+def execute_now(
+    entry: Entry,
+    registry: ExecutorRegistry,
+    find: Callable[[str], Entry | None],
+    *,
+    retry: Retry = NEVER,
+) -> Prompt | None:
+    """Execute a pending task whose executor never waits; None where it cannot be: nothing has happened then.
+
+    `find` gives tasks that are in memory and have ended for good.
+    """
+    task = entry.task
+    if not task.schemas:
+        # Nothing to execute: the task groups others (A14).
+        return Prompt(entry, task, result={})
+    registered = registry.find(task.schemas.method)
+    if registered is None or registered.execute_now is None:
+        return None
+    needs = needs_of(task)
+    if len(needs) > MAX_PROMPT_NEEDS or retry.max_attempts > 1 or (task.params and "retry" in task.params):
+        return None
+    wanted = [find(key) for key in needs]
+    found = [it for it in wanted if it is not None]
+    if len(found) < len(wanted):
+        return None
+    try:
+        execution = _execution_of(task, entry.root, _outcomes_of(found))
+        result = run_now(registered, task.inputs or {}, execution, settings=registry.settings)
+    except Exception as failure:  # noqa: BLE001 - as in `_attempts`
+        return Prompt(entry, task, error=failure_text(failure))
+    return Prompt(entry, task, result=result)
+
+
 async def execute(
     running: Running,
     registered: Registered | None,
@@ -113,7 +159,14 @@ async def _attempts(
 ) -> tuple[dict[str, Json] | None, str | None]:
     attempt = 1
     while True:
-        execution = _execution_of(running, results, attempt, ask)
+        execution = _execution_of(
+            running.task,
+            running.entry.root,
+            results,
+            attempt=attempt,
+            report=lambda fraction: running.progressed(running.key, fraction),
+            ask=ask,
+        )
         try:
             return await run(registered, running.task.inputs or {}, execution, settings=settings), None
         except Exception as failure:  # noqa: BLE001 - whatever an executor raises fails its task, and no other
@@ -130,21 +183,32 @@ async def _results_of(task: Task, tasks: Tasks) -> dict[str, Raw]:
     if not needs:
         return {}
     entries = await tasks.find_all(needs)
-    outcomes = [_read_outcome(entries[key].document) for key in needs if key in entries]
+    return _outcomes_of(entries[key] for key in needs if key in entries)
+
+
+def _outcomes_of(entries: Iterable[Entry]) -> dict[str, Raw]:
+    outcomes = (_read_outcome(entry.document) for entry in entries)
     return {it.id: it.result for it in outcomes if it.status == "completed"}
 
 
-def _execution_of(running: Running, results: Mapping[str, Raw], attempt: int, ask: Ask | None) -> Execution:
-    task = running.task
+def _execution_of(
+    task: Task,
+    root: str,
+    results: Mapping[str, Raw],
+    *,
+    attempt: int = 1,
+    report: Callable[[float], None] | None = None,
+    ask: Ask | None = None,
+) -> Execution:
     return Execution(
         task_id=task.id,
-        root_task_id=running.entry.root,
+        root_task_id=root,
         user_id=task.user_id or None,
         name=task.name,
         schemas=to_json(task.schemas) if task.schemas else {},
         params=task.params or {},
         attempt=attempt,
-        report=lambda fraction: running.progressed(running.key, fraction),
+        report=report,
         dependency_results=lambda: {key: msgspec.json.decode(result) for key, result in results.items()},
         ask=ask,
     )

@@ -8,7 +8,7 @@ commit that ends it. Knows neither callers nor rights.
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -23,7 +23,7 @@ from protogen_runtime.store import StoreFull
 from .clock import Clock
 from .commits import View
 from .events import Feed, TaskEvent
-from .execution import Ended, Running, execute
+from .execution import Ended, Prompt, Running, execute, execute_now
 from .executors.registry import ExecutorRegistry
 from .questions import Question, Questions
 from .queue import Member, Need, Node, Phase, ReadyQueue, Run
@@ -91,10 +91,20 @@ class _Start(msgspec.Struct, frozen=True):
     task: Task
 
 
+class _Prompted(msgspec.Struct, frozen=True):
+    """A task that the last commit started and ended."""
+
+    node: Node
+    root: str
+    started: Task
+    ended: Task
+
+
 class _Done(msgspec.Struct, kw_only=True):
     """What a commit of the pump did."""
 
     started: list[_Start] = []
+    prompted: list[_Prompted] = []
     ended: list[tuple[Ended, Task]] = []
     refused: list[Ended] = []
     """What had been changed by somebody else before."""
@@ -239,13 +249,14 @@ class TaskManager:
         """Start and end tasks as long as the node runs."""
         while True:
             ended, starts = self._gather()
+            prompts = await self._execute_now(starts) if starts else {}
             progress = self._take_progress()
-            over = self._take_over(ended)
+            over = self._take_over(ended, prompts)
             if not (ended or starts or progress or over):
                 self._work = trio.Event()
                 await self._work.wait()
                 continue
-            await self._make(ended, starts, progress, over)
+            await self._make(ended, starts, prompts, progress, over)
 
     async def report(self) -> None:
         """Have progress written, not too often."""
@@ -271,21 +282,47 @@ class TaskManager:
             starts.append(node)
         return ended, starts
 
+    async def _execute_now(self, starts: Sequence[Node]) -> dict[Node, Prompt]:
+        """Execute those of the tasks that need no waiting: they start and end in the commit that follows."""
+        find = self._tasks.find_nowait
+        missing = [node.key for node in starts if find(node.key) is None]
+        fetched = await self._tasks.find_all(missing) if missing else {}
+        prompts: dict[Node, Prompt] = {}
+        for node in starts:
+            entry = find(node.key) or fetched.get(node.key)
+            if entry is not None and entry.status == "pending":
+                prompt = execute_now(entry, self._registry, self._find_ended, retry=self._settings.retry)
+                if prompt is not None:
+                    prompts[node] = prompt
+        return prompts
+
+    def _find_ended(self, key: str) -> Entry | None:
+        entry = self._tasks.find_nowait(key)
+        return entry if entry is not None and entry.status in TERMINAL else None
+
     def _take_progress(self) -> dict[str, float]:
         progress = {key: fraction for key, fraction in self._progress.items() if key in self._running}
         self._progress = {}
         return progress
 
-    def _take_over(self, ended: Sequence[Ended]) -> list[Run]:
+    def _take_over(self, ended: Sequence[Ended], prompts: Iterable[Node]) -> list[Run]:
         runs = {each.running.node.run for each in ended} | set(self._over)
         self._over = []
-        return [run for run in runs if run is not None and self._is_over(run)]
+        over = [run for run in runs if run is not None and self._is_over(run)]
+        ending = Counter(node.run for node in prompts if not (node.required_by or node.optional_to))
+        over += [run for run, count in ending.items() if run is not None and self._is_over(run, ending=count)]
+        return over
 
-    def _is_over(self, run: Run) -> bool:
-        return self._queue.run_of(run.root) is run and self._queue.is_over(run)
+    def _is_over(self, run: Run, *, ending: int = 0) -> bool:
+        return self._queue.run_of(run.root) is run and self._queue.is_over(run, ending=ending)
 
     async def _make(
-        self, ended: Sequence[Ended], starts: Sequence[Node], progress: Mapping[str, float], over: Sequence[Run]
+        self,
+        ended: Sequence[Ended],
+        starts: Sequence[Node],
+        prompts: Mapping[Node, Prompt],
+        progress: Mapping[str, float],
+        over: Sequence[Run],
     ) -> None:
         now = self._clock.now()
         records = {run.root: self._records.get(run.root) for run in over}
@@ -294,10 +331,11 @@ class TaskManager:
             done = _Done()
             refused = self._end_all(view, ended, done, now)
             self._advance_all(view, progress, done, now)
-            self._start_all(view, starts, refused, done, now)
+            self._start_all(view, starts, prompts, refused, done, now)
+            is_partial = bool(refused) or len(done.prompted) < len(prompts)
             for run in over:
                 # Something refused may have been the end of one of them: they are looked at again.
-                if refused or not self._end_run(view, run, records[run.root], done):
+                if is_partial or not self._end_run(view, run, records[run.root], done):
                     done.undecided.append(run)
             return done
 
@@ -321,15 +359,20 @@ class TaskManager:
                 refused.add(running.node)
                 continue
             task = running.task if entry is running.entry else entry.task
-            if each.error is None:
-                after = transitions.complete(task, now=now, result=each.result or {})
-            else:
-                after = transitions.fail(task, now=now, error=each.error)
+            after = _ended(task, each, now)
             view.change(entry, entry_of(after, root=entry.root, in_run=False))
             done.ended.append((each, after))
         return refused
 
-    def _start_all(self, view: View, starts: Sequence[Node], refused: set[Node], done: _Done, now: str) -> None:
+    def _start_all(
+        self,
+        view: View,
+        starts: Sequence[Node],
+        prompts: Mapping[Node, Prompt],
+        refused: set[Node],
+        done: _Done,
+        now: str,
+    ) -> None:
         entries = view.get_all(node.key for node in starts)
         for node in starts:
             if node.phase is not Phase.TAKEN:
@@ -344,6 +387,13 @@ class TaskManager:
                 continue
             if entry is None or entry.status != "pending":
                 done.gone.append(node)
+                continue
+            prompt = prompts.get(node)
+            if prompt is not None and prompt.entry.document == entry.document:
+                started = transitions.start(prompt.task, now=now)
+                after = _ended(started, prompt, now)
+                view.change(entry, entry_of(after, root=entry.root, in_run=False))
+                done.prompted.append(_Prompted(node, entry.root, started, after))
                 continue
             after = transitions.start(entry.task, now=now)
             changed = entry_of(after, root=entry.root, in_run=True)
@@ -388,6 +438,14 @@ class TaskManager:
             run = node.run
             if node.phase is Phase.TAKEN:
                 self._queue.settle(node, completed=False)
+            if run is not None and not run.open:
+                self._over.append(run)
+        for prompted in done.prompted:
+            run = prompted.node.run
+            if prompted.node.phase is Phase.TAKEN:
+                self._queue.settle(prompted.node, completed=prompted.ended.status == "completed")
+            self._tell(prompted.root, prompted.started)
+            self._tell(prompted.root, prompted.ended)
             if run is not None and not run.open:
                 self._over.append(run)
         for start in done.started:
@@ -525,6 +583,12 @@ class TaskManager:
             if registered is not None and registered.concurrency is not None:
                 group = registered.id
         return Member(task.id, task.priority_or_default, tuple(needs), group)
+
+
+def _ended(task: Task, outcome: Ended | Prompt, now: str) -> Task:
+    if outcome.error is None:
+        return transitions.complete(task, now=now, result=outcome.result or {})
+    return transitions.fail(task, now=now, error=outcome.error)
 
 
 def registry_limits(registry: ExecutorRegistry) -> dict[str, int]:

@@ -254,13 +254,15 @@ class ReadyQueue:
         if node.phase is Phase.WAITING and not node.unmet:
             self._make_ready(node)
 
-    def is_over(self, run: Run) -> bool:
-        """Whether nothing of a run can become ready any more, unless someone intervenes."""
+    def is_over(self, run: Run, *, ending: int = 0) -> bool:
+        """Whether nothing of a run can become ready any more, unless someone intervenes; `ending` of its open tasks
+        count as settled, for which nobody waits.
+        """
         seen: set[str] = set()
         pending = [run]
         while pending:
             each = pending.pop()
-            if each.open:
+            if each.open > (ending if each is run else 0):
                 return False
             seen.add(each.root)
             pending += [

@@ -104,9 +104,11 @@ class Execution:
 class Executor(Protocol):
     """Runs tasks: one object for all tasks that name it, several at once.
 
-    Beside `execute` an executor may have `async def cancel(execution)`, called when an execution is cancelled,
-    `get_input_schema() -> dict | None`, a draft-07 schema that inputs are held to, and `validate_inputs(inputs)`,
-    which raises InvalidInputs. Source: 02-core-concepts.md, 03-data-model.md.
+    One that is idempotent and never waits may have `execute_now`, of the same arguments, which is called in place of
+    `execute`, and must not block: its tasks start and end in one commit. Beside `execute` an executor may have
+    `async def cancel(execution)`, called when an execution is cancelled, `get_input_schema() -> dict | None`, a
+    draft-07 schema that inputs are held to, and `validate_inputs(inputs)`, which raises InvalidInputs. Source:
+    02-core-concepts.md, 03-data-model.md.
     """
 
     async def execute(self, inputs: JsonObject, execution: Execution) -> JsonObject:

@@ -19,7 +19,7 @@ from typing import Final, TypeAlias, TypeVar, cast
 import msgspec
 import trio
 
-from .contract import Executor, JsonObject
+from .contract import Execution, Executor, JsonObject
 from .costs import BadSchema
 from .functions import AsyncFunction, ThreadFunction
 from .inputs import CompiledSchema
@@ -58,6 +58,8 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int | None = None
     idempotent: bool = False
     input_schema: CompiledSchema | None = None
+    execute_now: Callable[[JsonObject, Execution], JsonObject] | None = None
+    """What an executor has that is idempotent and never waits."""
 
 
 class ExecutorRegistry:
@@ -101,6 +103,7 @@ class ExecutorRegistry:
             concurrency=concurrency,
             idempotent=idempotent,
             input_schema=input_schema,
+            execute_now=getattr(executor, "execute_now", None) if idempotent else None,
         )
         self._registered[executor_id] = found
         return found

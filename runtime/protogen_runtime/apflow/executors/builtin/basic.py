@@ -17,6 +17,10 @@ class Echo:
 
     async def execute(self, inputs: JsonObject, execution: Execution) -> JsonObject:
         """Return `inputs` as they are."""
+        return self.execute_now(inputs, execution)
+
+    def execute_now(self, inputs: JsonObject, execution: Execution) -> JsonObject:
+        """The same."""
         return inputs
 
 
@@ -50,4 +54,8 @@ class Fail:
 
     async def execute(self, inputs: JsonObject, execution: Execution) -> JsonObject:
         """Fail."""
+        return self.execute_now(inputs, execution)
+
+    def execute_now(self, inputs: JsonObject, execution: Execution) -> JsonObject:
+        """The same."""
         raise ExecutorFailed(inputs.get("message", "failed as asked"))
