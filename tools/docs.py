@@ -39,6 +39,7 @@ GROUPS = (
     ("PG1", "Schemas and protocols"),
     ("PG2", "Usage and configuration"),
     ("PG3", "Writing the output"),
+    ("PG4", "Lint"),
     ("PG6", "Limits of a language"),
 )
 """First characters of a code to the heading of its group."""

@@ -243,6 +243,142 @@ combinators, or leave the protocol out of that target.""",
 An OpenRPC document lists params one by one, by their names. Where a method takes a union, or a member without a name,
 the list stays empty; the type stands under "x-params", which other tools do not read.""",
     ),
+    "PG401": Entry(
+        "definition that nothing uses",
+        """\
+No method, error or example leads to the definition. SDKs carry it all the same, and readers wonder what it is for.""",
+    ),
+    "PG402": Entry(
+        "two definitions of the same object",
+        """\
+Two named types have the same members. Where they mean the same, one of them is enough; where they do not, say so in
+their descriptions. Off unless selected.""",
+    ),
+    "PG403": Entry(
+        "keyword that says nothing",
+        """\
+The keyword means what its absence means ("additionalProperties": true, "minLength": 0, "required": []), or is a list
+of one. `protogen lint --fix` takes it out.""",
+    ),
+    "PG404": Entry(
+        "required member that is not described",
+        """\
+"required" names a member that "properties" does not have: most often the name is spelt in two ways, and then every
+message is refused that has it only once.""",
+    ),
+    "PG405": Entry(
+        "nothing fits",
+        """\
+Bounds that exclude each other, a required member that is false, a value of an enum that is not of the type beside it:
+no value can meet this, or this value never fits.""",
+    ),
+    "PG411": Entry(
+        "null fits several alternatives",
+        """\
+"oneOf" takes what exactly one alternative takes. Where two take null, null is refused, which is seldom meant. Let one
+of them take it, or write "anyOf".""",
+    ),
+    "PG412": Entry(
+        "alternatives overlap",
+        """\
+"oneOf" refuses a value that two alternatives take; the message shows one. Give the alternatives a required constant of
+their own, which SDKs also choose by, or write "anyOf" if both may fit.""",
+    ),
+    "PG413": Entry(
+        "open enum that does not say so",
+        """\
+"anyOf" of listed values and of any value of their type is an enum to which values may be added. Written as "enum" with
+"x-open-enum": true, SDKs name the values and keep others.""",
+    ),
+    "PG421": Entry(
+        "request without a result type",
+        """\
+A request is answered, and the document does not say with what: SDKs take any JSON. Where nothing comes, refer to a type
+that is null or an empty object.""",
+    ),
+    "PG423": Entry(
+        "reserved method name",
+        """\
+Names that begin with "rpc." are for extensions of JSON-RPC itself (section 8).""",
+    ),
+    "PG424": Entry(
+        "params that are no object",
+        """\
+Params are an object or an array (JSON-RPC 2.0, section 4.2). A scalar needs a member to travel in, and an object can
+take further members later.""",
+    ),
+    "PG431": Entry(
+        "reserved error code",
+        """\
+JSON-RPC keeps -32768 to -32000 (section 5.1): five codes have a meaning, -32099 to -32000 are for servers, all others
+are for later. An application's own codes lie outside, or among those for servers.""",
+    ),
+    "PG432": Entry(
+        "error that no method gives",
+        """\
+Methods say which errors they give, and none gives this one. Name it where it belongs, or callers do not expect it.""",
+    ),
+    "PG441": Entry(
+        "type that is not in Pascal case",
+        """\
+Types and errors become classes in each language. A name in Pascal case is the same in all of them and in the schema.""",
+    ),
+    "PG442": Entry(
+        "member in another style",
+        """\
+Most members of the document have one style of names, this one has another. Names on the wire are hard to change later.""",
+    ),
+    "PG443": Entry(
+        "method in another style",
+        """\
+Most methods separate their words by one sign, this one by another.""",
+    ),
+    "PG444": Entry(
+        "value in another style",
+        """\
+Most values of the enum have one style, this one has another.""",
+    ),
+    "PG451": Entry(
+        "type without a description",
+        """\
+The description becomes the documentation of the type in every language and on the reference pages.""",
+    ),
+    "PG452": Entry(
+        "member without a description",
+        """\
+Neither the member nor its type is described. Off unless selected.""",
+    ),
+    "PG453": Entry(
+        "error without a description",
+        """\
+The message says what happened; a description says when, and what a caller can do. Off unless selected.""",
+    ),
+    "PG454": Entry(
+        "summary that is no sentence",
+        """\
+Summaries become the first line of documentation: one sentence, with a capital and a full stop.""",
+    ),
+    "PG461": Entry(
+        "example that is not what it is marked as",
+        """\
+Examples are documentation that is checked: what is marked valid meets the schema, what is not breaks it.""",
+    ),
+    "PG462": Entry(
+        "method without an example",
+        """\
+No valid example shows the method. Off unless selected.""",
+    ),
+    "PG463": Entry(
+        "value in a schema that the schema refuses",
+        """\
+A "default" or one of "examples" is no value of the schema that it stands in.""",
+    ),
+    "PG490": Entry(
+        "ignore without a use",
+        """\
+"x-protogen-ignore" names a rule that finds nothing at this place, or that does not exist. Remove it, so that the next
+finding is seen.""",
+    ),
     "PG601": Entry(
         "pattern is not checked in a language",
         """\

@@ -81,7 +81,7 @@ def _explain(document: Document) -> list[Problem]:
     for failure in validator.iter_errors(document.tree):
         cause = deepest(failure)
         pointer = "".join(f"/{escape(str(part))}" for part in cause.absolute_path)
-        what, fix, member = _say(cause)
+        what, fix, member = _say(cause, document.tree)
         place = document.place(pointer + (f"/{escape(member)}" if member else ""))
         found.setdefault((pointer, what), error("PG101", what, fix=fix, place=place))
     return sorted(
@@ -89,7 +89,7 @@ def _explain(document: Document) -> list[Problem]:
     )
 
 
-def _say(cause: Any) -> tuple[str, str, str]:
+def _say(cause: Any, tree: Any) -> tuple[str, str, str]:
     """What is wrong, what to do, and the member concerned where the place is one below the failing object."""
     where = "/".join(str(part) for part in cause.absolute_path) or "the document"
     value = cause.validator_value
@@ -111,6 +111,14 @@ def _say(cause: Any) -> tuple[str, str, str]:
             choices = ", ".join(map(str, value))
             near = closest(str(cause.instance), map(str, value))
             return f"{where}: expected one of {choices}, got {cause.instance!r}{near}", "correct the value", ""
+        case None:
+            # A schema that is false, whose error has no step of its own: the member is the one with that very value.
+            place = tree
+            for part in cause.absolute_path:
+                place = place[part]
+            members = place.items() if isinstance(place, dict) else ()
+            name = next((name for name, held in members if held is cause.instance), "")
+            return f'{where}: "{name}" has no place here', "remove it", name
         case "type":
             return f"{where}: expected {value}, got {_short(cause.instance)}", "correct the value", ""
         case _:

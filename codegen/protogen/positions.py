@@ -18,9 +18,15 @@ def position(text: str, pointer: str) -> tuple[int, int]:
 
     A pointer that leads nowhere yields the nearest ancestor that exists.
     """
-    offset = _locate(text, [unescape(part) for part in pointer.split("/")[1:]])
+    offset, _ = _locate(text, [unescape(part) for part in pointer.split("/")[1:]])
     line = text.count("\n", 0, offset) + 1
     return line, offset - (text.rfind("\n", 0, offset) + 1) + 1
+
+
+def span(text: str, pointer: str) -> tuple[int, int, int]:
+    """Offsets of the member that `pointer` names: of its key (or value), of its value, and of the end of that."""
+    start, value = _locate(text, [unescape(part) for part in pointer.split("/")[1:]])
+    return start, value, _end(text, value)
 
 
 def escape(part: str) -> str:
@@ -33,16 +39,16 @@ def unescape(part: str) -> str:
     return part.replace("~1", "/").replace("~0", "~")
 
 
-def _locate(text: str, path: list[str]) -> int:
-    """Offset of the member at `path`: of its key for a property, of the value for an array member."""
+def _locate(text: str, path: list[str]) -> tuple[int, int]:
+    """Offsets of the member at `path`: of its key for a property (of the value in an array), and of its value."""
     at = _skip(text, 0)
     found = at
     for part in path:
         step = _member(text, at, part) if text[at] == "{" else _item(text, at, part) if text[at] == "[" else None
         if step is None:
-            return found
+            return found, at
         found, at = step
-    return found
+    return found, at
 
 
 def _member(text: str, at: int, name: str) -> tuple[int, int] | None:

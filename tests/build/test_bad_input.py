@@ -67,6 +67,23 @@ BAD_SCHEMAS = [
     ),
     ("too deep", '{"$defs":{"A":' + '{"not":' * 300 + "{}" + "}" * 302, "acme.json: error PG005:", "deeper than 200"),
     (
+        "a notification with errors",
+        {
+            **PROTOCOL,
+            "x-methods": {
+                "ping": {
+                    "kind": "notification",
+                    "from": "client",
+                    "to": "server",
+                    "summary": "Pings.",
+                    "errors": ["Gone"],
+                }
+            },
+        },
+        "acme.json:21:7 error PG101:",
+        'x-methods/ping: "errors" has no place here; remove it',
+    ),
+    (
         "an unknown role",
         {
             **PROTOCOL,

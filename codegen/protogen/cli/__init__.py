@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "build": "build",
     "verify": "verify",
     "import": "importing",
+    "lint": "lint",
     "diff": "diff",
     "serve": "serve",
     "worker": "worker",

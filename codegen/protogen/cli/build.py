@@ -263,7 +263,7 @@ def _report_json(outcome: Outcome, changes: list[Change], seconds: float) -> Non
             {
                 "products": products,
                 "changes": [{"path": change.path, "kind": change.kind, "diff": change.diff} for change in changes],
-                "problems": [_problem_json(problem) for problem in outcome.problems],
+                "problems": [problem_json(problem) for problem in outcome.problems],
                 "read": list(outcome.told),
                 "seconds": round(seconds, 3),
             },
@@ -272,7 +272,7 @@ def _report_json(outcome: Outcome, changes: list[Change], seconds: float) -> Non
     )
 
 
-def _problem_json(problem: Problem) -> dict[str, Any]:
+def problem_json(problem: Problem) -> dict[str, Any]:
     place = problem.place
     return {
         "code": problem.code,
