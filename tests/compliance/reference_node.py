@@ -167,7 +167,10 @@ def expression_fits(kind: Any, expression: Any) -> bool:
 
 
 def schemas_fit(value: Any) -> bool:
-    return value is None or (isinstance(value, dict) and isinstance(value.get("method"), str) and value["method"] != "")
+    if not isinstance(value, dict):
+        return value is None
+    further = isinstance(value.get("input_schema", {}), dict) and isinstance(value.get("model", ""), str)
+    return isinstance(value.get("method"), str) and value["method"] != "" and further
 
 
 def dependencies_fit(value: Any) -> bool:
