@@ -415,6 +415,11 @@ class _Sources:
         method, params = self._example()
         for it in raw.fixed(method, params, known=tuple(self._description.operations)):
             yield Program(origin="raw", steps=[raw_step(it.body, it.expect, dict(it.headers))])
+        if self._settings.other_headers is not None:
+            body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+            for value in (None, "nobody", "Bearer nobody"):
+                headers: dict[str, str | None] = dict.fromkeys(self._settings.headers, value)
+                yield Program(origin="credentials", steps=[raw_step(body, "stranger", headers)])
         for operation in self._description.operations.values():
             yield from self._of_examples(operation)
         for operation in self._description.operations.values():

@@ -1,7 +1,8 @@
 """Raw requests: what is no JSON, no request, or an odd one, and what may come back.
 
 What a request deserves is named by a word: `parse` an error -32700, `invalid` -32600, `method` -32601, `echo` a
-response with its id, `silent` no result, `batch` one response a member, `any` whatever is no failure of the server.
+response with its id, `silent` no result, `batch` one response a member, `stranger` a refusal, `any` whatever is no
+failure of the server.
 """
 
 from __future__ import annotations
@@ -219,6 +220,8 @@ def _as_expected(
             asked = json.loads(sent)["id"]
             if not checks.same_id(one.get("id", MISSING), asked):
                 yield fault("raw-echo", f"the id came back as {one.get('id', MISSING)!r}; expected {asked!r}")
+        case "stranger" if code is MISSING and not refused:
+            yield fault("stranger", f"a request without the right credentials got {told}")
         case "silent" if any("result" in it for it in responses):
             yield fault("raw-notification", f"a notification got a result: {told}")
         case "silent" if responses and code != -32600:

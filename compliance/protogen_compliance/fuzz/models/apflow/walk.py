@@ -443,9 +443,9 @@ class TaskModel:
         if [str(task["id"]).lower() for task in page["tasks"]] != wanted:
             text = f"the page has {len(page['tasks'])} tasks, or others than the list; expected {len(wanted)}"
             self.wrong("tasks.list", Wrong("list-page", text))
-        if page.get("total", len(ids)) != len(ids):
+        if page.get("total") != len(ids):
             self.wrong(
-                "tasks.list", Wrong("list-total", f"total is {page['total']!r}; expected {len(ids)}", should=True)
+                "tasks.list", Wrong("list-total", f"total is {page.get('total')!r}; expected {len(ids)}", should=True)
             )
         for name, value in (("limit", 100 if limit is None else limit), ("offset", begin)):
             if page.get(name) != value:
@@ -584,7 +584,34 @@ class TaskModel:
         inside = {it.handle for it in members}
         if any(name not in inside for it in members for name, _ in it.dependencies):
             return
-        self._run([it.handle for it in members])
+        if arguments.get("alone") and members[0].status in TERMINAL:
+            self._run_alone(members)
+        else:
+            self._run([it.handle for it in members])
+
+    def _run_alone(self, members: list[Known]) -> None:
+        """Executes the root of a tree again: what has ended and waits for it should be reset, and may run (04)."""
+        root = members[0]
+        if root.dependencies:
+            return
+        waiting = [it for it in members[1:] if root.handle in self.upstream(it)]
+        old = {it.handle: it.fields.get("started_at") for it in waiting if it.status in TERMINAL}
+        for it in waiting:
+            self.forget(it, *RESET, "updated_at")
+        self._run([root.handle])
+        ends = time.monotonic() + SETTLE_SECONDS
+        before: list[Task] = []
+        while time.monotonic() < ends:
+            shown = [self._read(it) for it in waiting]
+            if shown == before and all(task["status"] != "in_progress" for task in shown):
+                break
+            before = shown
+            Event().wait(4 * POLL_SECONDS)
+        for it, task in zip(waiting, before, strict=False):
+            self.expect(it, status=task["status"])
+            if old.get(it.handle) and task.get("started_at") == old[it.handle]:
+                text = f"{it.handle} waits for {root.handle}, which ran again, and still shows its last run"
+                self.wrong("tasks.execute", Wrong("cascade", text, should=True))
 
     def _objects(self, members: list[Known]) -> list[Task]:
         """Tasks as tasks.execute takes them."""
