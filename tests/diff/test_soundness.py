@@ -139,6 +139,8 @@ def check(document: str, seed: int) -> int:
     new = copy.deepcopy(old)
     schemas = [place for schema in new.values() for place in places(schema)]
     possible = [edit for place in chance.sample(schemas, min(8, len(schemas))) for edit in edits(place, chance)]
+    if not possible:
+        return 0
     chance.choice(possible)()
     before, after = Judge(old), Judge(new)
     parted = 0

@@ -532,7 +532,7 @@ def _known_values(arms: list[Schema], side: Side) -> _Known | None:
         kinds = _kinds(target)
         for other in arms:
             plain = _target(other, side)
-            if isinstance(plain, dict) and set(plain) == {"type"} and kinds == frozenset((plain["type"],)):
+            if isinstance(plain, dict) and set(plain) == {"type"} and kinds == _kinds(plain) and len(kinds) == 1:
                 names = [name for name in (referred(arm), referred(other)) if name is not None]
                 return _Known(values, [arm, other], names)
     return None
