@@ -26,6 +26,7 @@ GROUPS = {
     "interop-stepflow-s2": [],
     "interop-stepflow-runtime": [],
     "interop-stepflow-runtime-s2": [],
+    "interop-mcp": [],
 }
 """Per group the file whose own dependencies are locked with it: `dev` installs the project too."""
 

@@ -24,6 +24,7 @@ PYTHON_LOCKS = {
     "interop-stepflow-s2": False,
     "interop-stepflow-runtime": False,
     "interop-stepflow-runtime-s2": False,
+    "interop-mcp": False,
 }
 """Group of pyproject.toml, and whether the project's own dependencies are locked with it."""
 ENTRY = re.compile(r"^([A-Za-z0-9][\w.\-]*)==([^\s;\\]+)", re.MULTILINE)

@@ -360,17 +360,6 @@ def test_a_mock_does_what_it_is_told() -> None:
     running(scenario)
 
 
-def test_a_plugin_of_mcp_fails_its_steps_alone() -> None:
-    async def scenario() -> None:
-        config = 'plugins: {t: {type: mcp, command: x}}\nroutes: {"/{*component}": [{plugin: t}]}'
-        async with opened(config) as plugins:
-            failed = await failure_of(plugins, "/c", None)
-            assert failed.message == "plugin t cannot execute /c: type mcp is not supported"
-            assert await plugins.components() == []
-
-    running(scenario)
-
-
 # --- what the engine makes of failures ------------------------------------------------------------------
 
 

@@ -43,7 +43,7 @@ def test_a_published_worker_is_started_called_and_started_again(
     root: Path, dialect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Subprocess mode with its port and health, values, callbacks, sub-runs, errors, silence, death."""
-    monkeypatch.setattr("protogen_runtime.stepflow.plugins.workers.FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("protogen_runtime.stepflow.plugins.links.FIRST_PAUSE_SECONDS", 0.01)
     environment(root, WORKERS[dialect])
 
     async def scenario() -> None:

@@ -19,7 +19,7 @@ from protogen_runtime.stepflow.plugins.workers import WorkerPlugin
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("protogen_runtime.stepflow.plugins.workers.FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("protogen_runtime.stepflow.plugins.links.FIRST_PAUSE_SECONDS", 0.01)
 
 
 class SessionWorker(RawWorker):

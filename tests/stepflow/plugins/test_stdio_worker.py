@@ -27,7 +27,8 @@ from plugin_rig import (
 
 from protogen_runtime.jsonrpc import Success
 from protogen_runtime.stepflow.plugins.contract import CannotStart, StepContext
-from protogen_runtime.stepflow.plugins.workers import Link, WorkerPlugin, no
+from protogen_runtime.stepflow.plugins.links import Link, no
+from protogen_runtime.stepflow.plugins.workers import WorkerPlugin
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Starts again without a pause."""
-    monkeypatch.setattr("protogen_runtime.stepflow.plugins.workers.FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("protogen_runtime.stepflow.plugins.links.FIRST_PAUSE_SECONDS", 0.01)
 
 
 ECHO = """

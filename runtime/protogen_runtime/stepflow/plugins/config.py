@@ -71,9 +71,10 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class McpSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A server of the Model Context Protocol."""
+    """A server of the Model Context Protocol; `execute_seconds` is None for no bound (ours)."""
 
     program: Program
+    execute_seconds: float | None = EXECUTE_SECONDS
 
 
 class MockSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,7 +185,7 @@ _PLUGIN_KEYS: Final[dict[str, tuple[str, ...]]] = {
         *("transport", "url", "command", "args", "env", "healthCheck"),
         *("executeTimeoutMs", "lenient", "maxRetries", "max_retries"),
     ),
-    "mcp": ("command", "args", "env"),
+    "mcp": ("command", "args", "env", "executeTimeoutMs"),
     "mock": ("components",),
 }
 _TOP_KEYS: Final = (
@@ -249,7 +250,7 @@ class _Reading:
             case "builtin":
                 return self._builtin(body, at)
             case "mcp":
-                return McpSettings(program=self._program(body, at))
+                return McpSettings(program=self._program(body, at), execute_seconds=self._execute_seconds(body, at))
             case "mock":
                 components = self._members(body, (*at, "components"))
                 return MockSettings(
@@ -291,7 +292,6 @@ class _Reading:
             self._fault((*at, "url"), "a worker over stdio is a command", "write command, or leave transport out")
         if transport == "session" and url is None:
             self._fault((*at, "command"), "a worker with a session is at a url", "write url, or leave transport out")
-        milliseconds = self._number(body, (*at, "executeTimeoutMs"), EXECUTE_SECONDS * 1000)
         for key in ("maxRetries", "max_retries"):
             if key in body:
                 self._warn((*at, key), "how often a call is tried again is decided by retry and by the flow")
@@ -300,9 +300,12 @@ class _Reading:
             url=None if url is None else self._url(self._expanded_text(body, (*at, "url")), (*at, "url")),
             program=None if command is None else self._program(body, at),
             health=self._health(body, at),
-            execute_seconds=milliseconds / 1000 or None,
+            execute_seconds=self._execute_seconds(body, at),
             lenient=self._flag(body, (*at, "lenient"), default=False),
         )
+
+    def _execute_seconds(self, body: dict[str, Any], at: Pointer) -> float | None:
+        return self._number(body, (*at, "executeTimeoutMs"), EXECUTE_SECONDS * 1000) / 1000 or None
 
     def _program(self, body: dict[str, Any], at: Pointer) -> Program:
         if not body.get("command"):

@@ -21,8 +21,8 @@ from protogen_runtime.jsonrpc import FrameTooLong, LineFramer
 from .config import Health, Program
 from .contract import CANNOT_SPAWN, NO_CONNECTION, Channels, StepFailed
 from .lenient import reader
+from .links import Connect, Link, no
 from .processes import MAX_LINE_BYTES, Running, WorkerLog, running
-from .workers import Connect, Link, no
 
 CLOSE_SECONDS: Final = 2.0
 """How long closing the connections to a worker may take."""

@@ -14,7 +14,6 @@ import trio
 from .builtin import BuiltinPlugin
 from .config import BuiltinSettings, Config, McpSettings, MockSettings, PluginSettings, WorkerSettings
 from .contract import (
-    INTERNAL,
     CannotStart,
     Channels,
     ComponentInfo,
@@ -26,10 +25,12 @@ from .contract import (
     StepFailed,
 )
 from .http_worker import connect_program, connect_url
+from .links import Connect
+from .mcp import McpPlugin, with_surroundings
 from .mock import MockPlugin
 from .sessions import connect_session
 from .stdio_worker import connect_stdio
-from .workers import BlobApi, Connect, WorkerPlugin
+from .workers import BlobApi, WorkerPlugin
 
 _logger = logging.getLogger(__name__)
 
@@ -75,30 +76,6 @@ class Plugins:
             except StepFailed as failed:
                 _logger.warning("plugin %s cannot list its components: %s", name, failed.message)
         return sorted(found, key=lambda info: info.component)
-
-
-class McpPlugin:
-    """Stands for a server of the Model Context Protocol, which this runtime does not speak: its steps fail."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    async def start(self, nursery: trio.Nursery) -> None:
-        """See Plugin; flows that do not use it run all the same."""
-        del nursery
-        await trio.lowlevel.checkpoint()
-        _logger.warning("plugin %s: plugins of type mcp are not supported; steps that use it fail", self._name)
-
-    async def components(self) -> list[ComponentInfo]:
-        """See Plugin."""
-        await trio.lowlevel.checkpoint()
-        return []
-
-    async def execute(self, component: str, value: Json, context: StepContext) -> Json:
-        """See Plugin."""
-        del value, context
-        await trio.lowlevel.checkpoint()
-        raise StepFailed(INTERNAL, f"plugin {self._name} cannot execute {component}: type mcp is not supported")
 
 
 @asynccontextmanager
@@ -157,7 +134,9 @@ def _plugin(
         case MockSettings():
             return MockPlugin(settings.components)
         case McpSettings():
-            return McpPlugin(name)
+            program = with_surroundings(settings.program)
+            connect = connect_stdio(program, channels, directory=config.working_directory, name=name, lenient=False)
+            return McpPlugin(name, connect, execute_seconds=settings.execute_seconds)
         case WorkerSettings():
             return WorkerPlugin(
                 name,

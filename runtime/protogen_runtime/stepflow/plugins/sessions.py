@@ -17,7 +17,7 @@ from protogen_runtime.dispatch.channels import TransportError
 
 from .contract import NO_CONNECTION, Channels, StepFailed
 from .lenient import reader
-from .workers import Connect, Link, no
+from .links import Connect, Link, no
 
 EVENTS: Final = "/runtime/events"
 """Where the stream is, below the URL of the worker."""

@@ -20,8 +20,8 @@ from protogen_runtime.jsonrpc import BadRequest, Frame, FrameTooLong, decode
 from .config import Program
 from .contract import Channels, Frames
 from .lenient import with_version
+from .links import Connect, Link
 from .processes import Running, WorkerLog, running
-from .workers import Connect, Link
 
 MAX_RUBBISH_BYTES: Final = 1024 * 1024
 """Between two messages. A worker that prints more than that among its messages does not speak the protocol, and
