@@ -113,6 +113,9 @@ R = TypeVar("R")
 MAX_RECENT: Final = 1_000
 """Runs that have ended and are still in memory: whoever waits for one asks for its results next."""
 
+ANY_NUMBER: Final = 2**31
+"""Of steps at once: one item alone may be ahead of the run that it was a part of, never behind."""
+
 MAX_LISTED: Final = 1_000
 """Runs on a page."""
 
@@ -859,7 +862,7 @@ class _Steps:
     """The steps of one item, told from the entries of its run: a run of that item alone."""
 
     def __init__(self, planned: Planned, begun: journal.Begun, item: int) -> None:
-        one = msgspec.structs.replace(begun, inputs=[begun.inputs[item]], max_concurrency=None)
+        one = msgspec.structs.replace(begun, inputs=[begun.inputs[item]], max_concurrency=ANY_NUMBER)
         self._run = journal.make(one, planned.plan)
         self._item = item
         self._results: dict[str, FlowResult] = {}
