@@ -142,7 +142,7 @@ class _Reader:
             self._problems.append(error("PG132", f'the method "{name}" is described twice', fix=fix, place=place))
             return
         direction = node.get("messageDirection", "clientToServer")
-        if direction not in _DIRECTIONS:
+        if not isinstance(direction, str) or direction not in _DIRECTIONS:
             near = closest(str(direction), _DIRECTIONS).removeprefix("; ") or f"use {', '.join(_DIRECTIONS)}"
             self._malformed(f"{pointer}/messageDirection", f"no direction is called {direction!r}", near)
             direction = "clientToServer"
@@ -202,7 +202,7 @@ class _Reader:
 
     def _label(self, node: Any, stem: str, member: str, pointer: str) -> str:
         """The name of a type beside a method; one without a name becomes a definition."""
-        if isinstance(node, dict) and node.get("kind") == "reference" and node.get("name") in self._names:
+        if isinstance(node, dict) and node.get("kind") == "reference" and _name(node) in self._names:
             return str(node["name"])
         name = overlay.free(stem + pascal(member), self._names | set(self._definitions))
         self._define(name, pointer, self._type(node, pointer))
@@ -215,7 +215,7 @@ class _Reader:
         for node, pointer in self._entries("enumerations"):
             if not node["name"].endswith("ErrorCodes"):
                 continue
-            for index, value in enumerate(node.get("values", [])):
+            for index, value in enumerate(_list(node.get("values"))):
                 code = value.get("value") if isinstance(value, dict) else None
                 name = value.get("name") if isinstance(value, dict) else None
                 if not isinstance(code, int) or isinstance(code, bool) or not isinstance(name, str) or code in codes:
@@ -249,15 +249,14 @@ class _Reader:
             return {}
         found: dict[str, tuple[dict[str, Any], str]] = {}
         for member in ("extends", "mixins"):
-            parents = node.get(member, [])
-            for index, parent in enumerate(parents if isinstance(parents, list) else ()):
-                target = parent.get("name") if isinstance(parent, dict) else None
+            for index, parent in enumerate(_list(node.get(member))):
+                target = _name(parent)
                 at = f"{pointer}/{member}/{index}"
                 if target in self._structures:
-                    found |= self._members(str(target), (*trail, name))
+                    found |= self._members(target, (*trail, name))
                 else:
-                    self._unknown(str(target), at)
-        for index, prop in enumerate(node.get("properties", [])):
+                    self._unknown(target, at)
+        for index, prop in enumerate(_list(node.get("properties"))):
             at = f"{pointer}/properties/{index}"
             if isinstance(prop, dict) and isinstance(prop.get("name"), str):
                 found[prop["name"]] = (prop, at)
@@ -279,8 +278,8 @@ class _Reader:
 
     def _enumeration(self, node: dict[str, Any], pointer: str) -> dict[str, Any]:
         """The values with their names and texts; where others may come, any value of the type fits."""
-        values = [value for value in node.get("values", []) if isinstance(value, dict) and "value" in value]
-        base = node.get("type", {}).get("name") if isinstance(node.get("type"), dict) else None
+        values = [value for value in _list(node.get("values")) if isinstance(value, dict) and "value" in value]
+        base = _name(node.get("type"))
         if base not in ("string", "integer", "uinteger"):
             self._malformed(f"{pointer}/type", f"an enumeration is of string, integer or uinteger, not of {base!r}")
             base = "string"
@@ -317,19 +316,19 @@ class _Reader:
         return made(node, pointer)
 
     def _base(self, node: dict[str, Any], pointer: str) -> dict[str, Any]:
-        name = node.get("name")
+        name = _name(node)
         if name not in BASE:
-            near = closest(str(name), BASE).removeprefix("; ") or f"use {', '.join(BASE)}"
+            near = closest(name, BASE).removeprefix("; ") or f"use {', '.join(BASE)}"
             self._malformed(f"{pointer}/name", f"no base type is called {name!r}", near)
             return {}
-        return dict(BASE[str(name)])
+        return dict(BASE[name])
 
     def _reference(self, node: dict[str, Any], pointer: str) -> dict[str, Any]:
-        name = node.get("name")
+        name = _name(node)
         if name not in self._names:
-            self._unknown(str(name), f"{pointer}/name")
+            self._unknown(name, f"{pointer}/name")
             return {}
-        return {"$ref": f"#/$defs/{escape(str(name))}"}
+        return {"$ref": f"#/$defs/{escape(name)}"}
 
     def _array(self, node: dict[str, Any], pointer: str) -> dict[str, Any]:
         return {"type": "array", "items": self._type(node.get("element"), f"{pointer}/element")}
@@ -339,7 +338,7 @@ class _Reader:
         value = self._type(node.get("value"), f"{pointer}/value")
         schema: dict[str, Any] = {"type": "object", "additionalProperties": value}
         key = node.get("key")
-        name = key.get("name") if isinstance(key, dict) else None
+        name = _name(key)
         if name in ("integer", "uinteger"):
             schema["propertyNames"] = {"pattern": "^-?[0-9]+$" if name == "integer" else "^[0-9]+$"}
         elif name not in BASE:
@@ -366,13 +365,12 @@ class _Reader:
         """Structures that all fit are one record where each of them is known member by member."""
         items = node.get("items")
         names = [
-            item.get("name") if isinstance(item, dict) and item.get("kind") == "reference" else None
-            for item in (items if isinstance(items, list) else [])
+            _name(item) if isinstance(item, dict) and item.get("kind") == "reference" else "" for item in _list(items)
         ]
         if names and all(name in self._structures for name in names):
             members: dict[str, tuple[dict[str, Any], str]] = {}
             for name in names:
-                members |= self._members(str(name), ())
+                members |= self._members(name, ())
             return self._object(members, "")
         arms = self._items(node, pointer)
         return {"allOf": arms} if arms else {}
@@ -441,3 +439,14 @@ def _notes(node: dict[str, Any]) -> dict[str, Any]:
     text = _documentation(node)
     made: dict[str, Any] = {"description": text} if text else {}
     return {**made, "deprecated": True} if node.get("deprecated") else made
+
+
+def _name(node: Any) -> str:
+    """The name of a type or a reference, empty where it has none."""
+    name = node.get("name") if isinstance(node, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _list(value: Any) -> list[Any]:
+    """An array, or nothing where there is none."""
+    return value if isinstance(value, list) else []

@@ -260,7 +260,7 @@ class _Reader:
         """What the links of a method say, as sentences."""
         listed = spot.node.get("links", [])
         lines: list[str] = []
-        for index, node in enumerate(listed if isinstance(listed, list) else ()):
+        for index, node in enumerate(_list(listed)):
             found = self._followed(_Spot(node, spot.document, f"{spot.pointer}/links/{index}"))
             link = found.node if found is not None else None
             if not isinstance(link, dict):
@@ -278,7 +278,7 @@ class _Reader:
 
     def _method_examples(self, spot: _Spot, method: str, structure: str) -> None:
         listed = spot.node.get("examples", [])
-        for index, node in enumerate(listed if isinstance(listed, list) else ()):
+        for index, node in enumerate(_list(listed)):
             found = self._followed(_Spot(node, spot.document, f"{spot.pointer}/examples/{index}"))
             if found is None or not isinstance(found.node, dict):
                 continue
@@ -310,14 +310,14 @@ class _Reader:
         listed = pairing.node.get("params", [])
         declared = [
             self._followed(_Spot(node, method.document, f"{method.pointer}/params/{index}"))
-            for index, node in enumerate(method.node.get("params", []))
+            for index, node in enumerate(_list(method.node.get("params")))
         ]
         names = [
             spot.node.get("name") if spot is not None and isinstance(spot.node, dict) else None for spot in declared
         ]
         values: list[Any] = []
         by_name: dict[str, Any] = {}
-        for index, node in enumerate(listed if isinstance(listed, list) else ()):
+        for index, node in enumerate(_list(listed)):
             found = self._followed(_Spot(node, pairing.document, f"{pairing.pointer}/params/{index}"))
             if found is None or not isinstance(found.node, dict) or "value" not in found.node:
                 return None
@@ -487,3 +487,8 @@ def _written(value: Any) -> str:
 
 def _kind(value: Any) -> str:
     return "an object" if isinstance(value, dict) else "an array" if isinstance(value, list) else f"{value!r:.40}"
+
+
+def _list(value: Any) -> list[Any]:
+    """An array, or nothing where there is none."""
+    return value if isinstance(value, list) else []
