@@ -39,7 +39,7 @@ def endpoint(
     said: list[str] = []
     for path in paths if url.path == "/" else (url.path,):
         reply = peer.send(probe, path=path)
-        why_not = _why_not(reply, expects, walled) or wrong(reply)
+        why_not = _why_not(reply, expects, walled) or wrong(reply) or _odd_version(reply)
         if why_not is None:
             peer.close()
             return url.at(path)
@@ -68,6 +68,9 @@ def _why_not(reply: Reply, expects: str, walled: Sequence[int]) -> str | None:
             return f"HTTP {head.status} to {head.get('location')!r}; give that address"
         page = " (a web page: is this the right address?)" if kind == "text/html" else ""
         return f"HTTP {head.status} with {kind}, no JSON-RPC response to {expects}{page}"
-    if head.version != "1.1":
-        return f"it answers in HTTP/{head.version}; expected HTTP/1.1"
     return None
+
+
+def _odd_version(reply: Reply) -> str | None:
+    version = reply.head.version
+    return None if version == "1.1" else f"it answers in HTTP/{version}; expected HTTP/1.1"

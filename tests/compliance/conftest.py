@@ -14,6 +14,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from click.testing import CliRunner
+
+from protogen.cli import cli
 
 PROTOGEN = Path(sysconfig.get_path("scripts")) / "protogen"
 HERE = Path(__file__).resolve().parent
@@ -61,6 +64,18 @@ def run_kit(url: str, folder: Path, *arguments: str) -> KitRun:
     )
     run = json.loads(file.read_bytes()) if file.exists() else {"verdicts": [], "tests": []}
     return KitRun(done.returncode, done.stdout + done.stderr, run)
+
+
+@pytest.fixture
+def refused() -> Callable[..., KitRun]:
+    """Runs the kit on a target that is none, in this process: it ends before pytest would begin."""
+
+    def run(target: str, *arguments: str) -> KitRun:
+        protocol = () if "--protocol" in arguments else ("--protocol", "apflow")
+        done = CliRunner().invoke(cli, ["test", target, *protocol, *arguments])
+        return KitRun(done.exit_code, done.output, {"verdicts": [], "tests": []})
+
+    return run
 
 
 @pytest.fixture

@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import subprocess
-import sysconfig
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import trustme
+from click.testing import CliRunner
+
+from protogen.cli import cli
 
 UNREACHED, USAGE = 3, 2
-PROTOGEN = Path(sysconfig.get_path("scripts")) / "protogen"
 
 
 @pytest.fixture
@@ -48,17 +47,17 @@ def lost_midway(done: Any, said: str) -> None:
     assert done.run["lost"].startswith(said)
 
 
-def test_dead_address(kit: Callable[..., Any], listener: socket.socket) -> None:
+def test_dead_address(refused: Callable[..., Any], listener: socket.socket) -> None:
     url = url_of(listener)
     listener.close()
-    one_finding(kit(url), "no connection to 127.0.0.1")
+    one_finding(refused(url), "no connection to 127.0.0.1")
 
 
-def test_port_that_never_answers(kit: Callable[..., Any], listener: socket.socket) -> None:
-    one_finding(kit(url_of(listener)), "no answer within 3 s")
+def test_port_that_never_answers(refused: Callable[..., Any], listener: socket.socket) -> None:
+    one_finding(refused(url_of(listener), "--timeout", "0.4"), "does not answer: no answer within 0.4 s")
 
 
-def test_port_that_answers_garbage(kit: Callable[..., Any], listener: socket.socket) -> None:
+def test_port_that_answers_garbage(refused: Callable[..., Any], listener: socket.socket) -> None:
     def babble() -> None:
         connection, _ = listener.accept()
         with connection:
@@ -66,7 +65,7 @@ def test_port_that_answers_garbage(kit: Callable[..., Any], listener: socket.soc
             connection.sendall(b"\x00garbage\r\n\r\n")
 
     threading.Thread(target=babble, daemon=True).start()
-    one_finding(kit(url_of(listener)), "expected an HTTP/1.1 status line")
+    one_finding(refused(url_of(listener)), "expected an HTTP/1.1 status line")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +78,7 @@ def test_port_that_answers_garbage(kit: Callable[..., Any], listener: socket.soc
         (200, b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"x"}}', "has no method tasks.list"),
     ],
 )
-def test_server_of_something_else(kit: Callable[..., Any], status: int, body: bytes, said: str) -> None:
+def test_server_of_something_else(refused: Callable[..., Any], status: int, body: bytes, said: str) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.send_response(status)
@@ -92,7 +91,7 @@ def test_server_of_something_else(kit: Callable[..., Any], status: int, body: by
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        one_finding(kit(f"http://127.0.0.1:{server.server_address[1]}"), said)
+        one_finding(refused(f"http://127.0.0.1:{server.server_address[1]}"), said)
         server.shutdown()
 
 
@@ -127,7 +126,7 @@ def test_node_that_stops_answering_is_one_finding(kit: Callable[..., Any], refer
     lost_midway(done, "the node stopped answering: no answer within 0.5 s, 5 times in a row")
 
 
-def test_certificate_that_nobody_knows(kit: Callable[..., Any], listener: socket.socket) -> None:
+def test_certificate_that_nobody_knows(refused: Callable[..., Any], listener: socket.socket) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
 
@@ -137,7 +136,7 @@ def test_certificate_that_nobody_knows(kit: Callable[..., Any], listener: socket
             pass  # the client refuses, which the handshake reports as an OSError
 
     threading.Thread(target=shake_hands, daemon=True).start()
-    one_finding(kit(url_of(listener).replace("http:", "https:")), "certificate verify failed")
+    one_finding(refused(url_of(listener).replace("http:", "https:")), "certificate verify failed")
 
 
 @pytest.mark.parametrize(
@@ -158,20 +157,93 @@ def test_certificate_that_nobody_knows(kit: Callable[..., Any], listener: socket
     ],
 )
 def test_wrong_usage_is_told_in_a_line(arguments: list[str], said: str) -> None:
-    command = [str(PROTOGEN), "test", *arguments]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == USAGE
+    done = CliRunner().invoke(cli, ["test", *arguments])
+    assert done.exit_code == USAGE
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
 
-def test_command_that_does_nothing_is_no_pass(kit: Callable[..., Any]) -> None:
-    one_finding(kit("true"), 'true ended with 0 before it printed {"port": N}')
+class Quiet(BaseHTTPRequestHandler):
+    """Answers with what the class says, on HTTP/1.1."""
+
+    protocol_version = "HTTP/1.1"
+    status = 200
+    kind = "application/json"
+    body = b'{"jsonrpc":"2.0","id":1,"result":{"tasks":[],"total":0,"limit":1,"offset":0}}'
+    more: tuple[tuple[str, str], ...] = ()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(self.status)
+        self.send_header("content-type", self.kind)
+        self.send_header("content-length", str(len(self.body)))
+        for name, value in self.more:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+        """Stays silent."""
 
 
-def test_command_that_fails_is_told_with_its_last_words(kit: Callable[..., Any]) -> None:
-    one_finding(kit("sh -c 'echo it broke >&2; exit 7'"), "ended with 7 before it printed")
+@contextlib.contextmanager
+def quiet(**attributes: Any) -> Iterator[str]:
+    handler = type("Handler", (Quiet,), attributes)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"protocol_version": "HTTP/1.0"}, "it answers in HTTP/1.0; expected HTTP/1.1"),
+        ({"kind": "text/html", "body": b"<html>"}, "(a web page: is this the right address?)"),
+        ({"status": 308, "body": b"", "more": (("location", "/there"),)}, "HTTP 308 to '/there'; give that address"),
+        ({"body": b""}, "no JSON-RPC response to tasks.list"),
+        ({"body": b"[]"}, "no JSON-RPC response to tasks.list"),
+        ({"status": 403, "body": b"<html>", "kind": "text/html"}, "authentication is needed; give --header"),
+        ({"body": b'{"jsonrpc":"2.0","id":1,"error":{"code":-32004,"message":"x"}}'}, "authentication is needed"),
+    ],
+    ids=lambda it: it if isinstance(it, str) else "",
+)
+def test_endpoint_of_something_else(refused: Callable[..., Any], attributes: dict[str, Any], said: str) -> None:
+    with quiet(**attributes) as url:
+        one_finding(refused(url), said)
+
+
+def test_files_are_no_node(refused: Callable[..., Any]) -> None:
+    """What `python -m http.server` serves."""
+    silent = type("Silent", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), silent) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        one_finding(refused(f"http://127.0.0.1:{server.server_address[1]}"), "HTTP 501 with text/html")
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("true", "the program ended with 0, and answered nothing"),
+        ("false", "the program ended with 1, and answered nothing"),
+        ("sleep 60", "it runs and does not answer components/list: no line within 0.5 s"),
+        ("cat", "expected a response of JSON-RPC"),
+        ("yes", "expected a line of JSON-RPC"),
+        ("sh -c 'echo it broke >&2; exit 7'", "ended with 7; it said 'it broke'"),
+    ],
+)
+def test_program_that_is_no_worker(refused: Callable[..., Any], command: str, said: str) -> None:
+    one_finding(refused(f"stdio:{command}", "--protocol", "stepflow", "--timeout", "0.5"), said)
+
+
+def test_command_that_does_nothing_is_no_pass(refused: Callable[..., Any]) -> None:
+    one_finding(refused("true"), 'true ended with 0 before it printed {"port": N}')
+
+
+def test_command_that_fails_is_told_with_its_last_words(refused: Callable[..., Any]) -> None:
+    one_finding(refused("sh -c 'echo it broke >&2; exit 7'"), "ended with 7 before it printed")
 
 
 def test_one_clause_can_be_run_alone(kit: Callable[..., Any], reference: Any) -> None:

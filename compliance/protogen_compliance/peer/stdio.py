@@ -116,6 +116,8 @@ class StdioPeer:
         if not done.wait(max(0.0, deadline.end - time.monotonic())):
             raise TimedOut(f"the program did not take a line of {len(line)} bytes within {deadline.seconds:g} s")
         if trouble:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                raise Garbled(f"the program ended with {self.process.wait(1.0)}{self.told()}")
             raise Garbled(f"the program takes no more lines: {trouble[0]}{self.told()}")
         return began
 

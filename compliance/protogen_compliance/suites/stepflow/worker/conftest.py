@@ -10,17 +10,8 @@ from protogen_compliance.peer.http import parse_url
 from protogen_compliance.peer.rpc import MISSING, Json
 from protogen_compliance.peer.wire import Garbled, TimedOut, Unreachable
 from protogen_compliance.plugin import SHAPES, Lacking, Lost, Record, Settings, Unmet
-from protogen_compliance.suites.stepflow.worker.first import First, meet
+from protogen_compliance.suites.stepflow.worker.first import COMPONENTS, First, meet
 from protogen_compliance.suites.stepflow.worker.link import Answer, HttpLink, Runtime, Seen, StdioLink, Worker
-
-COMPONENTS = {
-    "echo": ("/echo", "/identity"),
-    "fail": ("/fail", "/raise", "/error"),
-    "slow": ("/sleep", "/slow"),
-    "put": ("/put", "/store", "/put_blob"),
-    "get": ("/get", "/load", "/get_blob"),
-}
-"""What each role is called where the user does not say; the first that is listed is taken."""
 
 SILENT_REQUESTS = 5
 SHAPE_CLAUSES = ("SF-MSG-001", "SF-METH-001", "SF-COMP-001")

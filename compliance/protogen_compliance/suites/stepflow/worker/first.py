@@ -8,6 +8,15 @@ from typing import NamedTuple
 from protogen_compliance.peer.rpc import Json
 from protogen_compliance.suites.stepflow.worker.link import Answer, Worker, execution
 
+COMPONENTS = {
+    "echo": ("/echo", "/identity"),
+    "fail": ("/fail", "/raise", "/error"),
+    "slow": ("/sleep", "/slow"),
+    "put": ("/put", "/store", "/put_blob"),
+    "get": ("/get", "/load", "/get_blob"),
+}
+"""What each role is called where the user does not say; the first that is listed is taken."""
+
 VERSION = {"runtime_protocol_version": 1}
 
 
