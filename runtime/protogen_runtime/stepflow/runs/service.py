@@ -620,7 +620,10 @@ class Runs:
                 if planned is not None and is_live(blob_id):
                     lost.append(planned)
 
-        count = await self._blobs.collect(before, is_live, dropped)
+        count = 0
+        # What a blob that went referred to may go, too.
+        while some := await self._blobs.collect(before, is_live, dropped):
+            count += some
         for planned in lost:
             # A run took it from memory at the moment when it went.
             await self._blobs.put_text(planned.text, "flow")
@@ -851,11 +854,11 @@ class Runs:
     async def _sweep(self) -> None:
         """Collect garbage now and then."""
         while True:
+            await trio.sleep(self.limits.collect_seconds)
             try:
                 await self.collect_garbage()
             except Unavailable as error:
                 _logger.warning("garbage is not collected: %s", error)
-            await trio.sleep(self.limits.collect_seconds)
 
 
 class _Steps:
