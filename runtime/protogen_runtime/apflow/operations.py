@@ -546,7 +546,8 @@ class Operations:
             dependencies.check_outside(tasks, lambda id_: _status(view, id_))
         members: list[Member] = []
         ready: list[Task] = []
-        inputs = {task.id: given_input for task, given_input in zip(given, params.tasks, strict=True)}
+        inputs = {task.id: (index, params.tasks[index]) for index, task in enumerate(given)}
+        changes: list[tuple[Entry, Task, Path]] = []
         for id_, task in chosen.items():
             before = stored.get(id_) or (view.get(id_) if stored else None)
             if before is None:
@@ -561,14 +562,20 @@ class Operations:
                 provenance.check_changeable(task)
             after = transitions.reset(task, now=now)
             if id_ in inputs:
-                after = updates.apply_updates(after, updates.updates_of(inputs[id_]), now=now, find=find, at=("tasks",))
+                index, input_ = inputs[id_]
+                at: Path = ("tasks", index)
+                after = updates.change(after, updates.updates_of(input_), now=now, at=at)
+                self._check_again(before.task, after, at)
+                changes.append((before, after, at))
             provenance.check_origin(after, find)
-            if id_ in inputs:
-                self._check_again(before.task, after)
             view.change(before, entry_of(after, root=before.root, in_run=True))
             if (needs := needs_of(after)) != (needs_before := needs_of(before.task)):
                 view.depend(id_, needs_before, needs)
             ready.append(after)
+        # All at once, and as they are now: one after the other would take as long for each as for all of them.
+        updates.check_references([(before.task, after, at) for before, after, at in changes], find)
+        for before, after, at in changes:
+            _check_stays(view, before, after, at)
         if stored and len(ready) == 1:
             dependencies.check_outside(ready, lambda id_: _status(view, id_))
         members = [self._manager.member_of(task, view.get, chosen) for task in ready]
@@ -580,11 +587,11 @@ class Operations:
         view.keep_run(root, write_record(record), RUNNING)
         return Entered(root=root, record=record, members=members)
 
-    def _check_again(self, before: Task, after: Task) -> None:
+    def _check_again(self, before: Task, after: Task, at: Path) -> None:
         if after.schemas is not before.schemas and after.schemas:
-            self._check_executor(after, at=("tasks",))
+            self._check_executor(after, at=at)
         if after.inputs is not before.inputs or after.schemas is not before.schemas:
-            _check_inputs(after, self._schemas_in_decisions, at=("tasks",))
+            _check_inputs(after, self._schemas_in_decisions, at=at)
 
     def _extend(self, view: View, root: str, top: Task, chosen: dict[str, Task], user: str | None) -> None:
         """Add to the tasks of a run what belongs to it of the stored flow."""
@@ -638,6 +645,22 @@ class Operations:
         for entry in moved:
             if entry.key != top.key:
                 view.change(entry, replace(entry, root=root))
+
+
+def _check_stays(view: View, before: Entry, after: Task, at: Path) -> None:
+    """Nothing where a task that is executed again is in the flow that it was in. Errors: TaskTreeValidationFailed."""
+    if (after.parent_id or None) == before.parent:
+        return
+    parent = view.get(after.parent_id) if after.parent_id else None
+    if (before.key if parent is None else parent.root) != before.root:
+        fault = FieldFault(
+            field="parent_id",
+            reason="Another flow",
+            expected="a parent in the flow that the task belongs to; tasks.update moves it to another",
+            actual=after.parent_id,
+            path=(*at, "parent_id"),
+        )
+        raise refusal("TaskTreeValidationFailed", [fault])
 
 
 def _reached(start: Iterable[str], following: Mapping[str, Sequence[str]]) -> dict[str, None]:

@@ -91,25 +91,35 @@ def needed(start_ids: Iterable[str], tasks: Mapping[str, Task]) -> list[str]:
 
 
 def check_dependencies(task: Task, find: Callable[[str], Task | None], *, at: Path = ()) -> None:
-    """Nothing where the dependencies of one task exist and none leads back to it; for creation and update.
+    """Nothing where the dependencies of one task exist and none leads back to it: see `check_all_dependencies`."""
+    check_all_dependencies([(task, at)], find)
 
-    `find` gives a stored task that the caller may see, `at` is the path to the task in the params.
+
+def check_all_dependencies(tasks: Sequence[tuple[Task, Path]], find: Callable[[str], Task | None]) -> None:
+    """Nothing where what tasks that change together depend on exists, and none leads back to itself.
+
+    For creation and update. Each task comes with the path to it in the params; `find` gives a stored task that the
+    caller may see. Linear in all that the tasks lead to.
     Errors: RuleBroken CircularDependency (A10), InvalidDependencyReference (A59).
     """
-    if not task.dependencies:
-        return
+    changed = {task.id: task for task, _ in tasks}
+
+    def look(id_: str) -> Task | None:
+        return changed.get(id_) or find(id_)
+
+    edges: dict[str, list[str]] = {}
     unknown: list[FieldFault] = []
-    edges: dict[str, list[str]] = {task.id: dependency_ids(task)}
-    if task.id in edges[task.id]:
-        raise circular([task.id, task.id])
-    for index, id_ in enumerate(edges[task.id]):
-        if find(id_) is None:
-            unknown.append(unknown_dependency(id_, index, at=at))
+    for task, at in tasks:
+        ids = dependency_ids(task)
+        if task.id in ids:
+            raise circular([task.id, task.id])
+        unknown += [unknown_dependency(id_, index, at=at) for index, id_ in enumerate(ids) if look(id_) is None]
+        # A task that is not stored yet is nobody's dependency: walking all that it needs would be in vain.
+        if ids and find(task.id) is not None:
+            edges[task.id] = ids
     if unknown:
         raise refusal("InvalidDependencyReference", unknown)
-    if find(task.id) is None:
-        return  # a task that is not stored yet is nobody's dependency, and walking all that it needs would be in vain
-    reach(edges, edges[task.id], find)
+    reach(edges, [id_ for ids in edges.values() for id_ in ids], look)
     cycle = find_cycle(edges)
     if cycle is not None:
         raise circular(cycle)

@@ -125,23 +125,39 @@ def _unknown_parent(parent_id: str, *, at: Path = (), reason: str = "No such tas
 
 
 def check_parent(task: Task, find: Find, *, at: Path = ()) -> None:
-    """Nothing where the parent of one task exists and is not below it; for creation and update.
+    """Nothing where the parent of one task exists and is not below it; for creation and update: see `check_parents`."""
+    check_parents([(task, at)], find)
 
-    `find` gives a stored task that the caller may see. Errors: RuleBroken InvalidParentReference (A59).
+
+def check_parents(tasks: Sequence[tuple[Task, Path]], find: Find) -> None:
+    """Nothing where the parents of tasks that change together exist, and none is below its child.
+
+    Each task comes with the path to it in the params; `find` gives a stored task that the caller may see. Linear in all
+    that is above the tasks. Errors: RuleBroken InvalidParentReference (A59).
     """
-    parent_id = task.parent_id
-    if not parent_id:
-        return
-    if parent_id != task.id and find(parent_id) is None:
-        raise refusal("InvalidParentReference", [_unknown_parent(parent_id, at=at)])
-    # A task that is not stored yet is nobody's parent, and the way up may be long.
-    above: str | None = parent_id if parent_id == task.id or find(task.id) else None
-    while above:
-        if above == task.id:
-            fault = _unknown_parent(parent_id, at=at, reason="The parent is the task itself, or below it")
-            raise refusal("InvalidParentReference", [fault])
-        parent = find(above)
-        above = (parent.parent_id or None) if parent else None
+    changed = {task.id: task for task, _ in tasks}
+
+    def look(id_: str) -> Task | None:
+        return changed.get(id_) or find(id_)
+
+    known: set[str] = set()
+    for task, at in tasks:
+        if not task.parent_id:
+            continue
+        if look(task.parent_id) is None:
+            raise refusal("InvalidParentReference", [_unknown_parent(task.parent_id, at=at)])
+        if task.parent_id != task.id and find(task.id) is None:
+            continue  # a task that is not stored yet is nobody's parent, and the way up may be long
+        trail = {task.id}
+        above: str | None = task.parent_id
+        while above and above not in known:
+            if above in trail:
+                fault = _unknown_parent(task.parent_id, at=at, reason="The parent is the task itself, or below it")
+                raise refusal("InvalidParentReference", [fault])
+            trail.add(above)
+            parent = look(above)
+            above = (parent.parent_id or None) if parent else None
+        known |= trail
 
 
 def below(top_id: str, tasks: Iterable[Task]) -> list[str]:

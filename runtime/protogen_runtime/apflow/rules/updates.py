@@ -8,7 +8,7 @@ Clauses: AF-UPDATE-001 to -003, AF-STORE-005, AF-TIME-008, AF-STATE-006.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from apflow_protocol import CODEC, Json, Task, TaskInput, TaskStatus, TaskUpdates
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from .consistency import faults_of_definition
 from .creation import canonical_dependencies, unknown_members
-from .dependencies import check_dependencies
+from .dependencies import check_all_dependencies
 from .faults import FieldFault, Path, already_executing, refusal, refused_transition
 from .fields import FIELDS, faults_of_decoded
 from .ids import canonical
@@ -27,7 +27,7 @@ from .provenance import check_changeable, check_origin
 from .schedules import next_run_of
 from .timestamps import kept, later
 from .transitions import cancel, check_transition, reset
-from .trees import check_parent
+from .trees import check_parents
 
 WRITABLE: Final = tuple(name for name in TaskUpdates.__struct_fields__ if name not in ("status", "extra"))
 """Fields that a caller may set at all."""
@@ -52,10 +52,20 @@ Find = Callable[[str], Task | None]
 def apply_updates(task: Task, updates: TaskUpdates, *, now: str, find: Find, at: Path = ("updates",)) -> Task:
     """The changed task, wholly checked; the very same task where nothing changes (A54).
 
+    `find` gives a stored task that the caller may see. Errors: those of `change` and `check_references`; the task is
+    then as it was.
+    """
+    changed = change(task, updates, now=now, at=at)
+    check_references([(task, changed, at)], find)
+    return changed
+
+
+def change(task: Task, updates: TaskUpdates, *, now: str, at: Path = ("updates",)) -> Task:
+    """The changed task, checked but for what it refers to; the very same task where nothing changes (A54).
+
     The status "cancelled" cancels it, with `error` as the message (the caller stops the executor); "pending" resets a
-    failed one. Fields that only a node sets must be what they are, or what they become. `find` gives a stored task that
-    the caller may see. Errors: RuleBroken InvalidTaskSchema, InvalidStateTransition, TaskAlreadyExecuting,
-    InvalidParentReference, InvalidDependencyReference, CircularDependency; the task is then as it was.
+    failed one. Fields that only a node sets must be what they are, or what they become. Errors: RuleBroken
+    InvalidTaskSchema, InvalidStateTransition, TaskAlreadyExecuting.
     """
     _refuse(faults_of_decoded(updates, at=at))
     changes = _changes(task, updates)
@@ -72,13 +82,22 @@ def apply_updates(task: Task, updates: TaskUpdates, *, now: str, find: Find, at:
     if not SCHEDULE.isdisjoint(changes):
         changed = replace(changed, next_run_at=next_run_of(changed, after=now))
     _refuse(faults_of_definition(changed, at=at))
-    if "parent_id" in changes:
-        check_parent(changed, find, at=at)
-    if "dependencies" in changes:
-        check_dependencies(changed, find, at=at)
-    if "origin_type" in changes or "original_task_id" in changes:
-        check_origin(changed, find, at=at)
     return changed
+
+
+def check_references(changes: Sequence[tuple[Task, Task, Path]], find: Find) -> None:
+    """Nothing where tasks that change together refer to what there is, and neither to themselves nor in a circle.
+
+    Each is the task before and after, and the path to it in the params. Linear in all that they lead to. Errors:
+    RuleBroken InvalidParentReference, InvalidDependencyReference, CircularDependency, InvalidTaskSchema.
+    """
+    check_parents([(after, at) for before, after, at in changes if after.parent_id != before.parent_id], find)
+    check_all_dependencies(
+        [(after, at) for before, after, at in changes if after.dependencies != before.dependencies], find
+    )
+    for before, after, at in changes:
+        if (after.origin_type, after.original_task_id) != (before.origin_type, before.original_task_id):
+            check_origin(after, find, at=at)
 
 
 def updates_of(input: TaskInput) -> TaskUpdates:  # noqa: A002  # the protocol's name
