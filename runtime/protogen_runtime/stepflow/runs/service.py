@@ -494,23 +494,29 @@ class Runs:
         live = self._live.get(run_id)
         if live is None:
             raise Conflict(f"run {run_id} has ended: it is {(await self._summary(run_id)).status}")
-        if not await self._cancel(live):
+        await live.accepted.wait()
+        if live.refusal is not None:
+            raise NotFound("run", run_id)
+        within: list[Live] = []
+        if not await self._cancel(live, within):
             await live.ended.wait()
             raise Conflict(f"run {run_id} has ended: it is {live.status}")
-        await live.ended.wait()
+        for one in within:
+            await one.ended.wait()
         if live.status == "running":
             self._check_open()
         return live.summary()
 
-    async def _cancel(self, live: Live) -> bool:
+    async def _cancel(self, live: Live, cancelled: list[Live]) -> bool:
+        """Cancel a run and what it started, as far as that has not ended; adds them to `cancelled`."""
         await live.accepted.wait()
-        if live.refusal is not None:
-            raise NotFound("run", live.run_id)
-        await self._load(live)
+        if live.refusal is None:
+            await self._load(live)
         if not live.cancel():
             return False
+        cancelled.append(live)
         for child in list(live.children):
-            await self._cancel(child)
+            await self._cancel(child, cancelled)
         return True
 
     @_kept
