@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "call": "call",
     "tasks": "tasks",
     "flow": "flow",
+    "run": "run",
+    "runs": "runs",
     "test": "test",
     "fuzz": "fuzz",
     "replay": "replay",
