@@ -101,7 +101,7 @@ def load(path: Path, *, root: Path) -> tuple[Document | None, list[Problem]]:
         place = Place(path=name, line=line, column=column)
         fix = "save the file as UTF-8"
         return None, [error("PG002", f"byte 0x{data[reason.start]:02x} is not UTF-8", fix=fix, place=place)]
-    tree, problems = _parse(text, name)
+    tree, problems = parsed(text, name)
     if problems and tree is None:
         return None, problems
     return Document(path=name, file=str(path), text=text, tree=tree, sha256=hashlib.sha256(data).hexdigest()), problems
@@ -117,7 +117,8 @@ def _unreadable(name: str, reason: OSError) -> Problem:
     return error("PG001", what, fix=fix, place=Place(path=name))
 
 
-def _parse(text: str, name: str) -> tuple[Any, list[Problem]]:
+def parsed(text: str, name: str) -> tuple[Any, list[Problem]]:
+    """The tree of a text that is shown as `name`; None and the reason where it is not JSON, or nested too deep."""
     repeated: list[str] = []
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

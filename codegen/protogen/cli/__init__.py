@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "verify": "verify",
     "import": "importing",
     "lint": "lint",
+    "fmt": "fmt",
     "diff": "diff",
     "serve": "serve",
     "worker": "worker",

@@ -273,6 +273,7 @@ def _report_json(outcome: Outcome, changes: list[Change], seconds: float) -> Non
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:
+    """A finding as programs get it."""
     place = problem.place
     return {
         "code": problem.code,

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from protogen.config import Refusal
-
-from .options import DONE, FINDINGS, complete_protocol, config_option, options, project
+from .options import DONE, FINDINGS, complete_protocol, config_option, options, project, replace_text
 
 if TYPE_CHECKING:
     from protogen.lint import Rule
@@ -134,22 +132,10 @@ def _linted(path: Path, root: Path, name: str, rules: list[Rule], *, mend: bool)
     if not mend or not found.edits:
         return _Report(document, [*problems, *found.problems], ignored=found.ignored)
     text = fix(document, found.edits)
-    _replace(path, text)
+    replace_text(path, text)
     report = _linted(path, root, name, rules, mend=False)
     report.mended = len(found.edits)
     return report
-
-
-def _replace(path: Path, text: str) -> None:
-    """The whole new text or the whole old one, whatever happens meanwhile."""
-    beside = path.with_name(f"{path.name}.new")
-    try:
-        beside.write_text(text, "utf-8", newline="")
-        beside.replace(path)
-    except OSError as reason:
-        beside.unlink(missing_ok=True)
-        fix = "check its permissions"
-        raise Refusal("PG301", f"cannot be written: {reason.strerror}", fix=fix, path=str(path)) from None
 
 
 def _list(rules: Iterable[Rule], style: Style) -> None:

@@ -133,3 +133,15 @@ def project(
 
         config = replace(config, out=Path.cwd() / out)
     return config, chosen
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file anew: it has its whole new text or its whole old one, whatever happens. Errors: Refusal."""
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        beside.write_text(text, "utf-8", newline="")
+        beside.replace(path)
+    except OSError as reason:
+        beside.unlink(missing_ok=True)
+        fix = "check its permissions"
+        raise Refusal("PG301", f"cannot be written: {reason.strerror}", fix=fix, path=str(path)) from None
