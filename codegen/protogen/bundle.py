@@ -401,7 +401,8 @@ def _listed(document: Document) -> Iterator[tuple[str, str]]:
     for place in document.lists:
         entries = _at(document.tree, place)
         if isinstance(entries, dict):
-            yield from ((f"{place}/{escape(name)}", name) for name in entries)
+            pointers = ((f"{place}/{escape(name)}", name) for name in entries)
+            yield from ((pointer, name) for pointer, name in pointers if pointer not in document.lists)
 
 
 def _constraints_and_notes(tree: dict[str, Any], like: Any) -> Any:

@@ -57,7 +57,7 @@ def recognise(tree: Any) -> str:
         return OPENRPC
     if "metaData" in tree and isinstance(tree.get("structures"), list):
         return METAMODEL
-    from .messages import constant_of
+    from .messages import has_messages
 
     found = SCHEMA
     for definition in overlay.definitions(tree).values():
@@ -65,9 +65,9 @@ def recognise(tree: Any) -> str:
             continue
         if isinstance(definition.get("x-method"), str):
             return SIDES
-        if constant_of(definition) is not None:
+        if found == SCHEMA and has_messages(definition):
             found = MESSAGES
-    return found
+    return MESSAGES if found == SCHEMA and has_messages(tree) else found
 
 
 def open_document(
@@ -113,14 +113,17 @@ def _read(kind: str, document: Document, beside: Document | None, root: Path) ->
         from . import openrpc
 
         return openrpc.read(document, root=root)
+    listed = beside if beside is not None and is_list(beside.tree) else None
+    said = beside.tree.get("x-methods") if beside is not None and isinstance(beside.tree, dict) else None
+    told = frozenset(said) if isinstance(said, dict) else frozenset[str]()
     if kind == MESSAGES:
         from . import messages
 
-        return messages.read(document)
+        return messages.read(document, told)
     if kind == SIDES:
         from . import sides
 
-        return sides.read(document, beside if beside is not None and is_list(beside.tree) else None)
+        return sides.read(document, listed, told)
     if kind == METAMODEL:
         from . import metamodel
 

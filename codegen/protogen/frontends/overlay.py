@@ -32,23 +32,48 @@ EVERY = "*"
 
 
 def definitions(tree: dict[str, Any]) -> dict[str, Any]:
-    """The named definitions of a JSON Schema of any draft."""
-    return {
-        name: schema
-        for keyword in ("$defs", "definitions")
-        if isinstance(tree.get(keyword), dict)
-        for name, schema in tree[keyword].items()
-    }
+    """The named definitions of a JSON Schema of any draft, those in namespaces (`definitions.v2.Thing`) too."""
+    return {name: schema for name, _, schema in _defined(tree)}
 
 
 def definition_pointers(tree: dict[str, Any]) -> dict[str, str]:
     """Where each named definition stands."""
-    return {
-        name: f"/{keyword}/{escape(name)}"
+    return {name: pointer for name, pointer, _ in _defined(tree)}
+
+
+def namespaces(tree: dict[str, Any]) -> tuple[str, ...]:
+    """Pointers of members of the definitions that are no schemas but hold some."""
+    return tuple(
+        f"/{keyword}/{escape(name)}"
         for keyword in ("$defs", "definitions")
         if isinstance(tree.get(keyword), dict)
-        for name in tree[keyword]
-    }
+        for name, entry in tree[keyword].items()
+        if _is_namespace(entry)
+    )
+
+
+def _defined(tree: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    seen: set[str] = set()
+    for keyword in ("$defs", "definitions"):
+        entries = tree.get(keyword)
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            at = f"/{keyword}/{escape(name)}"
+            inside = entry.items() if _is_namespace(entry) else ()
+            for inner, schema in inside or ((name, entry),):
+                key = inner if inner not in seen else pascal(f"{name} {inner}")
+                seen.add(key)
+                yield key, f"{at}/{escape(inner)}" if inside else at, schema
+
+
+def _is_namespace(entry: Any) -> bool:
+    """Whether a member of the definitions holds definitions: objects under names of types, and no keyword."""
+    return (
+        isinstance(entry, dict)
+        and bool(entry)
+        and not any(name in keywords.KNOWN or name.startswith("x-") for name in entry)
+        and all(isinstance(schema, dict) and name[:1].isupper() for name, schema in entry.items())
+        and any(keywords.KNOWN.keys() & schema.keys() for schema in entry.values())
+    )
 
 
 def base_tree(source: Document) -> dict[str, Any]:

@@ -26,9 +26,12 @@ _ASKS = ("Request", "Params")
 _TELLS = ("Notification",)
 
 
-def read(source: Document, methods: Document | None) -> tuple[Document, list[Problem]]:
-    """The schema as a protocol document of the two sides that its marks name."""
-    return _Reader(source, methods).document()
+def read(source: Document, methods: Document | None, told: frozenset[str]) -> tuple[Document, list[Problem]]:
+    """The schema as a protocol document of the two sides that its marks name.
+
+    `methods` is a list of methods; nothing is missed of those that a file of methods has `told` of.
+    """
+    return _Reader(source, methods, told).document()
 
 
 class _Marked(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +47,9 @@ class _Marked(msgspec.Struct, frozen=True, kw_only=True):
 class _Reader:
     """The state of one reading."""
 
-    def __init__(self, source: Document, methods: Document | None) -> None:
+    def __init__(self, source: Document, methods: Document | None, told: frozenset[str]) -> None:
         self._source = source
+        self._told = told
         self._methods = methods
         self._definitions = overlay.definitions(source.tree)
         self._pointers = overlay.definition_pointers(source.tree)
@@ -91,7 +95,8 @@ class _Reader:
         tells = [name for name in names if name.endswith(_TELLS)]
         asks = [name for name in names if name not in answers and name not in tells]
         named = [name for name in asks if name.endswith(_ASKS)] or asks
-        for name in [*answers[1:], *tells[1:], *(each for each in asks if each not in named[:1])]:
+        extra = [*answers[1:], *tells[1:], *(each for each in asks if each not in named[:1])]
+        for name in extra if method not in self._told else ():
             what = f'"{name}" is one more definition of "{method}", and it is not known which part it is'
             fix = "end its name in Request, Response or Notification, or say it in a file of methods"
             self._problems.append(warning("PG132", what, fix=fix, place=self._source.place(self._pointers[name])))
@@ -99,7 +104,7 @@ class _Reader:
             return _Marked(method=method, side=side, params=tells[0], result=None, kind="notification")
         params = named[0] if named else (tells[0] if tells else None)
         result = answers[0] if answers else None
-        if result is None and params is not None:
+        if result is None and params is not None and method not in self._told:
             what = f'no definition is the result of "{method}": any JSON value is taken for it'
             fix = 'mark one with the same "x-method", or say it in a file of methods'
             place = self._source.place(f"{self._pointers[params]}/x-method")
