@@ -54,8 +54,8 @@ def fmt(protocols: tuple[str, ...], check: bool, show: bool, config_file: Path |
             continue
         changed += 1
         if show:
-            lines = difflib.unified_diff(before.split("\n"), text.split("\n"), document.path, document.path, lineterm="")
-            click.echo("\n".join(lines))
+            name, old, new = document.path, before.split("\n"), text.split("\n")
+            click.echo("\n".join(difflib.unified_diff(old, new, name, name, lineterm="")))
         elif check:
             click.echo(f"would change {document.path}")
         else:
