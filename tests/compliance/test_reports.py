@@ -225,7 +225,7 @@ def test_file_of_known_failures_is_checked(tmp_path: Path, text: str, said: str)
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(WrongFile, match="nothing.toml"):
+    with pytest.raises(WrongFile, match=r"nothing\.toml"):
         read_known(tmp_path / "nothing.toml", {"A"})
 
 

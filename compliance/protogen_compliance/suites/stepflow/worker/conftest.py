@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from protogen_compliance.peer.http import parse_url
+from protogen_compliance.peer.link import Answer, HttpLink, Seen, StdioLink
 from protogen_compliance.peer.rpc import MISSING, Json
 from protogen_compliance.peer.wire import Garbled, TimedOut, Unreachable
 from protogen_compliance.plugin import SHAPES, Lacking, Lost, Record, Settings, Unmet
 from protogen_compliance.suites.stepflow.worker.first import COMPONENTS, First, meet
-from protogen_compliance.suites.stepflow.worker.link import Answer, HttpLink, Runtime, Seen, StdioLink, Worker
+from protogen_compliance.suites.stepflow.worker.link import INSTANCE, Runtime, Worker
 
 SILENT_REQUESTS = 5
 SHAPE_CLAUSES = ("SF-MSG-001", "SF-METH-001", "SF-COMP-001")
@@ -43,7 +44,12 @@ def make_link(settings: Settings, seen: Seen, runtime: Runtime) -> Iterator[Call
     def make() -> HttpLink | StdioLink:
         if settings.url:
             link = HttpLink(
-                parse_url(settings.url), seen, headers=settings.headers, patience=settings.timeout, responder=runtime
+                parse_url(settings.url),
+                seen,
+                headers=settings.headers,
+                patience=settings.timeout,
+                responder=runtime,
+                instance=INSTANCE,
             )
             made.append(link)
             return link

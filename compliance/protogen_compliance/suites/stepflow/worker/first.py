@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from protogen_compliance.peer.link import Answer
 from protogen_compliance.peer.rpc import Json
-from protogen_compliance.suites.stepflow.worker.link import Answer, Worker, execution
+from protogen_compliance.suites.stepflow.worker.link import Worker, execution
 
 COMPONENTS = {
     "echo": ("/echo", "/identity"),

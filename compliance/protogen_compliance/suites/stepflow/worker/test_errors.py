@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+from protogen_compliance.peer.link import HttpLink
 from protogen_compliance.peer.rpc import MISSING, Json
 from protogen_compliance.plugin import Lacking, Record
 from protogen_compliance.registry import clause, needs
 from protogen_compliance.suites.stepflow.worker.conftest import Watched
-from protogen_compliance.suites.stepflow.worker.link import HttpLink, execution
+from protogen_compliance.suites.stepflow.worker.link import execution
 
 INVALID_REQUEST, INVALID_PARAMS, PARSE_ERROR, INTERNAL_ERROR = -32600, -32602, -32700, -32603
 

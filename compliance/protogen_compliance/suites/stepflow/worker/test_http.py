@@ -9,13 +9,14 @@ import threading
 import pytest
 
 from protogen_compliance.peer.http import Connection, parse_url, request_bytes
+from protogen_compliance.peer.link import HttpLink
 from protogen_compliance.peer.rpc import MISSING, Json, parse_json
 from protogen_compliance.peer.wire import Deadline, PeerFault
 from protogen_compliance.plugin import Record, Settings, Unmet
 from protogen_compliance.registry import clause, needs, profile
 from protogen_compliance.suites.stepflow.worker.conftest import Watched
 from protogen_compliance.suites.stepflow.worker.first import First
-from protogen_compliance.suites.stepflow.worker.link import HttpLink, execution
+from protogen_compliance.suites.stepflow.worker.link import execution
 
 HTTP = profile("http")
 LARGE = 200 * 1024 * 1024
@@ -232,7 +233,6 @@ def test_nothing_else_is_waited_for(worker: Watched, settings: Settings) -> None
             worker.link.seen,
             headers=settings.headers,
             patience=settings.timeout,
-            responder=lambda _: None,
         )
         fresh = Watched(link, worker.components, worker.link.seen)
         for number in range(20):

@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+from protogen_compliance.peer.link import Answer, done, failed
 from protogen_compliance.peer.rpc import MISSING, Json
 from protogen_compliance.plugin import Record, Unmet
 from protogen_compliance.registry import clause, needs
 from protogen_compliance.suites.stepflow.worker.conftest import Watched
-from protogen_compliance.suites.stepflow.worker.link import Answer, Runtime, done, failed
+from protogen_compliance.suites.stepflow.worker.link import Runtime
 
 INVALID_REQUEST, INVALID_PARAMS, NOT_FOUND, PARSE_ERROR = -32600, -32602, -32601, -32700
 UUID7 = "01890a5d-ac96-774b-bcce-b302099a8057"

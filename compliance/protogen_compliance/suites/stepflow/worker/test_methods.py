@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from protogen_compliance.peer.link import HttpLink, StdioLink
 from protogen_compliance.peer.rpc import MISSING, Json
 from protogen_compliance.plugin import Lacking, Record, Unmet
 from protogen_compliance.registry import clause, last, needs, profile
 from protogen_compliance.suites.stepflow.worker.conftest import Watched
 from protogen_compliance.suites.stepflow.worker.first import VERSION, First
-from protogen_compliance.suites.stepflow.worker.link import HttpLink, StdioLink, execution
+from protogen_compliance.suites.stepflow.worker.link import execution
 
 NOT_FOUND, INVALID_REQUEST, INVALID_PARAMS = -32601, -32600, -32602
 COMPONENT_NOT_FOUND, NOT_INITIALIZED, INVALID_INPUT, FAILED = -32001, -32002, -32003, -32004

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
+from protogen_compliance.peer.link import Seen
 from protogen_compliance.peer.rpc import MISSING, parse_json
 from protogen_compliance.registry import clause, last, needs
-from protogen_compliance.suites.stepflow.worker.link import Seen
 
 KNOWN_CODES = {-32700, *range(-32603, -32599), *range(-32012, -31999)}
 CALLBACKS = ("blobs/put", "blobs/get", "runs/submit", "runs/get")

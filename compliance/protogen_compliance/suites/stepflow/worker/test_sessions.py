@@ -11,13 +11,14 @@ from urllib.parse import urljoin
 import pytest
 
 from protogen_compliance.peer.http import Connection, parse_url, request_bytes
+from protogen_compliance.peer.link import HttpLink
 from protogen_compliance.peer.rpc import MISSING, Json, RpcPeer, parse_json
 from protogen_compliance.peer.sse import events
 from protogen_compliance.peer.wire import Deadline, PeerFault
 from protogen_compliance.plugin import Settings, Unmet
 from protogen_compliance.registry import clause, needs, profile
 from protogen_compliance.suites.stepflow.worker.conftest import Watched
-from protogen_compliance.suites.stepflow.worker.link import HttpLink, Runtime
+from protogen_compliance.suites.stepflow.worker.link import Runtime
 
 SESSIONS = profile("session-sse")
 INVALID_REQUEST = -32600

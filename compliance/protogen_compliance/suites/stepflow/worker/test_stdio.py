@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from protogen_compliance.peer.link import Seen, StdioLink
 from protogen_compliance.peer.rpc import MISSING, Json, parse_json
 from protogen_compliance.plugin import Record, Unmet
 from protogen_compliance.registry import clause, last, needs, profile
 from protogen_compliance.suites.stepflow.worker.conftest import Watched
-from protogen_compliance.suites.stepflow.worker.link import Runtime, Seen, StdioLink
+from protogen_compliance.suites.stepflow.worker.link import Runtime
 
 STDIO = profile("stdio")
 
