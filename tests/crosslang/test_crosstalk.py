@@ -7,7 +7,6 @@ against a spawned worker over stdio) and print one JSON line a step: {"step": na
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -15,10 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sdk_programs
 
 HERE = Path(__file__).parent
 GENERATED = HERE.parents[1] / "generated"
 LANGUAGES = ("python", "typescript", "go")
+ROLES = ("worker", "runtime")
 
 EXPECTED = {
     "initialize": 1,
@@ -43,9 +44,7 @@ def programs(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactor
     """Command lines of both programs in every language, compiled once."""
     folder = tmp_path_factory.mktemp("crosslang")
     return {
-        "python": {
-            role: [sys.executable, "-P", str(HERE / "python" / f"{role}_program.py")] for role in ("worker", "runtime")
-        },
+        "python": {role: [sys.executable, "-P", str(HERE / "python" / f"{role}_program.py")] for role in ROLES},
         "typescript": _typescript(tool, folder / "typescript"),
         "go": _go(tool, folder / "go"),
         "stack": {"worker": [*STACK, "--serve"]},
@@ -53,47 +52,13 @@ def programs(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactor
 
 
 def _typescript(tool: Callable[[str], str], folder: Path) -> dict[str, list[str]]:
-    """Compiles the SDK where it would be installed, and the programs against it."""
-    package = folder / "node_modules" / "@protogen" / "stepflow"
-    package.parent.mkdir(parents=True)
-    _copy(GENERATED / "typescript" / "stepflow", package)
-    types = HERE.parents[1] / "node_modules" / "@types"
-    (folder / "node_modules" / "@types").symlink_to(types)
-    if (types.parent / "undici-types").is_dir():
-        (folder / "node_modules" / "undici-types").symlink_to(types.parent / "undici-types")
-    _run([tool("tsc"), "-p", "tsconfig.json"], package)
-    (folder / "package.json").write_text('{"type": "module"}\n')
-    for name in ("worker.ts", "runtime.ts"):
-        (folder / name).write_bytes((HERE / "typescript" / name).read_bytes())
-    options = "--strict --exactOptionalPropertyTypes --module nodenext --target es2022 --types node --skipLibCheck"
-    _run([tool("tsc"), *options.split(), "--outDir", "out", "worker.ts", "runtime.ts"], folder)
-    return {role: [tool("node"), str(folder / "out" / f"{role}.js")] for role in ("worker", "runtime")}
+    programs = sdk_programs.typescript(tool, folder, [HERE / "typescript" / f"{role}.ts" for role in ROLES])
+    return {role: [tool("node"), programs[role]] for role in ROLES}
 
 
 def _go(tool: Callable[[str], str], folder: Path) -> dict[str, list[str]]:
-    _copy(HERE / "go", folder)
-    sdk = GENERATED / "go" / "stepflow"
-    (folder / "go.mod").write_text(
-        "module crosslang\n\ngo 1.24\n\nrequire protogen.dev/stepflow v0.0.0\n\n"
-        f"replace protogen.dev/stepflow => {json.dumps(str(sdk))}\n"
-    )
-    environment = {**os.environ, "GOFLAGS": "", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
-    _run([tool("go"), "vet", "./..."], folder, environment)
-    _run([tool("go"), "build", "-o", "bin/", "./..."], folder, environment)
-    return {role: [str(folder / "bin" / role)] for role in ("worker", "runtime")}
-
-
-def _copy(source: Path, target: Path) -> None:
-    for path in sorted(source.rglob("*")):
-        if path.is_file() and not {"node_modules", "dist", "__pycache__"} & set(path.relative_to(source).parts):
-            to = target / path.relative_to(source)
-            to.parent.mkdir(parents=True, exist_ok=True)
-            to.write_bytes(path.read_bytes())
-
-
-def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    programs = sdk_programs.go(tool, folder, HERE / "go")
+    return {role: [str(programs / role)] for role in ROLES}
 
 
 @pytest.fixture
