@@ -392,9 +392,7 @@ class _Comparer:
             return old, new
         before, after = list(old.get("allOf", ())), list(new.get("allOf", ()))
         for arm in [arm for arm in before if arm in after]:
-            name = referred(arm)
-            if name is not None:
-                self.pairs.append(((name, name), path))
+            self._schemas(arm, arm, path)
             before.remove(arm)
             after.remove(arm)
         return _merged({**old, "allOf": before}, self._old), _merged({**new, "allOf": after}, self._new)
