@@ -203,6 +203,9 @@ class RpcPeer:
                 kept.wire.close()
                 if any(moment.data for moment in kept.wire.log[before:] if not moment.sent):
                     raise  # it had begun to answer: this is no connection that idled out
+            except PeerFault:
+                kept.wire.close()
+                raise
         connection = Connection(self.url.address, deadline)
         try:
             return connection, connection.ask(data, deadline, method=method)
