@@ -1,8 +1,8 @@
 """A runtime that is killed again and again: forks one for each line on its input, and tells what it acknowledged.
 
-Lines on its output: `pid N` (a runtime was started), `ack RUN SEED`, `done RUN RESULTS`, `blob ID SEED`, `ended`; in the
-end `final RUN STATUS RESULTS` and `read ID VALUE`. In the log, which keeps the order: `call RUN ITEM STEP ATTEMPT` before a component does its work, and
-`kept RUN ITEM STEP` once its outcome is said to be recorded.
+Lines on its output: `pid N` (a runtime was started), `ack RUN SEED`, `done RUN RESULTS`, `blob ID SEED`, `ended`; in
+the end `final RUN STATUS RESULTS` and `read ID VALUE`. In the log, which keeps the order: `call RUN ITEM STEP ATTEMPT`
+before a component does its work, and `kept RUN ITEM STEP` once its outcome is said to be recorded.
 """
 
 from __future__ import annotations
