@@ -335,7 +335,7 @@ def test_a_full_store_refuses_runs_and_those_under_way_go_on_when_there_is_space
         parts = Parts()
         async with open_store("memory:", SCHEMA) as store:
             limited = Limited(store)
-            async with opened(limited, parts) as runs:  # type: ignore[arg-type]  # a Store but for its types
+            async with opened(limited, parts) as runs:
                 run_id = await started(runs, HOLD, [1])
                 flow_id = (await runs.summary(run_id)).flow_id
                 await parts.until_holding(1)
@@ -358,7 +358,7 @@ def test_a_store_that_fails_leaves_nobody_waiting(caplog: pytest.LogCaptureFixtu
         parts = Parts()
         async with open_store("memory:", SCHEMA) as store:
             mortal = Mortal(store, 2)
-            async with opened(mortal, parts) as runs:  # type: ignore[arg-type]  # a Store but for its types
+            async with opened(mortal, parts) as runs:
                 run_id = await started(runs, HOLD, [1])
                 await parts.until_holding(1)
                 parts.let_go()
