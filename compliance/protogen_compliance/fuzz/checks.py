@@ -131,7 +131,8 @@ def same_id(got: Json, asked: Json) -> bool:
 
 
 def _kinds(asked: Json) -> tuple[type, ...]:
-    return (int, float) if isinstance(asked, int | float) else (type(asked),)
+    number = isinstance(asked, int | float) and not isinstance(asked, bool)
+    return (int, float) if number else (type(asked),)
 
 
 def _result(answer: Answer, description: Description) -> Iterator[Fault]:
@@ -155,7 +156,7 @@ def _error(answer: Answer, description: Description) -> Iterator[Fault]:
     if code == INTERNAL:
         yield Fault(check="internal", method=method, code=code, text=f"the server failed: {answer.summary()}")
     elif code not in description.codes:
-        text = f"the code {code} is not in the protocol's catalogue: {answer.summary()}"
+        text = f"the code {code} is not in the protocol's catalogue; {answer.summary()}"
         yield Fault(check="catalogue", method=method, text=text)
     elif (
         code in description.error_data

@@ -141,7 +141,10 @@ class _Run:
         """The whole run."""
         settings = self._settings
         session = self._session()
-        role = role_of(session.ours, self._description, settings.role)
+        try:
+            role = role_of(session.ours, self._description, settings.role)
+        finally:
+            self._close(session)
         left_out = {*settings.without, *models.left_out(self._description.name)}
         ignored = models.ignored(self._description.name)
         chosen = {
@@ -150,7 +153,6 @@ class _Run:
             if operation.role == role and name not in left_out
         }
         self._description = self._description._replace(operations=chosen)
-        session.ours.close()
         for phase, works in self._phases():
             self._phase = phase
             self._work(works)
@@ -402,13 +404,16 @@ class _Sources:
 
     def _example(self) -> tuple[str, Json]:
         """A request that is likely to be answered by a result and to change nothing."""
-        for operation in sorted(self._description.operations.values(), key=lambda it: not it.idempotent):
-            if operation.request:
-                empty: Json = [] if operation.by_position else {}
-                good = [it for it in (empty, *operation.examples) if operation.params(it) is None]
-                if good:
-                    return operation.method, self._params(operation.method, good[0])
-        return next(iter(self._description.operations)), {}
+        found: list[tuple[bool, bool, str, Json]] = []
+        for operation in self._description.operations.values():
+            empty: Json = [] if operation.by_position else {}
+            good = [it for it in (empty, *operation.examples) if operation.params(it) is None]
+            if good and operation.request:
+                found.append((not operation.idempotent, good[0] != empty, operation.method, good[0]))
+        if not found:
+            return next(iter(self._description.operations)), {}
+        _, _, method, params = min(found, key=lambda it: it[:2])
+        return method, self._params(method, params)
 
     def systematic(self) -> Iterator[Program]:
         """What every run begins with: raw requests, examples, coverage of the schema."""

@@ -75,7 +75,8 @@ def by_cause(found: Iterable[Finding]) -> list[Finding]:
 
 def cause(text: str) -> str:
     """A text without what differs from one request to the next."""
-    return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "…", text.partition(";")[0])
+    plain = text.partition(";")[0].partition(" was answered by ")[0]
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "…", plain)
 
 
 # --- the folder -----------------------------------------------------------------------------------

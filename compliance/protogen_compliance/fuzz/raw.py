@@ -219,13 +219,11 @@ def _as_expected(
         case "echo":
             asked = json.loads(sent)["id"]
             if not checks.same_id(one.get("id", MISSING), asked):
-                yield fault("raw-echo", f"the id came back as {one.get('id', MISSING)!r}; expected {asked!r}")
+                yield fault("envelope", f"the id is {one.get('id', MISSING)!r}; expected {asked!r}")
         case "stranger" if code is MISSING and not refused:
             yield fault("stranger", f"a request without the right credentials got {told}")
-        case "silent" if any("result" in it for it in responses):
-            yield fault("raw-notification", f"a notification got a result: {told}")
-        case "silent" if responses and code != -32600:
-            yield fault("raw-notification", f"a notification was answered by {told}")
+        case "silent" if any("result" in it for it in responses) or (responses and code != -32600):
+            yield fault("notification", f"a notification was answered by {told}")
         case "batch":
             yield from _batch(answer, sent, fault)
         case "any" if any("result" in it for it in responses) and not _is_json(sent):
@@ -244,6 +242,12 @@ def _batch(answer: Answer, sent: bytes, fault: Json) -> Iterator[Fault]:
         yield fault("raw-batch", f"a batch got {answer.summary()}; expected an array of responses")
     elif sorted(map(repr, (it["id"] for it in answer.value))) != sorted(map(repr, calls)):
         got = [it["id"] for it in answer.value]
+        if len(got) > len(calls) and None in got and len(calls) < len(members):
+            yield fault("notification", f"a notification was answered by {answer.summary()}")
+            return
+        if sorted(map(str, got)) == sorted(map(str, calls)):
+            yield fault("envelope", f"the id is {got[0]!r}; expected {calls[0]!r}")
+            return
         yield fault("raw-batch", f"a batch with the ids {calls!r} got responses with {got!r}")
 
 

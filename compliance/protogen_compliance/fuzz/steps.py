@@ -24,7 +24,8 @@ from protogen_compliance.peer.wire import TimedOut
 
 UNKNOWN_MEMBER = "x_protogen_fuzz"
 SILENT_ANSWERS = 3
-"""Answers in a row that did not come in time, after which the target is taken to be gone."""
+"""Answers in a row that did not come in time, after which the target is asked whether it still is there."""
+NO_METHOD = "rpc.protogen.nothing"
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -161,7 +162,9 @@ class Session:
             self.met[answer.sent.method, answer.status] += 1
         self._silent = self._silent + 1 if isinstance(answer.fault, TimedOut) else 0
         if self._silent >= SILENT_ANSWERS:
-            raise Away(f"{answer.fault}, {SILENT_ANSWERS} times in a row")
+            self._silent = 0
+            if isinstance(self.ours.call(NO_METHOD).fault, TimedOut):
+                raise Away(f"{answer.fault}, {SILENT_ANSWERS} times in a row, nor for a method that nobody has")
         return answer
 
     def _judged(self, answer: Answer) -> Answer:
