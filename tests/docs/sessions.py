@@ -208,7 +208,7 @@ def virtual_environment(place: Path) -> Path:
 
 def copy_checkout(root: Path, work: Path) -> None:
     """What the pages' commands read of the checkout: schemas, configuration, Makefile and the committed output."""
-    for name in ("schemas", "generated"):
+    for name in ("schemas", "generated", "docs/examples"):
         if (root / name).is_dir():
             shutil.copytree(
                 root / name, work / name, ignore=shutil.ignore_patterns("node_modules", "dist", "__pycache__")
