@@ -161,7 +161,7 @@ class SubmitRun(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrency: int | None = None
 
 
-class ItemCounts(msgspec.Struct, frozen=True, kw_only=True):
+class ItemCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How many items a run has, in all and in each state."""
 
     total: int
@@ -171,7 +171,7 @@ class ItemCounts(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: int = 0
 
 
-class RunSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
     """A run; `root_run_id` is its own where no run started it."""
 
     run_id: str
@@ -210,7 +210,7 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     offset: int = 0
 
 
-class ItemResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class ItemResult(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
     """Where an item stands, and what it came to."""
 
     item_index: int
@@ -245,7 +245,7 @@ EventKind: TypeAlias = Literal[
 """What can happen to a run. A step is started once for each attempt; the last three end a feed."""
 
 
-class RunEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class RunEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
     """Something that happened to a run, after it was stored.
 
     `sequence` counts from 1 without a gap, and is the same however often and after whatever restart it is read.

@@ -28,7 +28,7 @@ FULL_PAUSE_SECONDS: Final = 1.0
 _logger = logging.getLogger(__name__)
 
 
-class Staged(msgspec.Struct):
+class Staged(msgspec.Struct, gc=False):
     """What one run wants kept at once."""
 
     run_id: str

@@ -119,8 +119,8 @@ class Live:
         self.subruns: Final[dict[str, str]] = {}
         """The runs that its steps have started, by `item/step/key`."""
         self.calls: Final[dict[tuple[int, str], Call]] = {}
-        self.feeds: Final[WeakSet[Feed]] = WeakSet()
-        """Those that somebody still reads."""
+        self._feeds: WeakSet[Feed] | None = None
+        """Those that somebody still reads; a set of this kind takes longer to make than all else here."""
         self.engine: Run | None = None
         self.accepted: Final = trio.Event()
         self.ended: Final = trio.Event()
@@ -162,6 +162,12 @@ class Live:
     def restored(self) -> None:
         """It was kept before this runtime came."""
         self.accepted.set()
+
+    def follow(self, feed: Feed) -> None:
+        """Tell a feed what happens from now on."""
+        if self._feeds is None:
+            self._feeds = WeakSet()
+        self._feeds.add(feed)
 
     def summary(self) -> RunSummary:
         """The run, as far as it is kept."""
@@ -315,9 +321,10 @@ class Live:
         self._is_marked = False
         self._at_once = 0
         self._succeeded, self._failed = taken.succeeded, taken.failed
-        if self.feeds:
+        feeds = () if self._feeds is None else tuple(self._feeds)
+        if feeds:
             for event in events_of(taken.news, before=self.told, run_id=self.run_id, at=taken.at):
-                for feed in self.feeds:
+                for feed in feeds:
                     feed.publish(event)
         self.told += len(taken.news)
         for effect in taken.held:
@@ -330,9 +337,8 @@ class Live:
         if taken.end is not None:
             self.status, self._ended_at = taken.end, taken.at
             self._host.ended(self)
-            for feed in self.feeds:
+            for feed in feeds:
                 feed.end()
-            self.feeds.clear()
             self.ended.set()
         self.accepted.set()
         if self._deferred or self._news:
@@ -346,7 +352,7 @@ class Live:
         self.ended.set()
 
 
-class _Taken(msgspec.Struct, frozen=True):
+class _Taken(msgspec.Struct, frozen=True, gc=False):
     """What the commit under way will have kept."""
 
     at: int

@@ -79,7 +79,7 @@ MAX_NAME_CHARACTERS: Final = 1_000
 _BLOB_ID: Final = re.compile(rb'"([0-9a-f]{64})"')
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True):
+class Header(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of a run from its fields."""
 
     run_id: str
@@ -93,7 +93,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     total: int
 
 
-class RunDocument(msgspec.Struct, frozen=True):
+class RunDocument(msgspec.Struct, frozen=True, gc=False):
     """The document of a run: how it began, and what had happened by the time it was first stored.
 
     `begun` and `entries` are entries of the engine's journal, `results` are items.

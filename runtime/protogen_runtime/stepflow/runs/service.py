@@ -563,7 +563,7 @@ class Runs:
         if live is None:
             feed.end()
         else:
-            live.feeds.add(feed)
+            live.follow(feed)
         return feed
 
     # --- blobs --------------------------------------------------------------------------------------
