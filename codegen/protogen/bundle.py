@@ -137,7 +137,10 @@ class _Bundler:
             self._name_root(site)
         for schema, pointer, name in annotated_schemas(tree):
             below = self._site_at(site, pointer)
-            if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+            alone = isinstance(schema, dict) and not any(
+                key != "$ref" and keywords.constrains(key, site.draft) for key in schema
+            )
+            if alone and isinstance(schema.get("$ref"), str):
                 self._follow(schema["$ref"], below, "" if isinstance(_at(tree, pointer), str) else "/$ref")
             else:
                 self._name(below, name, listed=False)

@@ -527,10 +527,12 @@ class _Lowerer:
 
     def _annotated(self, pointer: str) -> str | None:
         path = self._bundle.main.path
+        if (path, pointer) in self._standing:
+            return self._standing[path, pointer]
         for below in ("/$ref", ""):
             if (path, pointer + below) in self._bundle.targets:
                 return self._bundle.targets[path, pointer + below]
-        return self._standing.get((path, pointer))
+        return None
 
     def _named(self, pointer: str) -> ir.Type | None:
         name = self._annotated(pointer)

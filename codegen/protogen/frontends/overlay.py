@@ -184,7 +184,7 @@ def laid(document: Document, methods: Document) -> tuple[Document, list[Problem]
     problems = list(_faults(document, methods))
     if problems:
         return document, problems
-    known = definition_pointers(document.tree) | _listed_pointers(document)
+    known = _known_types(document) | definition_pointers(patch)
     patch = {key: value for key, value in patch.items() if key in _PARTS}
     patch["x-methods"] = _expanded(document, patch.get("x-methods", {}), known)
     patch["x-errors"] = {name: _entry(entry, known, ("data",)) for name, entry in patch.get("x-errors", {}).items()}
@@ -204,8 +204,9 @@ def laid(document: Document, methods: Document) -> tuple[Document, list[Problem]
     return msgspec.structs.replace(document, tree=tree, origins=origins), problems
 
 
-def _listed_pointers(document: Document) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _known_types(document: Document) -> dict[str, str]:
+    """Where each definition stands that a file of methods may name."""
+    found = definition_pointers(document.tree) if isinstance(document.tree, dict) else {}
     for place in document.lists:
         node: Any = document.tree
         for part in place.split("/")[1:]:
@@ -234,6 +235,7 @@ def _faults(document: Document, methods: Document) -> Iterator[Problem]:
             yield error("PG134", f'"{part}" must be an object', fix="write one", place=methods.place(f"/{part}"))
             return
     known = document.tree.get("x-methods", {}) if isinstance(document.tree, dict) else {}
+    types = {**_known_types(document), **_known_types(methods)}
     for name, entry in tree.get("x-methods", {}).items():
         at = f"/x-methods/{escape(name)}"
         if entry is None:
@@ -249,6 +251,12 @@ def _faults(document: Document, methods: Document) -> Iterator[Problem]:
                 fix = closest(member, _METHOD).removeprefix("; ") or f"use {', '.join(_METHOD)}"
                 place = methods.place(f"{at}/{escape(member)}")
                 yield error("PG134", f'method "{name}" has no member "{member}"', fix=fix, place=place)
+        for member in ("params", "result", "events"):
+            said = entry.get(member)
+            if isinstance(said, str) and said not in types and not re.search(r"[#/]|\.json$", said):
+                fix = closest(said, types).removeprefix("; ") or "name a definition of the schema, or add it here"
+                place = methods.place(f"{at}/{member}")
+                yield error("PG134", f'method "{name}": no definition is called "{said}"', fix=fix, place=place)
 
 
 def _expanded(document: Document, patch: dict[str, Any], known: dict[str, str]) -> dict[str, Any]:
