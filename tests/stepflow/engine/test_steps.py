@@ -103,6 +103,17 @@ def test_all_that_is_known_of_a_failure_is_told_in_0_9() -> None:
     assert flow_error(S2, "a", failure) == FlowError(-32003, "boom", {"line": 1})
 
 
+def test_a_plugin_that_fails_itself_tells_the_reason_beside_the_step_in_0_9() -> None:
+    failure = StepFailure(-32202, "no such behavior", kind="plugin", component="/c")
+    notes = ["Component: /c", "Component execution failed for step 'a'", "no such behavior"]
+    stack = [
+        {"error": 'step "a" failed', "attachments": notes},
+        {"error": "error executing user-defined function"},
+    ]
+    assert flow_error(S1, "a", failure) == FlowError(500, 'step "a" failed', {"stack": stack})
+    assert flow_error(S2, "a", failure) == FlowError(-32202, "no such behavior")
+
+
 UNDEFINED: list[tuple[str, Any, int, int, str]] = [
     ("an input path", {"$input": "x"}, 1, -32200, "Input path $.x not found"),
     ("a variable", {"$variable": "x"}, 1, -32200, "Undefined variable: x"),

@@ -350,9 +350,9 @@ def test_a_mock_does_what_it_is_told() -> None:
             failed = await failure_of(plugins, "/c", {"input": None})
             assert (failed.kind, failed.code, failed.message, failed.data) == ("result", 8, "no", [1])
             broken = await failure_of(plugins, "/c", None)
-            assert (broken.kind, broken.message) == ("component", "broken")
+            assert (broken.kind, broken.message, broken.component) == ("plugin", "broken", "/c")
             unknown = await failure_of(plugins, "/c", {"input": "a", "more": 1})
-            assert unknown.message == 'mock /c has no behavior for the input {"input":"a","more":1}'
+            assert unknown.message == 'No behavior defined for /c on {"input":"a","more":1}'
             assert (await failure_of(plugins, "/d", None)).code == -32001
             (info,) = await plugins.components()
             assert (info.component, info.output_schema) == ("/c", {"type": "string"})

@@ -9,8 +9,12 @@ import msgspec
 from protogen_runtime.stepflow.flow.model import FlowError
 from protogen_runtime.stepflow.flow.values import Json
 
-Kind: TypeAlias = Literal["component", "transport", "engine"]
-"""Who failed: the component, the way to it, or something that has a FlowError of its own, which is passed on."""
+Kind: TypeAlias = Literal["component", "plugin", "transport", "engine"]
+"""Who failed: the component, the plugin in its place, the way to it, or something that has a FlowError of its own,
+which is passed on."""
+
+PLUGIN_FAILED: Final = "error executing user-defined function"
+"""What 0.9 gives as the cause where no worker answered; what really was the matter stands among the attachments."""
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +104,10 @@ def flow_error(dialect: Dialect, step_id: str, failure: StepFailure) -> FlowErro
     if failure.component is not None:
         attachments.insert(0, f"Component: {failure.component}")
     cause = failure.message
-    if failure.kind == "component":
+    if failure.kind == "plugin":
+        attachments.append(failure.message)
+        cause = PLUGIN_FAILED
+    elif failure.kind == "component":
         cause = f"component server error({failure.code}): {failure.message}"
     data: dict[str, Json] = {"stack": [{"error": told, "attachments": attachments}, {"error": cause}]}
     if failure.data is not None:

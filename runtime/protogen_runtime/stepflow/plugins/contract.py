@@ -31,9 +31,9 @@ def is_array(value: Json) -> TypeGuard[list[Any]]:
 DialectName: TypeAlias = Literal["0.9", "0.11"]
 """Which release's habits hold where they differ (spec section 1): S1 is 0.9, S2 is 0.11."""
 
-Kind: TypeAlias = Literal["component", "result", "transport", "protocol", "routing"]
-"""What failed: the component (an error answer), its flow (a FlowResult that says failed), the way to the worker, the
-worker's manners (what came is no answer), or the search for a plugin."""
+Kind: TypeAlias = Literal["component", "plugin", "result", "transport", "protocol", "routing"]
+"""What failed: the component (an error answer), the plugin that should have played it, its flow (a FlowResult that says
+failed), the way to the worker, the worker's manners (what came is no answer), or the search for a plugin."""
 
 COMPONENT_NOT_FOUND: Final = -32001
 NOT_INITIALIZED: Final = -32002
@@ -56,7 +56,8 @@ TRANSPORT_CODES: Final = range(-32399, -32299)
 class StepFailed(Exception):
     """A component was not executed, or failed; `code`, `message` and `data` (None for none) are for the flow's error.
 
-    `kind` tells who may try again: attempts are the business of whoever runs the step. Not raised for a cancelled step.
+    `kind` tells who may try again: attempts are the business of whoever runs the step. `component` is the name that the
+    plugin knows it by, None where none was asked. Not raised for a cancelled step.
     """
 
     def __init__(self, code: int, message: str, data: Json = None, *, kind: Kind = "component") -> None:
@@ -65,6 +66,7 @@ class StepFailed(Exception):
         self.message = message
         self.data = data
         self.kind: Kind = kind
+        self.component: str | None = None
 
 
 class CannotStart(Exception):

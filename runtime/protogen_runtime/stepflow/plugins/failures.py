@@ -13,6 +13,7 @@ from .contract import Kind, StepFailed
 
 _KINDS: Final[dict[Kind, dialects.Kind]] = {
     "component": "component",
+    "plugin": "plugin",
     # Its error is a FlowError already: that of a flow which the component ran, or played.
     "result": "engine",
     "transport": "transport",
@@ -24,7 +25,10 @@ _KINDS: Final[dict[Kind, dialects.Kind]] = {
 
 
 def failure_of(failed: StepFailed, component: str | None = None) -> dialects.StepFailure:
-    """The failure as the engine takes it; `component` is the name that the step gives it, for what 0.9 tells."""
+    """The failure as the engine takes it; `component` is the name that the step gives it, for what 0.9 tells where no
+    plugin was asked.
+    """
+    known = failed.component or component
     return dialects.StepFailure(
-        failed.code, failed.message, data=failed.data, kind=_KINDS[failed.kind], component=component
+        failed.code, failed.message, data=failed.data, kind=_KINDS[failed.kind], component=known
     )

@@ -70,7 +70,7 @@ class MockPlugin:
         for behaviour in known.behaviours:
             if same_json(behaviour.value, value):
                 return _played(behaviour.outcome)
-        raise StepFailed(INTERNAL, f"mock {component} has no behavior for the input {_shown(value)}")
+        raise StepFailed(INTERNAL, f"No behavior defined for {component} on {_shown(value)}", kind="plugin")
 
 
 def _played(outcome: FlowResult | Broken) -> Json:
@@ -80,7 +80,7 @@ def _played(outcome: FlowResult | Broken) -> Json:
         case Failed(error=error):
             raise StepFailed(error.code, error.message, error.data, kind="result")
         case Broken(error=text):
-            raise StepFailed(INTERNAL, text)
+            raise StepFailed(INTERNAL, text, kind="plugin")
 
 
 def _shown(value: Json) -> str:

@@ -56,12 +56,20 @@ class Plugins:
         execute = self._at_once.get(target.plugin)
         if execute is None:
             raise trio.WouldBlock
-        return execute(target.component, value)
+        try:
+            return execute(target.component, value)
+        except StepFailed as failed:
+            failed.component = target.component
+            raise
 
     async def execute(self, component: str, value: Json, context: StepContext) -> Json:
         """The output of the component that a step names, for its resolved input. Errors: StepFailed."""
         target = self._routes.find(component, value)
-        return await self._plugins[target.plugin].execute(target.component, value, context)
+        try:
+            return await self._plugins[target.plugin].execute(target.component, value, context)
+        except StepFailed as failed:
+            failed.component = target.component
+            raise
 
     def plugin(self, name: str) -> Plugin:
         """The plugin of a name. Errors: KeyError."""
