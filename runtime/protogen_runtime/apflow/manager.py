@@ -306,7 +306,7 @@ class TaskManager:
         return progress
 
     def _take_over(self, ended: Sequence[Ended], prompts: Iterable[Node]) -> list[Run]:
-        runs = {each.running.node.run for each in ended} | set(self._over)
+        runs = {each.running.node.run for each in ended} | {*self._over, *self._queue.take_stalled()}
         self._over = []
         over = [run for run in runs if run is not None and self._is_over(run)]
         ending = Counter(node.run for node in prompts if not (node.required_by or node.optional_to))
@@ -428,6 +428,9 @@ class TaskManager:
         for each in done.refused:
             self._queue.correct(each.running.node)
             self._running.pop(each.running.key, None)
+        # What was not done may have been all that could still come.
+        unsettled = [*done.withheld, *(each.running.node for each in done.refused)]
+        self._over += [node.run for node in unsettled if node.run is not None and not node.run.open]
         for each, task in done.ended:
             if self._running.get(each.running.key) is each.running:
                 del self._running[each.running.key]

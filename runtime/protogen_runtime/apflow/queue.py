@@ -132,6 +132,9 @@ class ReadyQueue:
         self._nodes: dict[str, Node] = {}
         self._runs: dict[str, Run] = {}
         self._turns: tuple[deque[Run], ...] = tuple(deque[Run]() for _ in range(PRIORITIES))
+        self._abroad: set[Run] = set()
+        """Runs that wait for tasks of others; usually none."""
+        self._stalled: list[Run] = []
 
     def find(self, key: str) -> Node | None:
         """The node of a task that takes part in a run, or that one in a run depends on."""
@@ -169,7 +172,7 @@ class ReadyQueue:
             if node.run is not run:
                 if node.run is not None:
                     # It came from another flow, where others may wait for it.
-                    node.run.outside.append(node)
+                    self._look_out(node.run, node)
                 self._untie(node)
                 node.run = run
                 node.order = run.arrived
@@ -224,6 +227,7 @@ class ReadyQueue:
         if completed:
             self._satisfy(node.required_by)
         self._satisfy(node.optional_to)
+        self._tell_others(node)
 
     def retire(self, node: Node) -> None:
         """A task is pending and not to be executed: what had relied on its end waits again, unless it was taken."""
@@ -232,6 +236,7 @@ class ReadyQueue:
         self._leave(node)
         self._reopen(node)
         node.phase = Phase.IDLE
+        self._tell_others(node)
 
     def correct(self, node: Node) -> None:
         """A task that was settled as completed was lost after all; what it had made ready waits again."""
@@ -272,10 +277,18 @@ class ReadyQueue:
             ]
         return True
 
+    def take_stalled(self) -> list[Run]:
+        """Runs with nothing open that had waited for a task of another one, which has ended since this was last asked:
+        it may have been all that could still come.
+        """
+        stalled, self._stalled = self._stalled, []
+        return stalled
+
     def end(self, run: Run) -> list[Node]:
         """Forget a run that is over; returns its tasks that were never taken."""
         left = [node for node in run.nodes if node.phase is Phase.WAITING and node.run is run]
         del self._runs[run.root]
+        self._abroad.discard(run)
         for node in run.nodes:
             if node.run is run:
                 node.run = None
@@ -304,7 +317,7 @@ class ReadyQueue:
                 if need.outcome is not None:
                     wanted.phase = Phase.COMPLETED if need.outcome else Phase.LOST
             if wanted.run is not node.run:
-                node.run.outside.append(wanted)
+                self._look_out(node.run, wanted)
             if need.required:
                 wanted.required_by = _with(wanted.required_by, node)
             else:
@@ -314,6 +327,18 @@ class ReadyQueue:
         node.needs = tuple(tied)
         node.required = bytes(required)
         node.unmet = node.count_unmet()
+
+    def _look_out(self, run: Run, node: Node) -> None:
+        run.outside.append(node)
+        self._abroad.add(run)
+
+    def _tell_others(self, node: Node) -> None:
+        if not self._abroad:
+            return
+        for dependant in (*(node.required_by or ()), *(node.optional_to or ())):
+            run = dependant.run
+            if run is not None and run is not node.run and not run.open:
+                self._stalled.append(run)
 
     def _occupy(self, node: Node) -> bool:
         group = self._groups.get(node.group or "")

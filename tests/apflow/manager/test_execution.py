@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -446,3 +447,52 @@ async def test_draining_lets_what_runs_end_and_starts_nothing() -> None:
         await wait_all_tasks_blocked()
         await rig.manager.drain()
         assert await rig.statuses(root, later) == ["completed", "pending"]
+
+
+# --- the ends of runs -------------------------------------------------------------------------------
+
+
+@in_trio
+async def test_a_run_ends_however_a_cancellation_meets_the_end_of_its_task() -> None:
+    """They may be decided by one commit, the cancellation first: what waited for the end then waits for ever."""
+    async with open_rig() as rig:
+        for _ in range(20):
+            first, second = ids(2)
+            started = await rig.execute(task(first), task(second, parent_id=first, needs=[first]), follow=True)
+            assert started.feed is not None
+            await rig.gate.wait_started(first)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_cancelled_or_ended, rig, first)
+                rig.gate.end(first)
+            if await rig.status(first) == "completed":
+                await rig.gate.wait_started(second)
+                rig.gate.end(second)
+            async for _ in started.feed:
+                pass
+            assert not rig.manager.is_running(first)
+
+
+async def _cancelled_or_ended(rig: Rig, id_: str) -> None:
+    with suppress(RuleBroken):
+        await rig.cancel(id_)
+
+
+@in_trio
+@pytest.mark.parametrize("how", ["failed", "cancelled"])
+async def test_a_run_ends_when_what_it_waits_for_in_another_flow_is_lost(how: str) -> None:
+    """The other flow goes on."""
+    async with open_rig() as rig:
+        root, other = ids(2)
+        await rig.execute(task(root), task(other, parent_id=root))
+        await rig.gate.wait_started(root, other)
+        created = await rig.create(method="gate", needs=[other])
+        started = await rig.execute(task(created, method=None), follow=True)
+        assert started.feed is not None
+        if how == "failed":
+            rig.gate.fail(other)
+        else:
+            await rig.cancel(other)
+        async for _ in started.feed:
+            pass
+        assert rig.manager.is_running(root)
+        assert not rig.manager.is_running(created)

@@ -185,6 +185,20 @@ def test_a_task_that_moved_to_another_flow_runs_there() -> None:
     assert taken(queue) == ["b"]
 
 
+def test_a_run_is_looked_at_when_what_it_waits_for_elsewhere_is_lost() -> None:
+    queue = ReadyQueue()
+    queue.join("r", [member("a"), member("b")])
+    waiting = queue.join("s", [member("c", "a", "?b")])
+    assert taken(queue) == ["a", "b"]
+    queue.settle(node(queue, "a"), completed=False)
+    assert queue.take_stalled() == [waiting]
+    assert not queue.is_over(waiting)
+    queue.settle(node(queue, "b"), completed=True)
+    assert queue.take_stalled() == [waiting]
+    assert queue.is_over(waiting)
+    assert queue.take_stalled() == []
+
+
 def test_nobody_waits_for_room_that_a_withdrawn_task_did_not_take() -> None:
     queue = ReadyQueue({"g": 1})
     queue.join("r", [member(key, group="g") for key in "abc"])
