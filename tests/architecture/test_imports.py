@@ -22,6 +22,7 @@ OUR_PACKAGES = ("protogen", "protogen_runtime", "protogen_compliance")
 LAYERS = (
     ("protogen.problems", "protogen.ir", "protogen.normalise", "protogen.build", "protogen.cli"),
     ("protogen.problems", "protogen.load", "protogen.normalise"),
+    ("protogen.load", "protogen.frontends", "protogen.build"),
     ("protogen.ir", "protogen.output", "protogen.targets", "protogen.build"),
     ("protogen.ir", "protogen.described", "protogen.targets"),
     ("protogen.ir", "protogen.links", "protogen.targets"),
@@ -44,7 +45,11 @@ TARGETS_MAY_IMPORT = (
     *("protogen.ir", "protogen.described", "protogen.links"),
     *("protogen.output", "protogen.naming", "protogen.problems"),
 )
-KIT_MAY_IMPORT = ("protogen_compliance", "protogen.load", "protogen.ir", "protogen.problems", "protogen.resources")
+KIT_MAY_IMPORT = (
+    *("protogen_compliance", "protogen.load", "protogen.ir", "protogen.problems", "protogen.resources"),
+    # By a document of the user's own it judges with samples of that document's types.
+    *("protogen.build.read_protocol", "protogen.samples"),
+)
 # The core and the rules of the protocols are computed: no clock, no chance, no system, no concurrency.
 PURE = (
     "protogen_runtime.jsonrpc",

@@ -56,10 +56,10 @@ def test_types_of_members() -> None:
         field.wire: field.type
         for field in (*record(protocol, "Location").fields, *record(protocol, "AskParams").fields)
     }
-    integer = {"minimum": 0, "maximum": 2**31 - 1}
+    integer = ir.IntegerType(minimum=0, maximum=2**31 - 1)
     assert types == {
         "uri": ir.StringType(format="uri"),
-        "range": ir.TupleType(items=(ir.IntegerType(**integer), ir.IntegerType(**integer))),
+        "range": ir.TupleType(items=(integer, integer)),
         "tag": ir.LiteralType(value="location"),
         "detail": ir.NamedType(name="LocationDetail"),
         "edits": ir.MapType(value=ir.ListType(item=ir.StringType())),

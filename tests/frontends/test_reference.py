@@ -15,6 +15,7 @@ from readings import DOCUMENTS, bare, method, name_of, reading_of
 from protogen import build
 from protogen.config import for_schema
 from protogen.imported import as_document
+from protogen.output import GeneratedFile
 from protogen.render import Templates
 from protogen.samples import make
 from protogen.verify import run
@@ -72,7 +73,7 @@ def _verified(path: Path, target: str, count: int) -> Any:
     product, problems = build.generate(protocol, entry, target, renderer=Templates())
     assert not [problem for problem in problems if problem.level == "error"]
     prefix = f"{target}/{entry.name}/"
-    files = [build.GeneratedFile(path=file.path.removeprefix(prefix), text=file.text) for file in product.files]
+    files = [GeneratedFile(path=file.path.removeprefix(prefix), text=file.text) for file in product.files]
     samples = list(make(protocol.schema["definitions"], seed=1, least=count).samples)
     tally = run(target, files, build.options(entry, target), samples, near=(ROOT,))
     assert tally.failure == ""
