@@ -11,8 +11,9 @@ from serving import serving
 
 LOGGED = Path(__file__).with_name("logged.py")
 KILLS, KILLS_IN_SOAK = 15, 1000
-PARTS = 10
-"""Databases that the kills of a soak are spread over: each grows with its kills."""
+PARTS = 40
+"""Databases that the kills of a soak are spread over: each grows with its kills, and a part must not take longer than a
+test may on a busy machine."""
 
 
 def kill_often(folder: Path, kills: int, monkeypatch: pytest.MonkeyPatch, *, seed: int) -> None:
