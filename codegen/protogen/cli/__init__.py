@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "lint": "lint",
     "fmt": "fmt",
     "diff": "diff",
+    "mock": "mock",
     "serve": "serve",
     "worker": "worker",
     "call": "call",
