@@ -6,4 +6,5 @@ import sys
 from pathlib import Path
 
 # pytest's importlib mode puts no folder of tests on sys.path.
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "interop")]
