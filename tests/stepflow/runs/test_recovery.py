@@ -275,6 +275,44 @@ def test_a_cancellation_is_final() -> None:
     running(scenario)
 
 
+def test_what_is_kept_while_the_runtime_closes_is_done_by_the_next_one() -> None:
+    """The commit under way ends after the last task that could call a component."""
+
+    class Slow(Mortal):
+        async def _commit(self, commit: Callable[[], Any]) -> Any:
+            committing.set()
+            with trio.CancelScope(shield=True):
+                await closing.wait()
+            return await commit()
+
+    committing, closing = trio.Event(), trio.Event()
+
+    async def scenario() -> None:
+        async with open_store("memory:", SCHEMA) as store:
+            async with opened(store) as runs:
+                flow_id = await stored(runs, ECHO)
+            first = Parts()
+            acknowledged: list[str] = []
+
+            async def submit(runs: Any) -> None:
+                acknowledged.append(await runs.submit(SubmitRun(flow_id=flow_id, inputs=[1])))
+
+            async with trio.open_nursery() as nursery, opened(Slow(store, float("inf")), first) as runs:
+                nursery.start_soon(submit, runs)
+                await committing.wait()
+
+                async def go_on() -> None:
+                    await trio.testing.wait_all_tasks_blocked()
+                    closing.set()
+
+                nursery.start_soon(go_on)
+            assert first.calls == []
+            async with opened(store) as runs:
+                assert await results(runs, acknowledged[0]) == [1]
+
+    running(scenario)
+
+
 def test_a_run_whose_journal_is_damaged_fails_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         async with open_store("memory:", SCHEMA) as store:

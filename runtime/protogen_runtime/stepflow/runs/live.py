@@ -60,14 +60,15 @@ REMEMBERED_BYTES: Final = 16 * 1024
 class Call:
     """A call of a component that is out."""
 
-    __slots__ = ("is_over", "lent", "scope", "start")
+    __slots__ = ("is_inside", "lent", "scope", "start")
 
     def __init__(self, start: StartStep) -> None:
         self.start: Final = start
         self.scope = trio.CancelScope()
         self.lent = 0
         """How many runs it waits for; it takes no room meanwhile."""
-        self.is_over = False
+        self.is_inside = False
+        """Whether it takes room, or has lent it."""
 
 
 class Tree:

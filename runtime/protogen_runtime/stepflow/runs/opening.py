@@ -15,6 +15,7 @@ from protogen_runtime.store import Store
 
 from .callbacks import Callbacks
 from .clock import Clock
+from .contract import RunService
 from .limits import Limits
 from .service import Runs
 
@@ -29,7 +30,7 @@ async def open_runs(
     blob_api_url: str | None = None,
     limits: Limits | None = None,
     clock: Clock | None = None,
-) -> AsyncGenerator[Runs]:
+) -> AsyncGenerator[RunService]:
     """The runtime of a store that was opened with `records.SCHEMA`, as long as the context lasts.
 
     `dialect` counts where the configuration names none; `blob_api_url` is where blobs are served over HTTP. When the

@@ -18,33 +18,27 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from functools import partial, wraps
-from typing import Any, Concatenate, Final, Literal, NamedTuple, ParamSpec, Protocol, TypeVar
+from functools import wraps
+from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 
-import msgspec
 import trio
 from msgspec import UNSET
 
 from protogen_runtime.stepflow.engine import (
     Dialect,
-    Effect,
     NotRunnable,
     Outcome,
     ResultOrder,
     Run,
     RunState,
     StartStep,
-    StepCompleted,
-    StepFailure,
     StepState,
     journal,
 )
 from protogen_runtime.stepflow.flow import canonical
-from protogen_runtime.stepflow.flow.model import FlowResult, Success
 from protogen_runtime.stepflow.flow.overrides import unwrap
 from protogen_runtime.stepflow.flow.values import Json
-from protogen_runtime.stepflow.plugins.contract import INTERNAL, ComponentInfo, StepContext, StepFailed
-from protogen_runtime.stepflow.plugins.failures import failure_of
+from protogen_runtime.stepflow.plugins.contract import ComponentInfo, StepContext
 from protogen_runtime.store import (
     Compare,
     Condition,
@@ -85,13 +79,14 @@ from .contract import (
     TooLarge,
     Unavailable,
 )
+from .execution import Components, Execution
 from .feeds import Feed
 from .flows import Flows, Planned
-from .identifiers import new_id, new_span
+from .identifiers import new_id
 from .journaling import LAZY_FROM, begun_of
 from .ledger import Ledger, journal_of
 from .limits import Limits
-from .live import Call, Live, Tree, subrun_key
+from .live import Live, Tree, subrun_key
 from .records import (
     ITEMS,
     REFERENCES,
@@ -105,37 +100,17 @@ from .records import (
     read_item,
     stored_summary,
 )
-from .telling import Past, Story, story_of
+from .telling import ItemSteps, Past, Story, story_of
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 MAX_RECENT: Final = 1_000
 """Runs that have ended and are still in memory: whoever waits for one asks for its results next."""
-
-ANY_NUMBER: Final = 2**31
-"""Of steps at once: one item alone may be ahead of the run that it was a part of, never behind."""
 
 MAX_LISTED: Final = 1_000
 """Runs on a page."""
 
 _logger = logging.getLogger(__name__)
-
-
-class Components(Protocol):
-    """Executes what steps name; `plugins.opening.Plugins` is one."""
-
-    def execute_nowait(self, component: str, value: Json) -> Json:
-        """The output of what only computes. Errors: StepFailed; trio.WouldBlock for what does not."""
-        ...
-
-    async def execute(self, component: str, value: Json, context: StepContext) -> Json:
-        """The output of a component. Errors: StepFailed."""
-        ...
-
-    async def components(self) -> list[ComponentInfo]:
-        """All that can be listed."""
-        ...
 
 
 class _Recent(NamedTuple):
@@ -145,19 +120,17 @@ class _Recent(NamedTuple):
     results: Sequence[ItemResult] | None
 
 
-def _kept(
-    method: Callable[Concatenate[Runs, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[Runs, P], Coroutine[Any, Any, R]]:
+def _kept(method: F) -> F:
     """What the store cannot do is Unavailable."""
 
     @wraps(method)
-    async def guarded(self: Runs, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
-            return await method(self, *args, **kwargs)
+            return await method(*args, **kwargs)
         except StoreError as error:
             raise Unavailable(f"the store cannot do it now: {error}") from error
 
-    return guarded
+    return cast("F", guarded)
 
 
 class Runs:
@@ -173,15 +146,13 @@ class Runs:
         self._blobs = Blobs(store, self.clock, self.limits)
         self._flows = Flows(self._blobs, dialect, self.limits)
         self._ledger = Ledger(store, self._stop_waiting)
-        self._gate = Tree(self.limits.steps).gate
         self._live: dict[str, Live] = {}
         self._active = 0
         self._queue: deque[Live] = deque()
         self._room = trio.Event()
         self._loading = trio.Lock()
         self._recent: OrderedDict[str, _Recent] = OrderedDict()
-        self._components: Components | None = None
-        self._nursery: trio.Nursery | None = None
+        self._execution: Execution | None = None
 
     # --- flows --------------------------------------------------------------------------------------
 
@@ -472,7 +443,7 @@ class Runs:
         if not 0 <= item < len(begun.inputs):
             raise NotFound("item", str(item))
         planned = await self._flows.plan(header_of(record).flow_id, dialect=begun.dialect, even_released=True)
-        steps = _Steps(planned, begun, item)
+        steps = ItemSteps(planned.plan, begun, item)
         story = Story.entries(self._store, record)
         async for entries in story:
             steps.tell(entries)
@@ -601,8 +572,7 @@ class Runs:
     @_kept
     async def components(self, *, include_schemas: bool = True) -> Sequence[ComponentInfo]:
         """See RunService."""
-        assert self._components is not None
-        found = await self._components.components()
+        found = await self._execution_now.components.components()
         if include_schemas:
             return found
         return [ComponentInfo(component=it.component, description=it.description) for it in found]
@@ -635,103 +605,25 @@ class Runs:
             await self._blobs.put_text(planned.text, "flow")
         return count - len(lost)
 
-    # --- executing ------------------------------------------------------------------------------------
+    # --- what live runs need --------------------------------------------------------------------------
 
     def execute_nowait(self, start: StartStep) -> Outcome | None:
         """See live.Host."""
-        assert self._components is not None
-        try:
-            return Success(self._components.execute_nowait(start.component, start.input))
-        except trio.WouldBlock:
-            return None
-        except StepFailed as failed:
-            return failure_of(failed, start.component)
-        except Exception as error:  # noqa: BLE001 - a defect of a component is the failure of one step
-            return _defect(start, error)
+        return self._execution_now.execute_nowait(start)
 
     def launch(self, live: Live, start: StartStep) -> None:
         """See live.Host."""
-        call = Call(start)
-        live.calls[start.item, start.step_id] = call
-        if start.delay:
-            self._nursery_now.start_soon(self._delay, live, call)
-        else:
-            self._let_in(live, call)
-
-    def _let_in(self, live: Live, call: Call) -> None:
-        def go() -> None:
-            self._nursery_now.start_soon(self._execute, live, call)
-
-        live.tree.gate.enter(partial(self._gate.enter, go))
-
-    async def _delay(self, live: Live, call: Call) -> None:
-        with call.scope:
-            await trio.sleep(call.start.delay)
-        if call.scope.cancelled_caught:
-            self._over(live, call)
-        else:
-            call.scope = trio.CancelScope()
-            self._let_in(live, call)
-
-    async def _execute(self, live: Live, call: Call) -> None:
-        start = call.start
-        outcome: Outcome | None = None
-        try:
-            with call.scope:
-                outcome = await self._outcome(live, start)
-        finally:
-            self._over(live, call)
-            if not call.lent:
-                self._gate.leave()
-                live.tree.gate.leave()
-        if outcome is not None:
-            live.finished(start.item, start.step_id, outcome, attempt=start.attempt)
-
-    async def _outcome(self, live: Live, start: StartStep) -> Outcome:
-        assert self._components is not None
-        header = live.header
-        context = StepContext(
-            run_id=header.run_id,
-            flow_id=header.flow_id,
-            step_id=start.step_id,
-            item=start.item,
-            attempt=start.attempt,
-            trace_id=header.root.replace("-", ""),
-            span_id=new_span(),
-        )
-        try:
-            return Success(await self._components.execute(start.component, start.input, context))
-        except StepFailed as failed:
-            return failure_of(failed, start.component)
-        except Exception as error:  # noqa: BLE001 - a defect of a plugin is the failure of one step
-            return _defect(start, error)
-
-    @staticmethod
-    def _over(live: Live, call: Call) -> None:
-        call.is_over = True
-        place = (call.start.item, call.start.step_id)
-        if live.calls.get(place) is call:
-            del live.calls[place]
+        self._execution_now.launch(live, start)
 
     @contextmanager
     def lending(self, caller: StepContext | None) -> Generator[None]:
         """While a step waits for a run, its room is for others: the steps of that run may need it."""
         live = None if caller is None else self._live.get(caller.run_id)
-        call = None if live is None or caller is None else live.calls.get((caller.item, caller.step_id))
-        if live is None or call is None:
+        if live is None or caller is None:
             yield
             return
-        call.lent += 1
-        if call.lent == 1:
-            self._gate.leave()
-            live.tree.gate.leave()
-        try:
+        with self._execution_now.lending(live, caller.item, caller.step_id):
             yield
-        finally:
-            call.lent -= 1
-            if not call.lent and not call.is_over:
-                live.tree.gate.come_back()
-                self._gate.come_back()
 
     def mark(self, live: Live) -> None:
         """See live.Host."""
@@ -759,27 +651,27 @@ class Runs:
             live.ended.set()
 
     @property
-    def _nursery_now(self) -> trio.Nursery:
-        assert self._nursery is not None
-        return self._nursery
+    def _execution_now(self) -> Execution:
+        assert self._execution is not None, "runs are executed within running()"
+        return self._execution
 
     # --- going on -----------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def running(self, components: Components) -> AsyncGenerator[None]:
         """Execute runs as long as the context lasts; those that have not ended go on first."""
-        self._components = components
         async with trio.open_nursery() as ledger:
             ledger.start_soon(self._ledger.run)
             try:
                 async with trio.open_nursery() as nursery:
-                    self._nursery = nursery
+                    self._execution = Execution(components, nursery, self.limits.steps)
                     await self._recover()
                     nursery.start_soon(self._start_queued)
                     nursery.start_soon(self._sweep)
                     try:
                         yield
                     finally:
+                        self._execution.close()
                         nursery.cancel_scope.cancel()
             finally:
                 self._ledger.close()
@@ -865,57 +757,6 @@ class Runs:
                 await self.collect_garbage()
             except Unavailable as error:
                 _logger.warning("garbage is not collected: %s", error)
-
-
-class _Steps:
-    """The steps of one item, told from the entries of its run: a run of that item alone."""
-
-    def __init__(self, planned: Planned, begun: journal.Begun, item: int) -> None:
-        one = msgspec.structs.replace(begun, inputs=[begun.inputs[item]], max_concurrency=ANY_NUMBER)
-        self._run = journal.make(one, planned.plan)
-        self._item = item
-        self._results: dict[str, FlowResult] = {}
-        self._attempts: dict[str, int] = {}
-        self._take(self._run.begin())
-
-    def _take(self, effects: Sequence[Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, StepCompleted):
-                self._results[effect.step_id] = effect.result
-
-    def tell(self, entries: Sequence[bytes]) -> None:
-        """Go on."""
-        for entry in entries:
-            what = journal.read(entry)
-            if isinstance(what, journal.Succeeded | journal.CallFailed) and what.item == self._item:
-                self._attempts[what.step_id] = what.attempt
-                # Attempts of restarts are counted by the run as a whole.
-                outcome = Success(what.result) if isinstance(what, journal.Succeeded) else what.failure
-                self._take(self._run.finished(0, what.step_id, outcome))
-
-    def told(self, states: Mapping[str, StepState]) -> list[StepInfo]:
-        """The steps; `states` are those of a run that is under way."""
-        return [
-            StepInfo(
-                step_id=step.id,
-                component=step.component,
-                status=self._status(step.id, states),
-                attempt=self._attempts.get(step.id, 0),
-                result=self._results.get(step.id, UNSET),
-            )
-            for step in self._run.flow.steps
-        ]
-
-    def _status(self, step_id: str, states: Mapping[str, StepState]) -> StepState:
-        result = self._results.get(step_id)
-        if result is not None:
-            return "completed" if isinstance(result, Success) else "failed"
-        return states.get(step_id, "blocked")
-
-
-def _defect(start: StartStep, error: Exception) -> StepFailure:
-    _logger.error("component %s failed by a defect of this runtime", start.component, exc_info=error)
-    return StepFailure(INTERNAL, f"{start.component} failed by a defect of the runtime: {type(error).__name__}")
 
 
 def _is_name(text: str) -> bool:

@@ -6,16 +6,19 @@ What is told is what was told when it happened: the same news in the same order,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
+import msgspec
 import trio
+from msgspec import UNSET
 
-from protogen_runtime.stepflow.engine import Effect, ItemCompleted, journal
-from protogen_runtime.stepflow.flow.model import Success
+from protogen_runtime.stepflow.engine import Effect, ItemCompleted, StepCompleted, StepState, journal
+from protogen_runtime.stepflow.engine.plan import Plan
+from protogen_runtime.stepflow.flow.model import FlowResult, Success
 from protogen_runtime.store import Entries, Record, Store
 
-from .contract import RunEvent
+from .contract import RunEvent, StepInfo
 from .feeds import News, events_of
 from .flows import Flows
 from .journaling import Replay, begun_of, read_row
@@ -23,6 +26,9 @@ from .ledger import journal_of
 from .records import header_of, read_document
 
 ROWS_AT_ONCE: Final = 200
+
+ANY_NUMBER: Final = 2**31
+"""Of steps at once: one item alone may be ahead of the run that it was a part of, never behind."""
 
 
 class Story:
@@ -133,3 +139,49 @@ class Past:
                     if event.sequence > self._after and (self._upto is None or event.sequence <= self._upto):
                         self._ready.append(event)
         return self._ready.popleft()
+
+
+class ItemSteps:
+    """The steps of one item, told from the entries of its run: a run of that item alone."""
+
+    def __init__(self, plan: Plan, begun: journal.Begun, item: int) -> None:
+        one = msgspec.structs.replace(begun, inputs=[begun.inputs[item]], max_concurrency=ANY_NUMBER)
+        self._run = journal.make(one, plan)
+        self._item = item
+        self._results: dict[str, FlowResult] = {}
+        self._attempts: dict[str, int] = {}
+        self._take(self._run.begin())
+
+    def _take(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, StepCompleted):
+                self._results[effect.step_id] = effect.result
+
+    def tell(self, entries: Sequence[bytes]) -> None:
+        """Go on."""
+        for entry in entries:
+            what = journal.read(entry)
+            if isinstance(what, journal.Succeeded | journal.CallFailed) and what.item == self._item:
+                self._attempts[what.step_id] = what.attempt
+                # Attempts of restarts are counted by the run as a whole.
+                outcome = Success(what.result) if isinstance(what, journal.Succeeded) else what.failure
+                self._take(self._run.finished(0, what.step_id, outcome))
+
+    def told(self, states: Mapping[str, StepState]) -> list[StepInfo]:
+        """The steps; `states` are those of a run that is under way."""
+        return [
+            StepInfo(
+                step_id=step.id,
+                component=step.component,
+                status=self._status(step.id, states),
+                attempt=self._attempts.get(step.id, 0),
+                result=self._results.get(step.id, UNSET),
+            )
+            for step in self._run.flow.steps
+        ]
+
+    def _status(self, step_id: str, states: Mapping[str, StepState]) -> StepState:
+        result = self._results.get(step_id)
+        if result is not None:
+            return "completed" if isinstance(result, Success) else "failed"
+        return states.get(step_id, "blocked")
