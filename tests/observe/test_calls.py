@@ -97,8 +97,8 @@ def test_durations_fall_into_buckets(clock: Clock) -> None:
     clock.now += 5
     service.start(call(), Link())
     counts = metrics.snapshot().calls["echo"]
-    assert (sum(counts.buckets), round(counts.seconds, 6)) == (2, 0.04)
-    assert [index for index, number in enumerate(counts.buckets) if number] == [7]
+    assert (sum(counts.calls.buckets), round(counts.calls.seconds, 6)) == (2, 0.04)
+    assert [index for index, number in enumerate(counts.calls.buckets) if number] == [7]
 
 
 def test_waiting_call_is_in_flight_until_its_outcome(clock: Clock) -> None:
@@ -245,6 +245,24 @@ def test_a_stream_is_no_slow_call(clock: Clock, sink: Sink, log: Log) -> None:
     with log:
         Observed(Scripted(act), CallObserver(metrics, log=log, clock=clock)).start(call(), link)
     assert (sink.lines(), metrics.slow) == ([], 0)
+
+
+def test_a_stream_counts_apart_from_calls(clock: Clock) -> None:
+    link = Link()
+
+    def act() -> Outcome:
+        clock.now += 3
+        return Raw(b"1")
+
+    metrics = Metrics()
+    metrics.expect(["echo"])
+    service = Observed(Scripted(act), CallObserver(metrics, clock=clock))
+    service.start(call(), link)
+    link.has_answered = True
+    service.start(call(), link)
+    counts = metrics.snapshot().calls["echo"]
+    assert (counts.outcomes, sum(counts.calls.buckets), sum(counts.streams.buckets)) == ({"ok": 2}, 1, 1)
+    assert (counts.calls.seconds, counts.streams.seconds) == (3, 3)
 
 
 def test_failure_of_a_handler_is_told_with_the_ids_of_its_call(sink: Sink, log: Log) -> None:

@@ -31,6 +31,7 @@ def filled() -> Metrics:
     metrics.count_call("echo", "cancelled", 0.0)
     metrics.count_call('a"b\\c\nd', Raw(b"1"), 0.0)
     metrics.count_call("nobody", METHOD_NOT_FOUND, 0.0)
+    metrics.count_call("echo", Raw(b"1"), 600.0, streamed=True)
     metrics.count_refused("max_body_bytes")
     metrics.count_refused("max_body_bytes")
     metrics.in_flight = 3
@@ -49,7 +50,7 @@ def test_exposition_is_read_by_the_parser() -> None:
     own = {key: value for key, value in found.items() if key[0].startswith("protogen_") and "bucket" not in key[0]}
     echo, odd, unknown = ("method", "echo"), ("method", 'a"b\\c\nd'), ("method", "(unknown)")
     assert own == {
-        ("protogen_calls_total", (echo, ("outcome", "ok"))): 2,
+        ("protogen_calls_total", (echo, ("outcome", "ok"))): 3,
         ("protogen_calls_total", (echo, ("outcome", "-32001"))): 1,
         ("protogen_calls_total", (echo, ("outcome", "other"))): 1,
         ("protogen_calls_total", (echo, ("outcome", "cancelled"))): 1,
@@ -57,6 +58,8 @@ def test_exposition_is_read_by_the_parser() -> None:
         ("protogen_calls_total", (unknown, ("outcome", "-32601"))): 1,
         ("protogen_call_seconds_count", (echo,)): 5,
         ("protogen_call_seconds_sum", (echo,)): 100.3002,
+        ("protogen_stream_seconds_count", (echo,)): 1,
+        ("protogen_stream_seconds_sum", (echo,)): 600,
         ("protogen_call_seconds_count", (odd,)): 1,
         ("protogen_call_seconds_sum", (odd,)): 0,
         ("protogen_call_seconds_count", (unknown,)): 1,
@@ -90,7 +93,7 @@ def test_value_on_a_bound_belongs_to_its_bucket() -> None:
     metrics = Metrics()
     metrics.expect(["m"])
     metrics.count_call("m", Raw(b"1"), BUCKETS_SECONDS[3])
-    assert metrics.snapshot().calls["m"].buckets[3] == 1
+    assert metrics.snapshot().calls["m"].calls.buckets[3] == 1
 
 
 def test_method_that_was_never_called_has_no_series() -> None:

@@ -154,9 +154,10 @@ class CallObserver:
         metrics = self.metrics
         seconds = self._clock() - observation.started
         metrics.in_flight -= 1
-        metrics.count_call(observation.name, outcome, seconds)
         # A stream lasts as long as what it tells of: its answer came before.
-        is_slow = seconds >= self._slow_seconds and not observation.link.has_answered
+        has_streamed = observation.link.has_answered
+        metrics.count_call(observation.name, outcome, seconds, streamed=has_streamed)
+        is_slow = seconds >= self._slow_seconds and not has_streamed
         if is_slow:
             metrics.slow += 1
         if self._is_scoped:

@@ -31,16 +31,31 @@ BUCKETS_SECONDS: Final = (
 )
 """From a synchronous handler to the longest wait that clients have patience for."""
 
+STREAM_BUCKETS_SECONDS: Final = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+"""A stream lasts as long as what it tells of: from a trivial task to a long run."""
+
 MAX_BOUNDS: Final = 64
 """Names of bounds counted apart; they are the server's own names."""
 
 
+class Times(msgspec.Struct):
+    """How long things took: numbers by upper bound, with one more than there are bounds, and the sum."""
+
+    buckets: list[int]
+    seconds: float = 0.0
+
+    def add(self, seconds: float, bounds: tuple[float, ...]) -> None:
+        """Count one more."""
+        self.buckets[bisect_left(bounds, seconds)] += 1
+        self.seconds += seconds
+
+
 class MethodCounts(msgspec.Struct):
-    """One method: calls by outcome, and how long they took; `buckets` has one more than BUCKETS_SECONDS."""
+    """One method: calls by outcome, and how long they took; streams that outlived their answer count apart."""
 
     outcomes: dict[str, int] = msgspec.field(default_factory=dict[str, int])
-    buckets: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BUCKETS_SECONDS) + 1))
-    seconds: float = 0.0
+    calls: Times = msgspec.field(default_factory=lambda: Times([0] * (len(BUCKETS_SECONDS) + 1)))
+    streams: Times = msgspec.field(default_factory=lambda: Times([0] * (len(STREAM_BUCKETS_SECONDS) + 1)))
 
 
 class Traffic(msgspec.Struct):
@@ -88,8 +103,10 @@ class Metrics:
         """Expose what became of log records, too: `counts()` gives (written, dropped)."""
         self._log_counts = counts
 
-    def count_call(self, method: str, outcome: Raw | bytes | ErrorObject | Ending, seconds: float) -> None:
-        """A call has ended."""
+    def count_call(
+        self, method: str, outcome: Raw | bytes | ErrorObject | Ending, seconds: float, *, streamed: bool = False
+    ) -> None:
+        """A call has ended; `streamed`: its answer had come before."""
         counts = self._methods.get(method)
         if counts is None:
             counts = self._unknown
@@ -101,8 +118,10 @@ class Metrics:
         else:
             name = "ok"
         outcomes[name] = outcomes.get(name, 0) + 1
-        counts.buckets[bisect_left(BUCKETS_SECONDS, seconds)] += 1
-        counts.seconds += seconds
+        if streamed:
+            counts.streams.add(seconds, STREAM_BUCKETS_SECONDS)
+        else:
+            counts.calls.add(seconds, BUCKETS_SECONDS)
 
     def count_refused(self, bound: str) -> None:
         """A connection or a request met a bound of the server, such as `max_body_bytes`."""
@@ -136,8 +155,8 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
         for method, counts in one.calls.items():
             into = total.calls.setdefault(method, MethodCounts())
             _add(into.outcomes, counts.outcomes)
-            into.buckets = [a + b for a, b in zip(into.buckets, counts.buckets, strict=True)]
-            into.seconds += counts.seconds
+            _add_times(into.calls, counts.calls)
+            _add_times(into.streams, counts.streams)
         _add(total.refused, one.refused)
         total.in_flight += one.in_flight
         total.slow += one.slow
@@ -151,6 +170,11 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
 def _add(into: dict[str, int], numbers: Mapping[str, int]) -> None:
     for name, number in numbers.items():
         into[name] = into.get(name, 0) + number
+
+
+def _add_times(into: Times, times: Times) -> None:
+    into.buckets = [a + b for a, b in zip(into.buckets, times.buckets, strict=True)]
+    into.seconds += times.seconds
 
 
 def render(snapshots: list[Snapshot]) -> tuple[str, bytes]:
@@ -186,13 +210,23 @@ class _Collector:
         durations = HistogramMetricFamily(
             "protogen_call_seconds", "From the start of a call to its outcome, by method.", labels=["method"]
         )
+        streams = HistogramMetricFamily(
+            "protogen_stream_seconds",
+            "From the start of a call to the end of the stream that followed its answer, by method.",
+            labels=["method"],
+        )
         for method, counts in total.calls.items():
             for outcome, number in counts.outcomes.items():
                 calls.add_metric([method, outcome], number)
-            if counts.outcomes:
-                durations.add_metric([method], _buckets(counts), counts.seconds)
+            for family, times, bounds in (
+                (durations, counts.calls, BUCKETS_SECONDS),
+                (streams, counts.streams, STREAM_BUCKETS_SECONDS),
+            ):
+                if any(times.buckets):
+                    family.add_metric([method], _buckets(times, bounds), times.seconds)
         yield calls
         yield durations
+        yield streams
         yield GaugeMetricFamily("protogen_calls_in_flight", "Calls whose handlers run now.", value=total.in_flight)
         yield CounterMetricFamily("protogen_slow_calls", "Calls above the threshold of the slow-call log.", total.slow)
         traffic = total.traffic
@@ -210,10 +244,10 @@ class _Collector:
         yield CounterMetricFamily("protogen_log_dropped", "Log records that were lost.", total.log_dropped)
 
 
-def _buckets(counts: MethodCounts) -> list[tuple[str, float]]:
+def _buckets(times: Times, bounds: tuple[float, ...]) -> list[tuple[str, float]]:
     found: list[tuple[str, float]] = []
     running = 0
-    for bound, number in zip((*map(str, BUCKETS_SECONDS), "+Inf"), counts.buckets, strict=True):
+    for bound, number in zip((*map(str, bounds), "+Inf"), times.buckets, strict=True):
         running += number
         found.append((bound, running))
     return found
