@@ -144,6 +144,10 @@ def _result(answer: Answer, description: Description) -> Iterator[Fault]:
         wrong = operation.params(answer.sent.params)
         if wrong is not None:
             yield Fault(check="accepted", method=method, text=f"params that the schema refuses were accepted: {wrong}")
+    for name, value in answer.events if operation.events is not None else ():
+        event = value if name == "message" else {"event": name, "data": value}
+        if operation.events is not None and (wrong := operation.events(event)) is not None:
+            yield Fault(check="event", method=method, text=f"the event {name!r} is not what the schema says: {wrong}")
     wrong = operation.result(answer.result)
     if wrong is not None:
         yield Fault(check="result", method=method, text=f"the result is not what the schema says: {wrong}")

@@ -41,6 +41,8 @@ class Operation(NamedTuple):
     idempotent: bool
     params: Validator
     result: Validator
+    events: Validator | None
+    """What holds of each event that comes before the result; None where none may come."""
     needed: frozenset[str]
     """The members of params that must be there."""
     errors: frozenset[int]
@@ -124,6 +126,7 @@ def _operation(document: Json, path: str, item: Json) -> Operation:
         idempotent=bool(facts["idempotent"]),
         params=validator(document, body["schema"]),
         result=validator(document, envelope.get("properties", {}).get("result", True)),
+        events=validator(document, facts["events"]) if "events" in facts else None,
         needed=frozenset(_resolved(document, body["schema"]).get("required", ())),
         errors=frozenset(facts["errors"]),
         statuses=frozenset(int(status) for status in item["responses"]),

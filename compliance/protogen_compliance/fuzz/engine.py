@@ -396,7 +396,7 @@ class _Sources:
         self._cases = cases
         self._settings = settings
         self._tamed = models.tamer(description.name)
-        self._has_model = models.find(description.name, description.operations.keys()) is not None
+        self._model = models.find(description.name, description.operations.keys())
 
     def _params(self, method: str, params: Json) -> Json:
         """Params that ask for nothing that takes long, where the protocol's model knows such."""
@@ -427,12 +427,19 @@ class _Sources:
                 yield Program(origin="credentials", steps=[raw_step(body, "stranger", headers)])
         for operation in self._description.operations.values():
             yield from self._of_examples(operation)
+        yield from self._tour()
         for operation in self._description.operations.values():
             for case in self._cases.coverage(operation.method):
                 yield Program(origin=f"coverage: {case.about}", steps=[self._step(operation, case)])
             if operation.request:
                 yield Program(origin="no params", steps=[Step(method=operation.method, bare=True)])
                 yield from self._grafted(operation)
+
+    def _tour(self) -> Iterator[Program]:
+        """The short walks of the protocol's model."""
+        for about, actions in self._model.tour() if self._model is not None else ():
+            steps = [Step(kind="act", method=action, params=arguments) for action, arguments in actions]
+            yield Program(origin=f"tour: {about}", steps=steps)
 
     def _grafted(self, operation: Operation) -> Iterator[Program]:
         """Valid examples with one member changed or left out: nothing else in them can be what a server refuses.
@@ -479,7 +486,7 @@ class _Sources:
         """One round of random programs."""
         seed = f"{self._settings.seed}/{number}"
         chance = random.Random(seed)
-        if self._has_model:
+        if self._model is not None:
             for at in range(WALKS):
                 yield Walk(f"walk {seed}/{at}", f"{seed}/walk/{at}")
         pool: dict[str, list[Json]] = {}

@@ -8,7 +8,7 @@ and `IGNORED`, members of params by method that a server may leave unread.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import ClassVar, Protocol, TypeAlias
@@ -29,6 +29,11 @@ class WalkingModel(Protocol):
 
     def draw(self, chance: random.Random) -> tuple[str, dict[str, Json]]:
         """The next action with its arguments: JSON that names things as the model does, never as the target does."""
+        ...
+
+    @staticmethod
+    def tour() -> Iterable[tuple[str, list[tuple[str, dict[str, Json]]]]]:
+        """Short walks that every run begins with: what each is about, and its actions."""
         ...
 
     def play(self, action: str, arguments: dict[str, Json]) -> None:

@@ -198,7 +198,8 @@ def _read_only(chance: random.Random, _model: TaskModel, known: list[Known]) -> 
 
 def _update_bad(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
     if chance.random() < 0.45:
-        to, origins = chance.choice(JUMPS)
+        there = {it.status for it in known}
+        to, origins = chance.choice([it for it in JUMPS if there.intersection(it[1])] or JUMPS)
         what = f"a change of the status from {' or '.join(origins)} to {to}"
         task = _task(chance, known, *origins)
         return {"task": task, "about": "status", "fields": {"status": to}, "from": list(origins), "what": what}

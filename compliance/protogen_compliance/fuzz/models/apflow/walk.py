@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from threading import Event
 from typing import Any, ClassVar
@@ -32,6 +32,7 @@ from protogen_compliance.fuzz.models.apflow.tasks import (
     same,
     wrongs,
 )
+from protogen_compliance.fuzz.models.apflow.tour import tour
 from protogen_compliance.fuzz.steps import Session
 from protogen_compliance.peer.rpc import MISSING
 
@@ -78,6 +79,11 @@ class TaskModel:
     def draw(self, chance: random.Random) -> tuple[str, dict[str, Json]]:
         """The next action: what is possible now, weighted."""
         return draws.draw(chance, self)
+
+    @staticmethod
+    def tour() -> Iterator[tuple[str, list[tuple[str, dict[str, Json]]]]]:
+        """Every rule once, as short walks."""
+        return tour(BUSY_SECONDS, BESIDE_SECONDS)
 
     def play(self, action: str, arguments: dict[str, Json]) -> None:
         """Does an action where its tasks are there, and looks at all tasks afterwards."""
