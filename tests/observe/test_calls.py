@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from echo_protocol.methods import PROTOCOL
 from msgspec import Raw
 from observe_doubles import Clock, Link, Sink
