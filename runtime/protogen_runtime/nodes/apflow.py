@@ -11,7 +11,7 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import trio
@@ -59,11 +59,23 @@ PATHS = ("/tasks",)
 """Where the node answers beside `/` (06-interfaces.md, HTTP; A5)."""
 
 
+class StepflowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator decides about tasks that call components.
+
+    `config`: the configuration of plugins and routes, a file in YAML or JSON; its routes are what tasks may call.
+    `dialect` goes before that of the configuration.
+    """
+
+    config: str
+    dialect: Literal["0.9", "0.11"] | None = None
+
+
 class Settings(server.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator decides about a node, beside what every server has.
 
     `database`: `sqlite:///FILE`, or `memory:` for one that is gone at the end. `concurrency`: tasks in progress at the
     same time. `retry`: how failed executions are tried again where a task does not say it. `a2a`: the node as an agent.
+    `stepflow`: the components that the executor `stepflow` calls; without it there is no such executor.
     """
 
     database: str = "sqlite:///apflow.db"
@@ -72,6 +84,7 @@ class Settings(server.Settings, frozen=True, kw_only=True, forbid_unknown_fields
     executors: ExecutorSettings = ExecutorSettings()
     push: PushSettings = PushSettings()
     a2a: A2ASettings = A2ASettings()
+    stepflow: StepflowSettings | None = None
 
 
 def serve_http(settings: Settings) -> None:
@@ -136,6 +149,7 @@ async def open_node(
     if register is not None:
         register(registry)
     async with (
+        _components(settings, registry),
         open_store(settings.database, SCHEMA) as store,
         open_pushes(outgoing_of(settings.executors), settings.push) as pushes,
         open_agent(store, pushes, registry, settings.a2a) as agent,
@@ -150,6 +164,21 @@ async def open_node(
             service = handler.make_service(operations, pushes, _report)
             await agent.start(operations)
             yield Joined(service, *handlers.make_services(agent, _report)) if settings.a2a.enabled else service
+
+
+@asynccontextmanager
+async def _components(settings: Settings, registry: ExecutorRegistry) -> AsyncGenerator[None]:
+    """The executor `stepflow`, where the settings say what it calls."""
+    if settings.stepflow is None:
+        yield
+        return
+    # A whole runtime, which most nodes never start.
+    from protogen_runtime.nodes.stepflow import executor
+
+    async with executor.open_executor(settings.stepflow.config, dialect=settings.stepflow.dialect) as found:
+        registry.register(executor.ID, found)
+        registry.alias(executor.ALIAS, executor.ID)
+        yield
 
 
 def documents_of(settings: Settings, executors: Sequence[str]) -> dict[str, Document]:
