@@ -135,7 +135,8 @@ def test(
     if schema is not None:
         if protocol is not None:
             raise click.UsageError("give either --protocol or --schema.")
-        protocol = "document"
+        # The role is one of the document, which the suite for documents looks up.
+        protocol, settings, role = "document", (*settings, *([f"role={role}"] if role else [])), None
     if client is not None:
         protocol, role = protocol or "jsonrpc", role or "client"
     if protocol is None:

@@ -33,8 +33,8 @@ def unanswered(request: Json) -> None:
 class Answer:
     """What came back to one message: `value` is the response, MISSING where there is none.
 
-    `callbacks` are the other side's requests meanwhile, `events` every event with its time, `after` the data of those after
-    the response, `posted` what was said to our answers, `pieces` the chunks of a streamed body.
+    `callbacks` are the other side's requests meanwhile, `events` every event with its time, `after` the data of those
+    after the response, `posted` what was said to our answers, `pieces` the chunks of a streamed body.
     """
 
     def __init__(self) -> None:
@@ -174,7 +174,8 @@ class Seen:
 class HttpLink:
     """An endpoint over HTTP; each message has a connection of its own, and callbacks come on a streamed answer.
 
-    `instance` is the header of a streamed answer that answers to its callbacks repeat.
+    `instance` is the header of a streamed answer that answers to its callbacks repeat. With `plain_events` an event
+    that is no JSON-RPC message is one of the method's own events.
     """
 
     def __init__(
@@ -186,6 +187,7 @@ class HttpLink:
         patience: float,
         responder: Responder = unanswered,
         instance: str = "",
+        plain_events: bool = False,
     ) -> None:
         self.url = url
         self.seen = seen
@@ -194,6 +196,7 @@ class HttpLink:
         self._responder = responder
         self._patience = patience
         self._instance = instance
+        self._plain_events = plain_events
 
     def exchange(
         self,
@@ -274,6 +277,8 @@ class HttpLink:
             try:
                 value = parse_json(event.data.encode())
             except (ValueError, RecursionError):
+                continue
+            if self._plain_events and not (isinstance(value, dict) and "jsonrpc" in value):
                 continue
             self.seen.take(value, sent)
             if isinstance(value, dict) and "method" in value:
@@ -403,7 +408,7 @@ class StdioLink:
                 return
             if self._ended is not None:
                 raise Garbled(str(self._ended))
-        raise TimedOut(f"no answer within {deadline.seconds:g} s{self.peer.told()}")
+        raise TimedOut(f"no answer within {deadline.seconds:g} s")
 
     def close(self) -> None:
         """Ends the program."""

@@ -1,0 +1,1 @@
+"""The suite for endpoints: envelope, errors, batches; with a method that succeeds, results and params, too."""
