@@ -134,12 +134,15 @@ def entry_of_record(record: Record) -> Entry:
     )
 
 
-_FIELDS: Final = ("owner", "status", "parent", "root", "next_run")
-
-
 def fields_of(entry: Entry) -> dict[str, Value]:
     """The searched values of a new record: those that it has."""
-    fields: dict[str, Value] = {name: value for name in _FIELDS if (value := getattr(entry, name)) is not None}
+    fields: dict[str, Value] = {"status": entry.status, "root": entry.root}
+    if entry.owner is not None:
+        fields["owner"] = entry.owner
+    if entry.parent is not None:
+        fields["parent"] = entry.parent
+    if entry.next_run is not None:
+        fields["next_run"] = entry.next_run
     if entry.in_run:
         fields["in_run"] = 1
     return fields
@@ -152,9 +155,18 @@ def insertion(entries: Iterable[Entry]) -> Insert:
 
 def patch_of(before: Entry, after: Entry) -> Patch:
     """The change from one entry to the next: refused where the stored status is another than `before` says."""
-    fields: dict[str, Value] = {
-        name: value for name in _FIELDS if (value := getattr(after, name)) != getattr(before, name)
-    }
+    fields: dict[str, Value] = {}
+    # Named one by one: this is done for each change of each task.
+    if after.status != before.status:
+        fields["status"] = after.status
+    if after.next_run != before.next_run:
+        fields["next_run"] = after.next_run
+    if after.root != before.root:
+        fields["root"] = after.root
+    if after.parent != before.parent:
+        fields["parent"] = after.parent
+    if after.owner != before.owner:
+        fields["owner"] = after.owner
     if after.in_run is not before.in_run:
         fields["in_run"] = 1 if after.in_run else None
     document = after.document if after.document is not before.document else None
