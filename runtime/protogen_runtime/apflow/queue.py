@@ -88,6 +88,8 @@ class Node:
 
     def count_unmet(self) -> int:
         """Dependencies that are not satisfied now, counted anew."""
+        if not self.needs:
+            return 0
         return sum(
             need.phase is not Phase.COMPLETED and (need.phase is not Phase.LOST or required)
             for need, required in zip(self.needs, self.required, strict=True)
@@ -165,9 +167,10 @@ class ReadyQueue:
             node = self._nodes.get(member.key)
             if node is None:
                 node = self._nodes[member.key] = Node(member.key)
-            if node.phase in _UNSETTLED and node.run is not None:
+            elif node.phase in _UNSETTLED and node.run is not None:
                 continue
-            self._reopen(node)
+            else:
+                self._reopen(node)
             node.phase = Phase.WAITING
             if node.run is not run:
                 if node.run is not None:
@@ -365,6 +368,8 @@ class ReadyQueue:
                 return
 
     def _untie(self, node: Node) -> None:
+        if not node.needs:
+            return
         for wanted, required in zip(node.needs, node.required, strict=True):
             dependants = wanted.required_by if required else wanted.optional_to
             # Where the run of `wanted` has ended, it forgot who waited for it.
