@@ -31,7 +31,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
             ("memory", f"{here}:NO_FUNCTION"),
         )
     )
-    monkeypatch.setattr("protogen_runtime.store.address.entry_points", lambda **chosen: entries.select(**chosen))
+    monkeypatch.setattr("protogen_runtime.installed.entry_points", lambda **chosen: entries.select(**chosen))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
             ("http", "toys:make_toy"),
         )
     )
-    monkeypatch.setattr("protogen_runtime.io.client.entry_points", lambda **chosen: entries.select(**chosen))
+    monkeypatch.setattr("protogen_runtime.installed.entry_points", lambda **chosen: entries.select(**chosen))
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,12 @@ import os
 import shlex
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
 from protogen_runtime.dispatch import Service
+from protogen_runtime.installed import NotInstalled, function_for, schemes_of
 
 from .channel import Bounds, Channel, adopt
 from .tls import trusting
@@ -121,34 +120,14 @@ def channel_to(
 
 def known_schemes() -> list[str]:
     """The schemes that can be connected to here, built in and registered."""
-    return sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group=GROUP))})
+    return schemes_of(GROUP, _BUILT_IN)
 
 
 def _registered(scheme: str) -> Transport:
-    found: list[EntryPoint] = list(entry_points(group=GROUP, name=scheme))
-    if not found:
-        known = known_schemes()
-        near = get_close_matches(scheme, known, n=1)
-        hint = f"; did you mean {near[0]}:?" if near else ""
-        raise UnknownTarget(f"no transport is registered for {scheme}: (known: {', '.join(known)}){hint}")
-    if len(found) > 1:
-        owners = " and ".join(sorted(_owner(entry) for entry in found))
-        raise UnknownTarget(f"{scheme}: is registered by {owners}; uninstall one of them")
-    (entry,) = found
     try:
-        transport = entry.load()
-    except (ImportError, AttributeError) as reason:
-        raise UnknownTarget(
-            f"the transport for {scheme}: ({entry.value} of {_owner(entry)}) cannot be imported: {reason};"
-            " reinstall or update that distribution"
-        ) from reason
-    if not callable(transport):
-        raise UnknownTarget(f"the transport for {scheme}: ({entry.value} of {_owner(entry)}) is no function; update it")
-    return cast("Transport", transport)
-
-
-def _owner(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else "an unknown distribution"
+        return function_for(scheme, GROUP, kind="transport", built_in=_BUILT_IN)
+    except NotInstalled as reason:
+        raise UnknownTarget(str(reason)) from reason
 
 
 # Imported late: each brings libraries that the others have no use for.

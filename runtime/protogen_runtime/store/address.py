@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
+
+from protogen_runtime.installed import NotInstalled, function_for, schemes_of
 
 from .errors import CannotOpen
 from .interface import Schema, Store, StoreFactory
@@ -43,34 +43,14 @@ def open_store(address: str, schema: Schema) -> AbstractAsyncContextManager[Stor
 
 def known_schemes() -> list[str]:
     """The schemes that can be opened here, built in and registered."""
-    return sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group=GROUP))})
+    return schemes_of(GROUP, _BUILT_IN)
 
 
 def _registered(scheme: str) -> StoreFactory:
-    found: list[EntryPoint] = list(entry_points(group=GROUP, name=scheme))
-    if not found:
-        known = known_schemes()
-        near = get_close_matches(scheme, known, n=1)
-        hint = f"; did you mean {near[0]}:?" if near else ""
-        raise CannotOpen(f"no store is registered for {scheme}: (known: {', '.join(known)}){hint}")
-    if len(found) > 1:
-        owners = " and ".join(sorted(_owner(entry) for entry in found))
-        raise CannotOpen(f"{scheme}: is registered by {owners}; uninstall one of them")
-    (entry,) = found
     try:
-        factory = entry.load()
-    except (ImportError, AttributeError) as reason:
-        raise CannotOpen(
-            f"the store for {scheme}: ({entry.value} of {_owner(entry)}) cannot be imported: {reason};"
-            " reinstall or update that distribution"
-        ) from reason
-    if not callable(factory):
-        raise CannotOpen(f"the store for {scheme}: ({entry.value} of {_owner(entry)}) is no function; update it")
-    return cast(StoreFactory, factory)
-
-
-def _owner(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else "an unknown distribution"
+        return function_for(scheme, GROUP, kind="store", built_in=_BUILT_IN)
+    except NotInstalled as reason:
+        raise CannotOpen(str(reason)) from reason
 
 
 def _open_memory(address: str, schema: Schema) -> AbstractAsyncContextManager[Store]:

@@ -12,6 +12,7 @@ import pytest
 import trio
 from executor_rig import execution, registry
 
+from protogen_runtime import installed
 from protogen_runtime.apflow.executors import (
     CannotRegister,
     Execution,
@@ -181,7 +182,7 @@ def test_modules_give_what_they_define() -> None:
 
 def offer(monkeypatch: pytest.MonkeyPatch, **entries: str) -> ExecutorRegistry:
     points = [EntryPoint(name, value, registry_module.GROUP) for name, value in entries.items()]
-    monkeypatch.setattr(registry_module, "entry_points", lambda group: points if group == registry_module.GROUP else [])
+    monkeypatch.setattr(installed, "entry_points", lambda group: points if group == registry_module.GROUP else [])
     return ExecutorRegistry()
 
 

@@ -11,13 +11,15 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Final, TypeAlias, TypeVar, cast
 
 import msgspec
 import trio
+
+from protogen_runtime.installed import NotInstalled, entries_of, load, owner_of
 
 from .contract import Execution, Executor, JsonObject
 from .costs import BadSchema
@@ -141,7 +143,7 @@ class ExecutorRegistry:
         """Register what installed distributions offer: entry points of `protogen.executors`, whose name is the
         identifier and whose value is what `register` takes. Raises CannotRegister, naming the distribution.
         """
-        return [self._add_entry(entry) for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)]
+        return [self._add_entry(entry) for entry in entries_of(GROUP)]
 
     def find(self, executor_id: str) -> Registered | None:
         """Find an executor by its identifier or an alias of it."""
@@ -196,19 +198,15 @@ class ExecutorRegistry:
         )
 
     def _add_entry(self, entry: EntryPoint) -> Registered:
-        owner = entry.dist.name if entry.dist is not None else "an unknown distribution"
         try:
-            work = entry.load()
-        except (ImportError, AttributeError) as reason:
-            raise CannotRegister(
-                f"executor {entry.name!r} ({entry.value} of {owner}) cannot be imported: {reason};"
-                " reinstall or update that distribution"
-            ) from reason
+            work = load(entry, f"executor {entry.name!r}")
+        except NotInstalled as reason:
+            raise CannotRegister(str(reason)) from reason
         declared = _declared(work) or Declared(id=entry.name)
         try:
             return self._register_declared(entry.name, work, declared)
         except CannotRegister as reason:
-            raise CannotRegister(f"{reason} ({entry.value} of {owner})") from None
+            raise CannotRegister(f"{reason} ({entry.value} of {owner_of(entry)})") from None
 
 
 def executor(
