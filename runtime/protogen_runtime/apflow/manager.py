@@ -1,8 +1,9 @@
 """Manager: has the tasks of runs executed, in the order that the queue gives.
 
 One task, the *pump*, gathers what has ended and what can start and makes both durable in one commit; executors run
-beside it. A task is in progress on the disk before its executor is called, and what waited for a task starts in the
-commit that ends it. Knows neither callers nor rights.
+beside it. A task is in progress on the disk before its executor is called, unless that is idempotent and never waits:
+then the task starts and ends in one commit. What waited for a task that was in progress starts in the commit that ends
+it. Knows neither callers nor rights.
 """
 
 from __future__ import annotations

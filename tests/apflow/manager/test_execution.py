@@ -496,3 +496,86 @@ async def test_a_run_ends_when_what_it_waits_for_in_another_flow_is_lost(how: st
             pass
         assert rig.manager.is_running(root)
         assert not rig.manager.is_running(created)
+
+
+# --- executors that never wait ----------------------------------------------------------------------
+
+
+class Doubling:
+    """Doubles `n` and what the tasks it depends on gave, at once."""
+
+    def __init__(self) -> None:
+        self.now: list[str] = []
+        self.later: list[str] = []
+
+    def execute_now(self, inputs: dict[str, Any], execution: Execution) -> dict[str, Any]:
+        self.now.append(execution.task_id)
+        given = [inputs["n"], *(each["n"] for each in execution.dependency_results().values())]
+        return {"n": 2 * sum(given)}
+
+    async def execute(self, inputs: dict[str, Any], execution: Execution) -> dict[str, Any]:
+        self.later.append(execution.task_id)
+        await trio.lowlevel.checkpoint()
+        return self.execute_now(inputs, execution)
+
+
+@in_trio
+async def test_what_never_waits_is_told_and_stored_as_all_else() -> None:
+    doubling = Doubling()
+    root, first, broken, behind = ids(4)
+    async with open_rig() as rig:
+        rig.registry.register("double", doubling, idempotent=True)
+        started = await rig.execute(
+            task(root, method="double", inputs={"n": 1}, needs=[first, f"?{broken}"]),
+            task(first, parent_id=root, method="double", inputs={"n": 2}),
+            task(broken, parent_id=root, method="double", inputs={}),
+            task(behind, parent_id=root, method="double", inputs={"n": 1}, needs=[broken]),
+            follow=True,
+        )
+        assert started.feed is not None
+        told = [(event.task_id, event.status) async for event in started.feed]
+        for id_, end in ((first, "completed"), (broken, "failed"), (root, "completed")):
+            assert [status for task_id, status in told if task_id == id_] == ["in_progress", end]
+        assert (await rig.get(root))["result"] == {"n": 10}
+        assert (await rig.get(broken))["error"] == "KeyError: 'n'"
+        stored = await rig.get(first)
+        assert stored["started_at"] <= stored["completed_at"]
+        assert await rig.status(behind) == "pending"
+        assert sorted(doubling.now) == sorted({*doubling.now})
+        await rig.manager.wait_idle()
+
+
+@in_trio
+async def test_what_is_not_idempotent_is_stored_as_started_first() -> None:
+    doubling = Doubling()
+    async with open_rig() as rig:
+        rig.registry.register("double", doubling)
+        (done,) = await rig.run(task(method="double", inputs={"n": 1}))
+        assert (done["status"], doubling.later) == ("completed", [done["id"]])
+
+
+@in_trio
+async def test_what_never_waits_can_be_tried_again() -> None:
+    doubling = Doubling()
+    async with open_rig() as rig:
+        rig.registry.register("double", doubling, idempotent=True)
+        (done,) = await rig.run(task(method="double", inputs={}, params={"retry": {"initial_seconds": 0}}))
+        assert (done["status"], len(doubling.later)) == ("failed", 3)
+
+
+@in_trio
+async def test_cancellations_meet_what_never_waits() -> None:
+    doubling = Doubling()
+    async with open_rig() as rig:
+        rig.registry.register("double", doubling, idempotent=True)
+        for delay in range(12):
+            started = await rig.execute(task(method="double", inputs={"n": 1}), follow=True)
+            for _ in range(delay):
+                await trio.lowlevel.checkpoint()
+            with suppress(RuleBroken):
+                await rig.cancel(started.root)
+            assert started.feed is not None
+            told = [event.status async for event in started.feed]
+            ended = await rig.status(started.root)
+            assert told == (["cancelled"] if ended == "cancelled" else ["in_progress", "completed"])
+        await rig.manager.wait_idle()
