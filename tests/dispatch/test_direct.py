@@ -28,6 +28,7 @@ class Link:
     channel: Any = None
     emit = None
     answer = None
+    has_answered = False
     frame = b""
 
 
