@@ -1,4 +1,4 @@
-"""Demo: build the SDKs, show a client of each language calling a tiny server, and a flow on the reference node.
+"""Demo: build the SDKs, show a client of each language calling a tiny server, and flows on both reference nodes.
 
 Usage: .venv/bin/python tools/demo.py, after `python3 tools/setup.py demo`; `make demo` does both.
 """
@@ -34,6 +34,7 @@ def main() -> int:
         typescript()
         go()
         apflow()
+        stepflow()
     except Failed as failure:
         print(f"demo: {failure}", file=sys.stderr)
         return 1
@@ -51,36 +52,59 @@ def typescript() -> None:
     """The SDK compiled where npm would put it, and the program against it."""
     title("TypeScript", "docs/examples/echo/typescript/demo.ts")
     with folder("typescript") as work:
-        modules = work / "node_modules"
-        sdk = modules / "@protogen" / "echo"
-        shutil.copytree(GENERATED / "typescript" / "echo", sdk, ignore=shutil.ignore_patterns("dist", "node_modules"))
-        for name in ("@types", "undici-types"):
-            (modules / name).symlink_to(ROOT / "node_modules" / name)
-        tsc = str(ROOT / "node_modules" / ".bin" / "tsc")
-        run([tsc, "-p", "tsconfig.json"], sdk)
-        (work / "package.json").write_text('{"type": "module"}\n')
-        shutil.copy(EXAMPLES / "typescript" / "demo.ts", work)
-        options = "--strict --exactOptionalPropertyTypes --module nodenext --target es2022 --types node --outDir out"
-        run([tsc, *options.split(), "demo.ts"], work)
-        run([tool("node"), "out/demo.js"], work)
+        run([tool("node"), compile_typescript(work, "echo", EXAMPLES / "typescript" / "demo.ts")], work)
+
+
+def compile_typescript(work: Path, protocol: str, program: Path) -> str:
+    """The program of a protocol, compiled against its SDK."""
+    modules = work / "node_modules"
+    sdk = modules / "@protogen" / protocol
+    shutil.copytree(GENERATED / "typescript" / protocol, sdk, ignore=shutil.ignore_patterns("dist", "node_modules"))
+    for name in ("@types", "undici-types"):
+        (modules / name).symlink_to(ROOT / "node_modules" / name)
+    tsc = str(ROOT / "node_modules" / ".bin" / "tsc")
+    run([tsc, "-p", "tsconfig.json"], sdk)
+    (work / "package.json").write_text('{"type": "module"}\n')
+    shutil.copy(program, work)
+    options = "--strict --exactOptionalPropertyTypes --module nodenext --target es2022 --types node --outDir out"
+    run([tsc, *options.split(), program.name], work)
+    return str(work / "out" / f"{program.stem}.js")
 
 
 def go() -> None:
     """The program as a module of its own that replaces the SDK's path with the one in the checkout."""
     title("Go", "docs/examples/echo/go/main.go")
     with folder("go") as work:
-        shutil.copy(EXAMPLES / "go" / "main.go", work)
-        sdk = json.dumps(str(GENERATED / "go" / "echo"))
-        (work / "go.mod").write_text(
-            f"module demo\n\ngo 1.24\n\nrequire protogen.dev/echo v0.0.0\n\nreplace protogen.dev/echo => {sdk}\n"
-        )
-        run([tool("go"), "run", "."], work, {"GOPROXY": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local"})
+        run([build_go(work, "echo", EXAMPLES / "go" / "main.go")], work)
+
+
+def build_go(work: Path, protocol: str, program: Path) -> str:
+    """The program of a protocol, built against its SDK."""
+    shutil.copy(program, work)
+    name, sdk = f"protogen.dev/{protocol}", json.dumps(str(GENERATED / "go" / protocol))
+    (work / "go.mod").write_text(f"module demo\n\ngo 1.24\n\nrequire {name} v0.0.0\n\nreplace {name} => {sdk}\n")
+    run([tool("go"), "build", "-o", "demo", "."], work, {"GOPROXY": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local"})
+    return str(work / "demo")
 
 
 def apflow() -> None:
     """A flow on the reference node, with its tasks in SQLite."""
     print("\napflow: a node executes a flow of a dozen tasks, two at a time (docs/examples/apflow)", flush=True)
     run([sys.executable, str(ROOT / "docs" / "examples" / "apflow" / "demo.py")], ROOT)
+
+
+def stepflow() -> None:
+    """A flow on the Stepflow runtime, with workers in three languages."""
+    print("\nStepflow: a flow with workers in Go, TypeScript and Python (docs/examples/stepflow)", flush=True)
+    examples = ROOT / "docs" / "examples" / "stepflow"
+    with folder("stepflow-go") as go_work, folder("stepflow-typescript") as typescript_work:
+        workers = [
+            build_go(go_work, "stepflow", examples / "go" / "main.go"),
+            compile_typescript(typescript_work, "stepflow", examples / "typescript" / "worker.ts"),
+        ]
+        # The runtime finds node on its own PATH.
+        path = os.pathsep.join([str(Path(tool("node")).parent), os.environ.get("PATH", os.defpath)])
+        run([sys.executable, str(examples / "demo.py"), *workers], ROOT, {"PATH": path})
 
 
 def title(language: str, path: str) -> None:

@@ -191,7 +191,10 @@ def _drawn(run: Mapping[str, Any]) -> RenderableType:
     _grow(tree, run)
     steps = Counter(step["status"] for item in run["itemResults"] for step in item["steps"])
     told = ", ".join(f"{steps[state]} {state}" for state in STYLES if steps[state])
-    return Group(tree, Text(f"{run['status']}; {sum(steps.values())} steps: {told or 'none'}", style="bold"))
+    count = sum(steps.values())
+    return Group(
+        tree, Text(f"{run['status']}; {count} step{'' if count == 1 else 's'}: {told or 'none'}", style="bold")
+    )
 
 
 def _grow(tree: Tree, run: Mapping[str, Any]) -> None:

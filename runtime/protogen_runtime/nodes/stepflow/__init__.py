@@ -70,6 +70,8 @@ def serve_http(settings: Settings) -> None:
 async def _serve(settings: Settings, config: Config, sock: socket.socket) -> None:
     # The runtime calls its workers: nothing is called on it, but what its own calls bring back.
     service = Service(PROTOCOL, "runtime", object())
+    # It tells each request to a worker: what is worth knowing of those is told where they are made.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     with observing(settings.observe, service) as instruments:
         address = address_of(settings, config)
         for warning in config.warnings:
