@@ -26,7 +26,6 @@ from apflow_protocol import (
     TasksCopyParams,
     TasksCopyResult,
     TasksCreateParams,
-    TasksCreateResult,
     TasksDeleteParams,
     TasksDeleteResult,
     TasksExecuteParams,
@@ -92,9 +91,11 @@ class NodeHandler:
 
     # --- changing ---------------------------------------------------------------------------------
 
-    def tasks_create(self, params: TasksCreateParams, context: CallContext) -> Later[TasksCreateResult]:
+    def tasks_create(self, params: TasksCreateParams, context: CallContext) -> Later[Raw]:
         """See apflow 06, tasks.create."""
-        return _begun(lambda: self._operations.begin_create(params, context.identity))
+        begun = _begun(lambda: self._operations.begin_create(params, context.identity))
+        # Made of an identifier and a word of ours, it is valid: no need to look.
+        return Mapped(begun, lambda created: Raw(CODEC.encode(created)))
 
     def tasks_update(self, params: TasksUpdateParams, context: CallContext) -> Later[TasksUpdateResult]:
         """See apflow 06, tasks.update."""
@@ -114,7 +115,7 @@ class NodeHandler:
 
     def tasks_execute(
         self, params: TasksExecuteParams, context: CallContext
-    ) -> Later[TasksExecuteResult] | Coroutine[Any, Any, TasksExecuteResult]:
+    ) -> Later[Raw] | Coroutine[Any, Any, TasksExecuteResult]:
         """See apflow 06, tasks.execute and Streaming.
 
         A stream begins with the answer, goes on with an event for each change, and ends when the run does (A41).
@@ -129,7 +130,8 @@ class NodeHandler:
         if wants_stream or len(params.tasks) > LARGE:
             return self._execute(params, context, attachment, wants_stream=wants_stream)
         begun = _begun(lambda: self._operations.begin_execute(params, context.identity, attachment=attachment))
-        return Mapped(begun, lambda started: started.result)
+        # The identifier is one of a task that is stored.
+        return Mapped(begun, lambda started: Raw(CODEC.encode(started.result)))
 
     async def _execute(
         self, params: TasksExecuteParams, context: CallContext, attachment: Json, *, wants_stream: bool

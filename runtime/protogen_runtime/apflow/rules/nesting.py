@@ -34,8 +34,7 @@ def check_nesting(given: TasksCreateParams | TaskInput | TaskUpdates, *, at: Pat
 
     Errors: InvalidParams, InvalidTaskSchema (A9).
     """
-    kind = type(given)
-    for name in _WHOLE_FIELDS.get(kind) or _whole_fields(kind):
+    for name in _names(given):
         value = getattr(given, name)
         if isinstance(value, _WHOLES) and is_too_deep(value):
             fault = FieldFault(
@@ -51,11 +50,14 @@ _WHOLE_FIELDS: Final[dict[type, tuple[str, ...]]] = {}
 """The fields of each class that can hold something with parts."""
 
 
-def _whole_fields(kind: type[Struct]) -> tuple[str, ...]:
-    described = inspect.type_info(kind)
-    assert isinstance(described, inspect.StructType)
-    _WHOLE_FIELDS[kind] = tuple(field.name for field in described.fields if not _is_plain(field.type))
-    return _WHOLE_FIELDS[kind]
+def _names(whole: Struct) -> tuple[str, ...]:
+    kind = type(whole)
+    names = _WHOLE_FIELDS.get(kind)
+    if names is None:
+        described = inspect.type_info(kind)
+        assert isinstance(described, inspect.StructType)
+        names = _WHOLE_FIELDS[kind] = tuple(it.name for it in described.fields if not _is_plain(it.type))
+    return names
 
 
 def _is_plain(described: inspect.Type) -> bool:
@@ -75,4 +77,4 @@ def _parts(whole: Any) -> Iterable[Any]:
         return cast("dict[str, Any]", whole).values()
     if isinstance(whole, list):
         return cast("Iterable[Any]", whole)
-    return (getattr(whole, name) for name in whole.__struct_fields__)
+    return [getattr(whole, name) for name in _names(whole)]
