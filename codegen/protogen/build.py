@@ -24,6 +24,7 @@ from protogen.naming import snake
 from protogen.normalise import NormalSchema, normalise
 from protogen.output import GeneratedFile, Options, Renderer
 from protogen.problems import Problem, closest, error, has_errors
+from protogen.unevaluated import spelled_out
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +87,8 @@ def read_document(
     problems += found
     if has_errors(problems):
         return None, problems
+    normal, found = spelled_out(normal)
+    problems += found
     protocol, found = lower(bundled, normal)
     problems += found
     problems += collisions(protocol, bundled, normal)

@@ -130,6 +130,13 @@ that raise them are different ones.""",
 A document describes a protocol when it has "x-protocol" with a name and a version. Without it only the types are
 read, and "x-methods", "x-errors" and "x-roles" have no effect.""",
     ),
+    "PG117": Entry(
+        "unevaluated members are not checked",
+        """\
+"unevaluatedProperties" and "unevaluatedItems" are written out for each way in which the alternatives beside them can go.
+With more than 256 of those the keyword is left out: SDKs then take members that the schema refuses. Use
+"additionalProperties" or "additionalItems" where that says it, or fewer alternatives.""",
+    ),
     "PG120": Entry(
         "example cannot be read",
         """\

@@ -246,7 +246,10 @@ class _Normaliser:
         out.update(_bounds(active))
         out.update(self._items(active, pointer, owner))
         out.update(self._dependencies(active, pointer, owner))
-        if "if" not in out or not ("then" in out or "else" in out):
+        if "if" in out and not ("then" in out or "else" in out) and self._site.draft >= keywords.DRAFT_2019:
+            # Alone it decides nothing, but what it looks at counts as evaluated.
+            out["then"] = {}
+        elif "if" not in out or not ("then" in out or "else" in out):
             for keyword in ("if", "then", "else"):
                 out.pop(keyword, None)
         if out.get("uniqueItems") is False:
