@@ -465,13 +465,17 @@ class Node(RuleBasedStateMachine):
                 _check_fields(each)
             running = sorted(self.rig.gate.running)
             assert running == sorted(each["id"] for each in page["tasks"] if each["status"] == "in_progress")
-            return {each["id"]: (each["status"], self.rig.gate.started.count(each["id"])) for each in page["tasks"]}
+            return {each["id"]: self._state(each) for each in page["tasks"]}
 
         return self.portal.call(look)
 
+    def _state(self, each: dict[str, Any]) -> tuple[object, ...]:
+        needs = {need["id"]: need.get("required", True) for need in each["dependencies"]}
+        return each["status"], self.rig.gate.started.count(each["id"]), each["parent_id"], needs
+
 
 def _shape(model: Model) -> dict[str, Any]:
-    return {id_: (item.status, item.runs) for id_, item in model.items.items()}
+    return {id_: (item.status, item.runs, item.parent, item.needs) for id_, item in model.items.items()}
 
 
 def _check_fields(each: dict[str, Any]) -> None:
