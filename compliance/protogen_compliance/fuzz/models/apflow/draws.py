@@ -284,7 +284,7 @@ def _plan(chance: random.Random, model: TaskModel, _known: list[Known]) -> Json:
             it |= {"after": [], "kind": "slow", "parent": first["as"]}
         it["wait"] = 0.0 if it["kind"] != "slow" else 0.2 if form == "beside" else 0.05
         members.append(it)
-    return {"tasks": members}
+    return {"tasks": members, "stream": chance.random() < 0.15}
 
 
 def _plain(chance: random.Random) -> Task:

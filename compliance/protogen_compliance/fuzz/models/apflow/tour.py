@@ -43,12 +43,13 @@ def _create(name: str, **more: Json) -> tuple[str, dict[str, Json]]:
 
 
 def _family() -> Actions:
-    """t1 over t2 and t4, t2 over t3; t4 waits for t2, t3 for t1."""
+    """t1 over t2 and t4, t2 over t3, t3 over t5; t4 waits for t2, t3 for t1, t5 for t4."""
     return [
         _create("t1"),
         _create("t2", parent="t1"),
         _create("t3", parent="t2", after=[["t1", False]]),
         _create("t4", parent="t1", after=[["t2", None]]),
+        _create("t5", parent="t3", after=[["t4", True]]),
     ]
 
 
@@ -101,7 +102,7 @@ def _updates() -> Iterator[tuple[str, Actions]]:
 
 
 def _deletion() -> Iterator[tuple[str, Actions]]:
-    for task in ("t1", "t2", "t3", "t4"):
+    for task in ("t1", "t2", "t3", "t4", "t5"):
         yield "delete", [*_family(), ("delete", {"task": task})]
     for status in ("completed", "failed", "cancelled"):
         yield f"delete: {status}", [*_ended(status), ("delete", {"task": "t1"})]
@@ -153,6 +154,8 @@ def _execution(beside_seconds: float) -> Iterator[tuple[str, Actions]]:
         yield f"execute: after {kind}", [("plan", {"tasks": tasks})]
         yield f"execute again: after {kind}", [("plan", {"tasks": tasks}), ("run", {"task": "t1"})]
         yield f"execute alone: after {kind}", [("plan", {"tasks": tasks}), ("run", {"task": "t1", "alone": True})]
+    for kind in RESULTS:
+        yield "execute: events", [("plan", {"tasks": _gated(kind, 0, (None, False)), "stream": True})]
     yield "execute: what was created", [*_family(), ("run", {"task": "t1"}), ("tree", {"task": "t1"})]
     fields = {"priority": 0, "params": {"b": [True]}}
     kept: Actions = [("plan", {"tasks": [{"as": "t1", "kind": "ok", "fields": fields}]}), ("run", {"task": "t1"})]

@@ -561,7 +561,7 @@ class TaskModel:
     def do_plan(self, arguments: dict[str, Json]) -> None:
         """Executes a new flow; its tasks are the members of `tasks`, the first the root."""
         self._plan(arguments["tasks"])
-        self._run([it["as"] for it in arguments["tasks"]])
+        self._run([it["as"] for it in arguments["tasks"]], stream=bool(arguments.get("stream")))
 
     def _plan(self, members: list[Json]) -> None:
         """Takes new tasks among the known, not yet stored."""
@@ -632,12 +632,15 @@ class TaskModel:
             for it in members
         ]
 
-    def _run(self, handles: list[str], *, watch: Callable[[], None] | None = None) -> None:
+    def _run(self, handles: list[str], *, watch: Callable[[], None] | None = None, stream: bool = False) -> None:
         members = [self.tasks[name] for name in handles]
         members[0].fields["parent_id"] = None
         again = [it for it in members if it.status in TERMINAL]
         old = {it.handle: it.fields.get("started_at") for it in again}
-        answer = self.session.call("tasks.execute", {"tasks": self._objects(members)})
+        wish = {"use_streaming": True} if stream else {}
+        answer = self.session.call("tasks.execute", {"tasks": self._objects(members), **wish})
+        if stream and answer.result is not MISSING:
+            self._check_events(answer, members)
         if answer.code == -32003:
             self._without_executors(members)
             return
@@ -656,6 +659,21 @@ class TaskModel:
         if watch is not None:
             watch()
         self._settle(members, old)
+
+    def _check_events(self, answer: Answer, members: list[Known]) -> None:
+        """A stream tells of every task that came to an end, and of no others (06)."""
+        if answer.exchange.head is None or answer.exchange.head.media_type != "text/event-stream":
+            text = f"events were asked for, and {answer.summary()} came"
+            self.wrong("tasks.execute", Wrong("stream", text, should=True))
+            return
+        ids = {it.id.lower() for it in members}
+        told = {str(data.get("task_id")).lower() for _, data in answer.events if isinstance(data, dict)}
+        if not told <= ids:
+            self.wrong("tasks.execute", Wrong("stream", "an event tells of a task that is not executed"))
+        ended = {it.id.lower() for it in members if self.outcomes(members)[it.handle] != "pending"}
+        if not ended <= told:
+            text = f"of {len(ended)} tasks that came to an end events told of {len(ended & told)}"
+            self.wrong("tasks.execute", Wrong("stream", text))
 
     def _without_executors(self, members: list[Known]) -> None:
         """The node lacks an executor: nothing may have been stored of new tasks."""
