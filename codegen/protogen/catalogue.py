@@ -131,11 +131,11 @@ A document describes a protocol when it has "x-protocol" with a name and a versi
 read, and "x-methods", "x-errors" and "x-roles" have no effect.""",
     ),
     "PG117": Entry(
-        "unevaluated members are not checked",
+        "unevaluated members are left to SDKs",
         """\
-"unevaluatedProperties" and "unevaluatedItems" are written out for each way in which the alternatives beside them can go.
-With more than 256 of those the keyword is left out: SDKs then take members that the schema refuses. Use
-"additionalProperties" or "additionalItems" where that says it, or fewer alternatives.""",
+"unevaluatedProperties" and "unevaluatedItems" are written out in draft-07 for each way in which the alternatives beside
+them can go. With more than 256 of those the keyword stays as it is: SDKs check it, samples and documents in draft-07 do
+not. Use "additionalProperties" or "additionalItems" where that says it, or fewer alternatives.""",
     ),
     "PG120": Entry(
         "example cannot be read",

@@ -1,7 +1,8 @@
 """`unevaluatedProperties` and `unevaluatedItems` as draft-07 says them.
 
 What a schema has evaluated depends on which of its alternatives fit. That is written out: unconditional parts as
-`additionalProperties` or `additionalItems`, conditional ones as a tree of `if`, `then` and `else`. Knows normal form.
+`additionalProperties` or `additionalItems`, conditional ones as a tree of `if`, `then` and `else`. SDKs would know the
+keywords; samples, types, and every document in draft-07 would not. Knows normal form.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from protogen.normalise import NormalSchema, Schema, referred
 from protogen.problems import Problem, warning
 
 _MOST_LEAVES: Final = 256
-"""Combinations of alternatives that are written out; with more, the schema is a Problem."""
+"""Combinations of alternatives that are written out; with more, the keyword stays for the validators of SDKs."""
 
 _MAPS: Final = ("properties", "patternProperties", "dependencies")
 _LISTS: Final = ("allOf", "anyOf", "oneOf")
@@ -69,7 +70,7 @@ class _TooMany(Exception):
 
 
 def spelled_out(entries: Iterable[NormalSchema]) -> tuple[list[NormalSchema], list[Problem]]:
-    """The definitions without the two keywords; a Problem for each that cannot be said without them."""
+    """The definitions without the two keywords; a Problem for each that cannot be said without, and stays."""
     entries = list(entries)
     table = {entry.name: entry.schema for entry in entries}
     problems: list[Problem] = []
@@ -81,11 +82,11 @@ def spelled_out(entries: Iterable[NormalSchema]) -> tuple[list[NormalSchema], li
         problems += [
             warning(
                 "PG117",
-                f'"{word}" of "{entry.name}" depends on too many combinations and is not checked',
-                fix='use "additionalProperties" or "additionalItems", or fewer alternatives',
+                f'"{word}" of "{entry.name}" depends on too many combinations to be written out for all validators',
+                fix='use "additionalProperties" or "additionalItems", or fewer alternatives; SDKs check it as it is',
                 place=entry.site.place(""),
             )
-            for word in speller.dropped
+            for word in speller.kept
         ]
     return made, problems
 
@@ -97,7 +98,7 @@ class _Speller:
         self._table = table
         self._draft = draft
         self._leaves = 0
-        self.dropped: list[str] = []
+        self.kept: list[str] = []
 
     def schema(self, schema: Schema) -> Schema:
         """A schema without the two keywords; the very same object where it has none."""
@@ -120,8 +121,12 @@ class _Speller:
             return schema
         for word in ("unevaluatedProperties", "unevaluatedItems"):
             if word in schema:
-                made.pop(word)
-                self._add(made, self._written(schema, word))
+                rest = made.pop(word)
+                try:
+                    self._add(made, self._written(schema, word))
+                except _TooMany:
+                    made[word] = rest
+                    self.kept.append(word)
         if idle:
             # Nothing need be contained; what would match counts as evaluated, and that has been written out.
             made.pop("minContains")
@@ -148,11 +153,7 @@ class _Speller:
         of_objects = word == "unevaluatedProperties"
         found = self._found({key: value for key, value in schema.items() if key != word}, of_objects, frozenset())
         self._leaves = 0
-        try:
-            return self._tree(found.certain, list(found.choices), rest, of_objects)
-        except _TooMany:
-            self.dropped.append(word)
-            return {}
+        return self._tree(found.certain, list(found.choices), rest, of_objects)
 
     # --- what is evaluated --------------------------------------------------------------------------
 
