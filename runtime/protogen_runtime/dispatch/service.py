@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -203,7 +203,7 @@ class Service:
                 self._tell(bound.method, "its result breaks its schema", error)
                 return INTERNAL_ERROR
         if isinstance(result, Later):
-            return _Awaited(self, bound, result)
+            return _Awaited(self, bound, cast("Later[Any]", result))
         if isawaitable(result):
             return self.finish(bound, result)
         outcome = self._result(bound, result)
