@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -203,7 +203,8 @@ class Service:
                 self._tell(bound.method, "its result breaks its schema", error)
                 return INTERNAL_ERROR
         if isinstance(result, Later):
-            return _Awaited(self, bound, cast("Later[Any]", result))
+            later: Later[Any] = result
+            return _Awaited(self, bound, later)
         if isawaitable(result):
             return self.finish(bound, result)
         outcome = self._result(bound, result)
