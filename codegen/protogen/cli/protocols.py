@@ -17,7 +17,7 @@ def known() -> dict[str, Path]:
 
     found: dict[str, Path] = {}
     for folder in sorted((data_root() / "schemas").iterdir()):
-        versions = sorted(folder.glob("*/protocol.json")) if folder.is_dir() else []
+        versions = sorted(folder.glob("*/protocol.json"), key=_version) if folder.is_dir() else []
         if (folder / "protocol.json").is_file():
             versions = [folder / "protocol.json"]
         for number, schema in enumerate(versions):
@@ -29,6 +29,20 @@ def known() -> dict[str, Path]:
         config = read(file)
         found |= {entry.name: config.root / entry.schema for entry in config.protocols}
     return found
+
+
+def _version(schema: Path) -> tuple[int, ...]:
+    """The version that a schema's folder is named after, as numbers: 0.11 is newer than 0.9."""
+    return tuple(int(part) for part in schema.parent.name.split(".") if part.isdigit())
+
+
+def _root(schema: Path) -> Path:
+    """The folder that a schema may refer to other documents in: that of all dialects, the project, or its own."""
+    from protogen.resources import data_root
+
+    file = find(Path.cwd())
+    folders = [(data_root() / "schemas").resolve(), *([file.resolve().parent] if file is not None else [])]
+    return next((folder for folder in folders if schema.is_relative_to(folder)), schema.parent)
 
 
 def load(name: str | None, schema: Path | None) -> Protocol | None:
@@ -51,7 +65,7 @@ def load(name: str | None, schema: Path | None) -> Protocol | None:
             )
         schema = schemas[name]
     path = schema.resolve()
-    protocol, problems = read_protocol(path, root=path.parent)
+    protocol, problems = read_protocol(path, root=_root(path))
     if protocol is None:
         raise Refusal("PG201", f"{schema} is no protocol: {problems[0].what}", fix=problems[0].fix, path=str(schema))
     return protocol
