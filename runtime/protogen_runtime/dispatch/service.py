@@ -203,8 +203,7 @@ class Service:
                 self._tell(bound.method, "its result breaks its schema", error)
                 return INTERNAL_ERROR
         if isinstance(result, Later):
-            later: Later[Any] = result
-            return _Awaited(self, bound, later)
+            return _Awaited(self, bound, result)  # pyright: ignore[reportUnknownArgumentType]  # of anything
         if isawaitable(result):
             return self.finish(bound, result)
         outcome = self._result(bound, result)
