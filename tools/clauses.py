@@ -43,9 +43,7 @@ PASS: kept. WARN: a SHOULD that is not kept, or a clause that is kept under the 
 BLOCKED: not judged, because of another finding. SKIPPED: not judged, for the reason given.
 """
 
-REASONS: dict[str, str] = {
-    "AF-RPC-006": "an id with a fraction is refused with -32600, since JSON-RPC says that a client should not send one",
-}
+REASONS: dict[str, str] = {}
 """Clause to why our node does not pass it; one that it passes must not stand here."""
 
 

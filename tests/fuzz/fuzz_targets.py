@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from msgspec import Raw
 
 from protogen_runtime.io.http.framing import RequestParser, Upgrade
@@ -264,6 +266,9 @@ def _kind(tree: Any) -> tuple[str, Any]:
     request_id = tree.get("id") if has_id else None
     if "method" not in tree and ("result" in tree or "error" in tree):
         return "Answer", request_id
+    if not has_id and isinstance(tree["id"], _Number):
+        request_id = _double(tree["id"])
+        has_id = request_id is not None
     good = (
         tree.get("jsonrpc") == "2.0"
         and not isinstance(tree.get("jsonrpc"), _Number)
@@ -277,6 +282,12 @@ def _kind(tree: Any) -> tuple[str, Any]:
     if not good:
         return "BadRequest", request_id
     return ("Call", request_id) if "id" in tree else ("Notification", None)
+
+
+def _double(number: _Number) -> _Number | None:
+    """A number with a fraction or an exponent as it comes back, None where no double is the same number."""
+    value = float(number)
+    return _Number(msgspec.json.encode(value).decode()) if Decimal(number) == Decimal(repr(value)) else None
 
 
 def _is_id(value: Any) -> bool:

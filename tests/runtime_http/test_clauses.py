@@ -73,7 +73,21 @@ def numbered(count: int) -> list[str]:
     return [changed(id=str(number)) for number in range(count)]
 
 
-IDS = ["0", "-1", "1", str(2**53), str(2**53 + 1), '"1"', '""', '"é"', '"\\u0000"', f'"{"x" * 1000}"', "1" * 30]
+IDS = [
+    "0",
+    "-1",
+    "1",
+    "1.5",
+    "1e0",
+    str(2**53),
+    str(2**53 + 1),
+    '"1"',
+    '""',
+    '"é"',
+    '"\\u0000"',
+    f'"{"x" * 1000}"',
+    "1" * 30,
+]
 OVERFLOW = {"code": -32002, "message": "Sum out of range", "data": {"a": 1.5e308, "b": 1.5e308}}
 
 BODIES: list[tuple[str, str | bytes, object]] = [
@@ -88,7 +102,7 @@ BODIES: list[tuple[str, str | bytes, object]] = [
     *[("JR-REQ-004", changed(method=it), error(-32600, 1)) for it in ("", "1", "null", "[]", "{}")],
     ("JR-REQ-005", changed(method='"rpc.nope"'), error(-32601, 1)),
     ("JR-EXT-001", changed(method='"rpc.discover"'), error(-32601, 1)),
-    *[("JR-REQ-008", changed(id=it), error(-32600)) for it in ("true", "false", "[]", "{}", "1.5", "1e0")],
+    *[("JR-REQ-008", changed(id=it), error(-32600)) for it in ("true", "false", "[]", "{}", "0.1234567890123456789")],
     ("JR-REQ-011", changed(id=""), SILENCE),
     ("JR-REQ-011", changed(id="null"), {**SUM, "id": None}),
     *[("JR-REQ-012", changed(id=it), {**SUM, "id": json.loads(it)}) for it in IDS],

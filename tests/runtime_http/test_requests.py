@@ -37,7 +37,7 @@ BODIES: list[tuple[str, str | bytes, object]] = [
     ("JR-REQ-005", ONE.replace('"add"', '"rpc.add"'), error(-32601, 1)),
     ("JR-REQ-008", ONE.replace('"id":1', '"id":true'), error(-32600)),
     ("JR-REQ-008", ONE.replace('"id":1', '"id":[]'), error(-32600)),
-    ("JR-REQ-008", ONE.replace('"id":1', '"id":1.5'), error(-32600)),
+    ("JR-REQ-012", ONE.replace('"id":1', '"id":1.50'), {**SUM, "id": 1.5}),
     ("JR-REQ-011", ONE.replace('"id":1', '"id":null'), {**SUM, "id": None}),
     ("JR-REQ-012", ONE.replace('"id":1', '"id":"é"'), {**SUM, "id": "é"}),
     ("JR-REQ-012", ONE.replace('"id":1', '"id":123456789012345678901234567890'), {**SUM, "id": int("1234567890" * 3)}),

@@ -22,7 +22,7 @@ class DirectCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bound: ClassVar[Any]
     """What serves the method."""
 
-    id: RequestId
+    id: str | int | None
     jsonrpc: Literal["2.0"]
     params: Any
 

@@ -4,7 +4,8 @@ Knows no batches (see `exchange`) and never raises on what the other side sent. 
 the last of duplicate keys counts; JSON that is not UTF-8, starts with a byte order mark or holds a lone
 surrogate, NaN or Infinity is a parse error, and so is nesting beyond the interpreter's recursion limit;
 `params` that is neither object nor array (null included) is an invalid request; an id is a string, an integer
-of any size, or null, and `1.0` is not an integer here, because its text could not be echoed.
+of any size, or null. The id of a request may have a fraction or an exponent, too, where a double holds it exactly: its
+answer has the same number, perhaps written shorter.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _skip = msgspec.json.Decoder(Raw).decode
 _decode_loose = msgspec.json.Decoder(_Loose).decode
 _decode_id = msgspec.json.Decoder(str | int | None).decode
+_decode_fraction = msgspec.json.Decoder(float).decode
 _decode_version = msgspec.json.Decoder(Literal["2.0"]).decode
 _decode_method = msgspec.json.Decoder(str).decode
 _decode_error = msgspec.json.Decoder(ErrorObject).decode
@@ -165,15 +167,18 @@ def _explain(text: bytes | Raw) -> Message:
         loose = _decode_loose(text)
     except msgspec.ValidationError:
         return BadRequest(id=None, error=INVALID_REQUEST)
-    known, request_id = _read_id(loose.id)
     if loose.method and not loose.result and not loose.error:
-        return _read_request(loose, known, request_id)
+        return _read_request(loose)
+    known, request_id = _read_id(loose.id)
     if not loose.method and (loose.result or loose.error):
         return BadAnswer(id=request_id, reason=_fault_of_answer(loose, known))
     return BadRequest(id=request_id, error=INVALID_REQUEST)
 
 
-def _read_request(loose: _Loose, known: bool, request_id: RequestId) -> Message:
+def _read_request(loose: _Loose) -> Message:
+    known, request_id = _read_id(loose.id)
+    if not known:
+        known, request_id = _read_fraction(loose.id)
     # Duplicate keys: the typed pass stops at the first bad one, but the last one counts.
     method = _read_method(loose.method)
     valid = known and method is not None and _is_version(loose.jsonrpc)
@@ -192,6 +197,18 @@ def _read_id(text: Raw) -> tuple[bool, RequestId]:
         return True, _decode_id(text)
     except msgspec.ValidationError:
         return False, None
+
+
+def _read_fraction(text: Raw) -> tuple[bool, RequestId]:
+    """As `_read_id`, for a number with a fraction or an exponent that comes back as the same number."""
+    from decimal import Decimal  # here, since hardly any client has such ids
+
+    try:
+        value = _decode_fraction(text)
+    except msgspec.ValidationError:
+        return False, None
+    is_same = Decimal(bytes(text).decode()) == Decimal(repr(value))
+    return is_same, value if is_same else None
 
 
 def _read_method(text: Raw) -> str | None:

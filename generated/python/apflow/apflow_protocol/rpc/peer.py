@@ -211,7 +211,7 @@ class Peer:
 
     def _cancel(self, work: Work) -> None:
         try:
-            request_id = msgspec.json.decode(work.params, type=dict[str, str | int | None]).get("id")
+            request_id = msgspec.json.decode(work.params, type=dict[str, str | int | float | None]).get("id")
         except msgspec.DecodeError:
             return
         scope = self._scopes.get(request_id)

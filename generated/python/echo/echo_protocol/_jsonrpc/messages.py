@@ -11,8 +11,11 @@ from typing import TypeAlias
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-RequestId: TypeAlias = "str | int | None"
-"""What identifies a call; integers of any size are kept exactly. Fractions, booleans and containers are no ids."""
+RequestId: TypeAlias = "str | int | float | None"
+"""What identifies a call; integers of any size are kept exactly. Booleans and containers are no ids.
+
+Ours are never a `float`: those of others that have a fraction or an exponent are, where one holds it exactly.
+"""
 
 
 class ErrorObject(msgspec.Struct, frozen=True):
