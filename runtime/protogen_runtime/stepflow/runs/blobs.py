@@ -85,8 +85,20 @@ class Blobs:
         self._clock = clock
         self._limits = limits
 
-    async def put_text(self, text: bytes, kind: BlobKind, *, source: str | None = None, is_kept: bool = False) -> str:
-        """Keep a value as its text; its id. `source`: the run that refers to it from now on. Errors: TooLarge."""
+    async def put_text(
+        self,
+        text: bytes,
+        kind: BlobKind,
+        *,
+        source: str | None = None,
+        is_kept: bool = False,
+        filename: str | None = None,
+    ) -> str:
+        """Keep a value as its text; its id. `source`: the run that refers to it from now on.
+
+        Errors: TooLarge, Invalid (the name).
+        """
+        _check_name(filename)
         if len(text) > self._limits.max_value_bytes:
             raise TooLarge(f"the value has {len(text)} bytes as JSON; at most {self._limits.max_value_bytes} are taken")
         blob_id = hashlib.sha256(text).hexdigest()
@@ -98,13 +110,12 @@ class Blobs:
         if source is not None:
             refers += references([blob_id], source)
         document = b"" if is_apart else text
-        await self._note(blob_id, kind, document, len(text), refers=refers, is_kept=is_kept)
+        await self._note(blob_id, kind, document, len(text), refers=refers, is_kept=is_kept, filename=filename)
         return blob_id
 
     async def put_bytes(self, source: bytes | AsyncIterable[bytes], filename: str | None) -> BlobInfo:
         """Keep bytes under an optional name. Errors: TooLarge, Invalid (the name)."""
-        if filename is not None and (not filename or len(filename) > MAX_FILENAME_CHARACTERS or "\0" in filename):
-            raise Invalid(f"the name of a file has 1 to {MAX_FILENAME_CHARACTERS} characters and no NUL")
+        _check_name(filename)
         if isinstance(source, bytes) and len(source) <= INLINE_BYTES:
             blob_id, size, document = hashlib.sha256(source).hexdigest(), len(source), source
         else:
@@ -259,6 +270,11 @@ def _drop(transaction: Transaction, ids: list[str]) -> None:
         transaction.write(Delete(BLOBS, [OneOf("key", ids)]))
         transaction.write(Delete(REFERENCES, [OneOf("source", ids)]))
         transaction.write(DropBlobs(ids))
+
+
+def _check_name(filename: str | None) -> None:
+    if filename is not None and (not filename or len(filename) > MAX_FILENAME_CHARACTERS or "\0" in filename):
+        raise Invalid(f"the name of a file has 1 to {MAX_FILENAME_CHARACTERS} characters and no NUL")
 
 
 def _kept(record: Record) -> Kept:

@@ -394,10 +394,10 @@ class RunService(Protocol):
         """The events of a run behind a place, those that have been as well as those to come. Errors: NotFound."""
         ...
 
-    async def put_blob(self, data: Json, blob_type: Literal["data", "flow"]) -> str:
+    async def put_blob(self, data: Json, blob_type: Literal["data", "flow"], *, filename: str | None = None) -> str:
         """Keep a value; its id. It stays as long as something refers to it, and for a while after it was put.
 
-        Errors: Invalid where a flow is none, TooLarge.
+        A flow has no name but its own. Errors: Invalid where a flow is none, or for the file name; TooLarge.
         """
         ...
 

@@ -540,7 +540,9 @@ class Runs:
     # --- blobs --------------------------------------------------------------------------------------
 
     @_kept
-    async def put_blob(self, data: Json, blob_type: Literal["data", "flow"], *, run_id: str | None = None) -> str:
+    async def put_blob(
+        self, data: Json, blob_type: Literal["data", "flow"], *, filename: str | None = None, run_id: str | None = None
+    ) -> str:
         """See RunService; `run_id` is the run that refers to it from now on."""
         source = run_id if run_id in self._live else None
         if blob_type == "flow":
@@ -549,7 +551,7 @@ class Runs:
             text = canonical.value_text(data)
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
             raise Invalid(f"the value is no JSON: {error}") from None
-        return await self._blobs.put_text(text, "data", source=source)
+        return await self._blobs.put_text(text, "data", source=source, filename=filename)
 
     @_kept
     async def get_blob(self, blob_id: str) -> StoredBlob:
