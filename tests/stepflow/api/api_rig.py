@@ -307,13 +307,13 @@ class FakeRuns:
             told.append(RunEvent(sequence=3, kind="run_completed", run_id=run_id, at=NOW))
         return FakeFeed(told[after:], ends=run.done.is_set())
 
-    async def put_blob(self, data: Any, blob_type: Literal["data", "flow"]) -> str:
+    async def put_blob(self, data: Any, blob_type: Literal["data", "flow"], *, filename: str | None = None) -> str:
         await self._enter()
         if blob_type == "flow" and documents.read_flow(data)[1]:
             raise Invalid("the blob is no flow")
         text = canonical.value_text(data)
         blob_id = canonical.blob_id(text)
-        self.blobs[blob_id] = (BlobInfo(blob_id=blob_id, blob_type=blob_type, size=len(text)), text)
+        self.blobs[blob_id] = (BlobInfo(blob_id=blob_id, blob_type=blob_type, size=len(text), filename=filename), text)
         return blob_id
 
     async def get_blob(self, blob_id: str) -> StoredBlob:

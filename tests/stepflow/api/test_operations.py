@@ -203,7 +203,7 @@ REFUSED: list[tuple[str, str, bytes | None, dict[str, str], int, str]] = [
     ("POST", "/runs", b'{"flowId":"a","input":[1],"wait":"yes"}', JSON, 422, "body: Expected `bool | null`, got `str`"),
     ("POST", "/runs", b'{"flowId":"a","input":[1]}', JSON, 404, "Flow not found: a"),
     ("POST", "/blobs", b"x", {"content-type": "text/csv"}, 415, "content-type: expected application/json or"),
-    ("POST", "/blobs", b"{}", JSON, 422, "body: data is missing; give the value"),
+    ("POST", "/blobs", b"{}", JSON, 422, "body: Object missing required field `data`"),
     ("POST", "/blobs", b'{"data":1,"blobType":"Json"}', JSON, 422, "body: Invalid enum value 'Json'"),
     ("POST", "/blobs", b'{"data":1,"blobType":"flow"}', JSON, 400, "the blob is no flow"),
     ("GET", "/runs?limit=-1", None, {}, 400, "query: Expected `int` >= 0 - at `$.limit`"),

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from protogen_runtime.stepflow.plugins.contract import DialectName
+from protogen_runtime.stepflow.runs.blobs import MAX_FILENAME_CHARACTERS
 
 from .exchange import ErrorAnswer
 from .operations import EVENT, PREFIX, Events, Operation, operations
@@ -64,7 +65,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
         "properties": {
             "configFile": {"type": ["string", "null"]},
             "config": {},
-            "cases": {"type": "array", "items": {"$ref": _REF.format(name="TestCase")}},
+            "cases": {"type": ["array", "null"], "items": {"$ref": _REF.format(name="TestCase")}},
         },
     },
     "TestCase": {
@@ -81,6 +82,8 @@ DOCUMENTS: Final[dict[str, Any]] = {
 }
 """Schemas of what is no class here: documents are read by rules of their own."""
 
+FILE_NAME: Final = {"type": "string", "minLength": 1, "maxLength": MAX_FILENAME_CHARACTERS}
+
 PATH_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "run_id": {"type": "string", "format": "uuid"},
     "flow_id": {"type": "string", "description": "64 lower-case hexadecimal digits"},
@@ -94,6 +97,8 @@ def document(dialect: DialectName, version: str) -> dict[str, Any]:
     kinds = _kinds(table)
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     refs = dict(zip(kinds, schemas, strict=True))
+    for name in {it.body.__name__ for it in table if it.body is not None}:
+        _allow_null(components[name])
     paths: dict[str, dict[str, Any]] = {}
     for operation in table:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, refs)
@@ -120,6 +125,15 @@ def _kinds(table: list[Operation]) -> list[Any]:
     return list(found)
 
 
+def _allow_null(schema: dict[str, Any]) -> None:
+    """In bodies null is the same as leaving a member out."""
+    required = schema.get("required", [])
+    for name, member in schema["properties"].items():
+        is_nullable = any(it.get("type") == "null" for it in member.get("anyOf", [])) or not member
+        if name not in required and not is_nullable:
+            schema["properties"][name] = {"anyOf": [member, {"type": "null"}]}
+
+
 def _operation(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "operationId": operation.name,
@@ -139,7 +153,7 @@ def _operation(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
         if operation.takes == "json or bytes":
             content["application/octet-stream"] = {"schema": {}}
             told["parameters"].append(
-                {"name": "x-blob-filename", "in": "header", "required": False, "schema": {"type": "string"}}
+                {"name": "x-blob-filename", "in": "header", "required": False, "schema": FILE_NAME}
             )
         told["requestBody"] = {"required": True, "content": content}
     return told
@@ -160,7 +174,11 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
 def _answer(status: int, kind: Any, refs: dict[Any, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if kind is Events:
-        told["content"] = {"text/event-stream": {"schema": {"type": "string"}, "itemSchema": refs[EVENT]}}
+        data = {"type": "string", "contentMediaType": "application/json", "contentSchema": refs[EVENT]}
+        members = {"id": {"type": "string"}, "event": {"type": "string"}, "data": data}
+        # As OpenAPI 3.2 describes streams; readers of 3.1 see a body of this type, and no more.
+        item = {"type": "object", "properties": members, "required": list(members)}
+        told["content"] = {"text/event-stream": {"itemSchema": item}}
     elif kind is not None:
         told["content"] = {"application/json": {"schema": refs[kind]}}
     return told

@@ -6,10 +6,11 @@ configured one decides.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import IO, Final
 from urllib.parse import quote
 
 import msgspec
@@ -274,13 +275,12 @@ class Api:
         """POST /blobs: a JSON value, or bytes, which are never in memory as a whole."""
         if asked.file is not None:
             filename = _file_name(asked.headers)
-            info = await self._runs.put_bytes(_file_pieces(asked), filename=filename)
+            info = await self._runs.put_bytes(_source(asked.file), filename=filename)
             return answer_json(200, answers.BlobStored(blob_id=info.blob_id, filename=info.filename or UNSET))
         body = requests.read_body(asked.body, requests.StoreBlob)
-        if body.data is UNSET:
-            raise BadRequest(422, "body: data is missing; give the value")
-        blob_id = await self._runs.put_blob(body.data, body.blob_type)
-        return answer_json(200, answers.BlobStored(blob_id=blob_id, filename=body.filename or UNSET))
+        filename = (body.filename or _file_name(asked.headers)) if body.blob_type == "data" else None
+        blob_id = await self._runs.put_blob(body.data, body.blob_type, filename=filename)
+        return answer_json(200, answers.BlobStored(blob_id=blob_id, filename=filename or UNSET))
 
     async def get_blob(self, asked: Asked) -> Answer | Pieces:
         """GET /blobs/{blob_id}: bytes where they are preferred, and where the blob has no JSON."""
@@ -354,10 +354,14 @@ def _file_name(headers: Mapping[bytes, bytes]) -> str | None:
         raise BadRequest(400, "x-blob-filename: expected UTF-8") from None
 
 
-async def _file_pieces(asked: Asked) -> AsyncGenerator[bytes]:
-    file = asked.file
-    assert file is not None
+def _source(file: IO[bytes]) -> bytes | AsyncGenerator[bytes]:
+    """What was uploaded: as a whole where it is small."""
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
+    return file.read() if size <= PIECE_BYTES else _file_pieces(file)
+
+
+async def _file_pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:
     # From the system's cache, where the server has just put it.
     while piece := file.read(PIECE_BYTES):
         await trio.lowlevel.checkpoint()

@@ -73,9 +73,16 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
 
 def _contents(answer: dict[str, Any]) -> str:
     contents = answer.get("content", {})
-    return "<br>".join(
-        f"<code>{kind}</code> {_kind(it.get('itemSchema', it['schema']))}" for kind, it in contents.items()
-    )
+    return "<br>".join(f"<code>{kind}</code> {_kind(_inner(it))}" for kind, it in contents.items())
+
+
+def _inner(content: dict[str, Any]) -> dict[str, Any]:
+    """The schema of what a content type holds; of a stream, that of the data of its events."""
+    if "itemSchema" not in content:
+        schema: dict[str, Any] = content["schema"]
+        return schema
+    data: dict[str, Any] = content["itemSchema"]["properties"]["data"]["contentSchema"]
+    return data
 
 
 def _kind(schema: dict[str, Any]) -> str:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from protogen_runtime.stepflow.flow import canonical
 from protogen_runtime.stepflow.plugins.contract import Json, is_object
+from protogen_runtime.stepflow.runs.blobs import MAX_FILENAME_CHARACTERS
 
 from .exchange import BadRequest
 
@@ -24,6 +26,9 @@ MAX_QUERY_MEMBERS: Final = 32
 
 MAX_TIMEOUT_SECONDS: Final = 86_400
 """How long a request may ask to wait: a day; whoever wants more asks again."""
+
+MAX_PAGE: Final = 1000
+"""Runs in one answer."""
 
 MAX_INDEX: Final = 2**31 - 1
 
@@ -70,7 +75,7 @@ class RunsQuery(_Members, frozen=True, kw_only=True):
     parent_run_id: RunIdText | None = None
     roots_only: bool = False
     max_depth: Count | None = None
-    limit: Count | None = None
+    limit: Annotated[int, Meta(ge=0, le=MAX_PAGE)] | None = None
     offset: Count = 0
 
 
@@ -116,9 +121,9 @@ class CreateRun(_Members, frozen=True, kw_only=True):
 class StoreBlob(_Members, frozen=True, kw_only=True):
     """`data` is any JSON value."""
 
-    data: Json | UnsetType = UNSET
+    data: Json
     blob_type: Literal["data", "flow"] = "data"
-    filename: str | None = None
+    filename: Annotated[str, Meta(min_length=1, max_length=MAX_FILENAME_CHARACTERS)] | None = None
 
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -202,10 +207,21 @@ def read_body(body: bytes, kind: type[T]) -> T:
             raise BadRequest(422, f"body: {_unknown(name, known)}")
     # `data` of a blob may be null; of all others null says nothing.
     members = {name: value for name, value in tree.items() if value is not None or name == "data"}
+    for name in _whole_numbers(kind):
+        value = members.get(name)
+        if isinstance(value, float) and value.is_integer():
+            # 2.0 and 2e0 are the integer 2, as JSON Schema reads them.
+            members[name] = int(value)
     try:
         return msgspec.convert(members, kind)
     except msgspec.ValidationError as reason:
         raise BadRequest(422, f"body: {reason}") from None
+
+
+@lru_cache
+def _whole_numbers(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The members of a class that are integers."""
+    return tuple(field.encode_name for field in msgspec.structs.fields(kind) if int in _plain_kinds(field.type))
 
 
 def _unknown(name: str, known: list[str]) -> str:
