@@ -21,7 +21,7 @@ from protogen.samples.text import read
 Schemas = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("apflow/1.0", "a2a/0.3", "a2a/1.0", "stepflow/0.9", "echo/1.0")
-EDITS, MANY_EDITS = 40, 1_000
+EDITS, MANY_EDITS = 40, 400
 """Edits of each document in `make test`, and in `make soak`."""
 
 
