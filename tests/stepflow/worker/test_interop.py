@@ -36,6 +36,18 @@ FAILURES = {"0.9": (-32006, -32004), "0.11": (-32100, -32100)}
 """The codes of an execution that was too late, and of one that raised."""
 
 
+def check_failures(port: int, dialect: str) -> None:
+    late, raised = FAILURES[dialect]
+    code, message = failure_in(port, "/late")
+    assert (code, message.startswith("/late did not end")) == (late, True)
+    code, message = failure_in(port, "/raise", "object")
+    assert (code, "no JSON" in message) == (-32603, True)
+    code, message = failure_in(port, "/raise", "group")
+    assert (code, message) == ({"0.9": -32005, "0.11": -32102}[dialect], "second")
+    assert failure_in(port, "/raise", "value")[0] == raised
+    assert failure_in(port, "/none")[0] == -32001
+
+
 @pytest.mark.parametrize("dialect", RUNTIMES)
 @pytest.mark.parametrize("way", ["url", "program"])
 def test_the_published_runtime_runs_our_components(root: Path, tmp_path: Path, way: str, dialect: str) -> None:
@@ -60,13 +72,7 @@ def test_the_published_runtime_runs_our_components(root: Path, tmp_path: Path, w
             -32003,
             "/add: its input does not fit: $.a: Expected `int`, got `str`",
         )
-        late, raised = FAILURES[dialect]
-        code, message = failure_in(port, "/late")
-        assert (code, message.startswith("/late did not end")) == (late, True)
-        code, message = failure_in(port, "/raise", "object")
-        assert (code, "no JSON" in message) == (-32603, True)
-        code, message = failure_in(port, "/raise", "group")
-        assert (code, message) == ({"0.9": -32005, "0.11": -32102}[dialect], "second")
-        assert failure_in(port, "/raise", "value")[0] == raised
-        assert failure_in(port, "/none")[0] == -32001
+        if way == "url":
+            # 0.9 starts a program anew, twice, for each of them.
+            check_failures(port, dialect)
         assert output_in(port, "/echo", 1) == 1
