@@ -111,8 +111,12 @@ class RpcPeer:
         method: str = "POST",
         headers: Mapping[str, str | None] | None = None,
         patience: float | None = None,
+        watch: Callable[[Head, Event], None] | None = None,
     ) -> Reply:
-        """Sends any bytes as one HTTP request. A header of None is left out. Never raises PeerFault: see `fault`."""
+        """Sends any bytes as one HTTP request. A header of None is left out. Never raises PeerFault: see `fault`.
+
+        `watch` is told each event of an answer that is a stream as soon as it came.
+        """
         path = path or self.url.path
         given = {name.lower(): value for name, value in (headers or {}).items()}
         chosen = {name: value for name, value in {**self.headers, **given}.items() if value is not None}
@@ -129,7 +133,7 @@ class RpcPeer:
         try:
             connection, incoming = self._ask(data, deadline, method)
             start = _last_sent(connection)
-            got = incoming.body(deadline)
+            got = _watched(incoming, deadline, watch) if watch is not None else incoming.body(deadline)
         except PeerFault as fault:
             if connection is not None:
                 connection.wire.close()
@@ -219,6 +223,22 @@ class RpcPeer:
             kept, self._idle = self._idle, []
         for connection in kept:
             connection.wire.close()
+
+
+def _watched(incoming: Incoming, deadline: Deadline, watch: Callable[[Head, Event], None]) -> bytes:
+    """The whole body; events of a stream are told on the way."""
+    if incoming.head.media_type != "text/event-stream":
+        return incoming.body(deadline)
+    kept: list[bytes] = []
+
+    def pieces() -> Iterator[bytes]:
+        for piece in incoming.pieces(deadline):
+            kept.append(piece)
+            yield piece
+
+    for event in events(pieces()):
+        watch(incoming.head, event)
+    return b"".join(kept)
 
 
 def _last_sent(connection: Connection) -> int:
