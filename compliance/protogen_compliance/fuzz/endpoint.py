@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from protogen_compliance.fuzz.description import Description, Json
-from protogen_compliance.peer.http import Exchange, Url
+from protogen_compliance.peer.http import Exchange, Head, Url
 from protogen_compliance.peer.rpc import MISSING, Reply, RpcPeer, parse_json
-from protogen_compliance.peer.sse import events
+from protogen_compliance.peer.sse import Event, events
 from protogen_compliance.peer.wire import PeerFault
 
 
@@ -114,10 +114,22 @@ class Endpoint:
         self._peer.close()
 
     def _answer(self, sent: Sent, body: bytes, headers: Mapping[str, str | None] | None = None) -> Answer:
-        reply = self._peer.send(body, headers=headers)
+        reply = self._peer.send(body, headers=headers, watch=self._called_back)
         self.log.append(reply.exchange)
         value, found = _read(reply)
         return Answer(sent, reply.exchange, reply.fault, value, tuple(found), self._status(reply, value))
+
+    def _called_back(self, head: Head, event: Event) -> None:
+        """Answers a server that calls its caller back, so that it goes on: there is no method that it could call."""
+        try:
+            value = parse_json(event.data.encode())
+        except (ValueError, RecursionError):
+            return
+        if isinstance(value, dict) and isinstance(value.get("method"), str) and "id" in value:
+            error = {"code": -32601, "message": "Method not found"}
+            instance: dict[str, str | None] = {name: it for name, it in head.headers if name.endswith("instance-id")}
+            answer = {"jsonrpc": "2.0", "id": value["id"], "error": error}
+            self.log.append(self._peer.send(encode(answer), headers=instance).exchange)
 
     def _status(self, reply: Reply, value: Json) -> int:
         """The status for tools of HTTP: that of the error where JSON-RPC answers with 200."""
