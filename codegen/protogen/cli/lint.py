@@ -120,16 +120,17 @@ def _chosen(rules: Iterable[Rule], selected: tuple[str, ...], left_out: tuple[st
 
 
 def _linted(path: Path, root: Path, name: str, rules: list[Rule], *, mend: bool) -> _Report:
-    from protogen.build import read_protocol
+    from protogen.build import read_document
     from protogen.lint import fix, run
     from protogen.load import load
 
-    protocol, problems = read_protocol(path, root=root, name=name)
-    document, _ = load(path, root=root)
-    if protocol is None or document is None:
-        return _Report(document, problems)
-    found = run(document, protocol, rules)
-    if not mend or not found.edits:
+    reading, problems = read_document(path, root=root, name=name)
+    if reading is None:
+        return _Report(load(path, root=root)[0], problems)
+    document = reading.document
+    found = run(document, reading.protocol, rules)
+    if not mend or not found.edits or document.kind:
+        # A document of another kind is not written in the words that an edit is about.
         return _Report(document, [*problems, *found.problems], ignored=found.ignored)
     text = fix(document, found.edits)
     replace_text(path, text)

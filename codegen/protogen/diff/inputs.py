@@ -34,10 +34,12 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     root: Path
     protocols: dict[str, ir.Protocol]
     problems: tuple[Problem, ...]
+    documents: tuple[Document, ...] = ()
+    """The documents that describe the protocols; those that they refer to are read again for a place."""
 
     def located(self, diff: Diff) -> Diff:
         """The findings with the line and column of each place in this version's documents."""
-        documents: dict[str, Document | None] = {}
+        documents: dict[str, Document | None] = {document.path: document for document in self.documents}
 
         def at(finding: Finding) -> Finding:
             place = finding.place
@@ -86,19 +88,21 @@ def _project() -> Path:
 
 
 def _read(path: Path, *, shown: str, root: Path) -> Version:
-    from protogen.build import read_protocol
+    from protogen.build import read_document
 
     protocols: dict[str, ir.Protocol] = {}
     problems: list[Problem] = []
+    documents: list[Document] = []
     for name, file in _documents(path, shown):
-        protocol, found = read_protocol(file, root=root, name=name)
+        reading, found = read_document(file, root=root, name=name)
         problems += found
-        if protocol is not None:
-            protocols[name if name is not None else protocol.name] = protocol
+        if reading is not None:
+            protocols[name if name is not None else reading.protocol.name] = reading.protocol
+            documents.append(reading.document)
     if not protocols and not has_errors(problems):
         fix = f"name a protocol document, or a folder with {FILE_NAME} or documents that have x-protocol"
         raise Refusal("PG206", f"{shown} has no protocol", fix=fix)
-    return Version(shown=shown, root=root, protocols=protocols, problems=tuple(problems))
+    return Version(shown=shown, root=root, protocols=protocols, problems=tuple(problems), documents=tuple(documents))
 
 
 def _documents(path: Path, shown: str) -> list[tuple[str | None, Path]]:
