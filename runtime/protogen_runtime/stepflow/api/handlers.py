@@ -175,6 +175,10 @@ class Api:
         return answer_json(200, told)
 
     async def _wait(self, run_id: str, seconds: float | None) -> RunSummary:
+        summary = await self._runs.summary(run_id)
+        if summary.status != "running":
+            # Most short runs: they have ended before they could be waited for.
+            return summary
         with self._following.waiting():
             return await self._runs.wait(run_id, seconds)
         raise BadRequest(503, f"the server is shutting down; the run {run_id} goes on when it is back")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 from urllib.parse import parse_qsl
@@ -153,7 +153,7 @@ def read_query(query: bytes, kind: type[T]) -> T:
         )
     except ValueError:
         raise BadRequest(400, "query: expected NAME=VALUE&…, percent-encoded UTF-8") from None
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    fields = _kinds(kind)
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name not in fields:
@@ -167,8 +167,7 @@ def read_query(query: bytes, kind: type[T]) -> T:
         raise BadRequest(400, f"query: {reason}") from None
 
 
-def _from_text(name: str, text: str, kind: Any) -> str | int | bool:
-    kinds = _plain_kinds(kind)
+def _from_text(name: str, text: str, kinds: frozenset[Any]) -> str | int | bool:
     if bool in kinds:
         if text not in ("true", "false"):
             raise BadRequest(400, f"query: {name}: expected true or false, got {_short(text)}")
@@ -180,14 +179,20 @@ def _from_text(name: str, text: str, kind: Any) -> str | int | bool:
     return run_id(text, f"query: {name}") if name.endswith("RunId") else text
 
 
-def _plain_kinds(kind: Any) -> set[Any]:
+@cache
+def _kinds(kind: type[msgspec.Struct]) -> dict[str, frozenset[Any]]:
+    """The members of a class, each with the classes that its values may have. Kept: reading annotations takes long."""
+    return {field.encode_name: _plain_kinds(field.type) for field in msgspec.structs.fields(kind)}
+
+
+def _plain_kinds(kind: Any) -> frozenset[Any]:
     """The classes that a type stands for, without what is said of them."""
     origin = get_origin(kind)
     if origin is Annotated:
         return _plain_kinds(get_args(kind)[0])
     if origin in (Union, UnionType):
-        return {plain for part in get_args(kind) for plain in _plain_kinds(part)}
-    return {kind}
+        return frozenset(plain for part in get_args(kind) for plain in _plain_kinds(part))
+    return frozenset((kind,))
 
 
 def read_body(body: bytes, kind: type[T]) -> T:
@@ -201,27 +206,20 @@ def read_body(body: bytes, kind: type[T]) -> T:
         raise BadRequest(400, f"body: no JSON: {reason}") from None
     if not is_object(tree):
         raise BadRequest(422, f"body: expected an object, got {_kind(tree)}")
-    known = [field.encode_name for field in msgspec.structs.fields(kind)]
+    known = _kinds(kind)
     for name in tree:
         if name not in known:
-            raise BadRequest(422, f"body: {_unknown(name, known)}")
+            raise BadRequest(422, f"body: {_unknown(name, list(known))}")
     # `data` of a blob may be null; of all others null says nothing.
     members = {name: value for name, value in tree.items() if value is not None or name == "data"}
-    for name in _whole_numbers(kind):
-        value = members.get(name)
-        if isinstance(value, float) and value.is_integer():
+    for name, value in members.items():
+        if isinstance(value, float) and value.is_integer() and int in known[name]:
             # 2.0 and 2e0 are the integer 2, as JSON Schema reads them.
             members[name] = int(value)
     try:
         return msgspec.convert(members, kind)
     except msgspec.ValidationError as reason:
         raise BadRequest(422, f"body: {reason}") from None
-
-
-@lru_cache
-def _whole_numbers(kind: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The members of a class that are integers."""
-    return tuple(field.encode_name for field in msgspec.structs.fields(kind) if int in _plain_kinds(field.type))
 
 
 def _unknown(name: str, known: list[str]) -> str:
