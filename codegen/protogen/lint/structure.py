@@ -16,9 +16,12 @@ from .subject import Schema, Subject
 
 
 def unused_definitions(subject: Subject) -> Iterator[Finding]:
-    """Definitions that no message leads to; a document without methods is a library, and all of it is used."""
+    """Definitions that no message leads to.
+
+    A document without methods is a library, and all of it is used; one of another kind may hold envelopes, too.
+    """
     protocol = subject.protocol
-    if not protocol.methods:
+    if not protocol.methods or subject.document.kind:
         return
     definitions: dict[str, Any] = protocol.schema["definitions"]
     starts = [
