@@ -116,7 +116,7 @@ def test_reference_node_gives_no_finding(reference: ModuleType, apflow: Any, see
 
 @pytest.mark.soak
 def test_reference_node_with_users_gives_no_finding(reference: ModuleType, apflow: Any) -> None:
-    more = {"headers": {"authorization": "Bearer a"}, "other_headers": {"authorization": "Bearer b"}}
+    more: dict[str, Any] = {"headers": {"authorization": "Bearer a"}, "other_headers": {"authorization": "Bearer b"}}
     with reference.ReferenceNode(tokens=TOKENS) as node:
         done = run(Settings(url=node.url, protocol="apflow", seconds=60, go_on=True, **more), apflow)
     assert told(done) == []
