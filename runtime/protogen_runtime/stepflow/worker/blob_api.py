@@ -33,7 +33,7 @@ ATTEMPTS: Final = 2
 """A connection that was kept may have been closed meanwhile, and to ask twice for the same blob does no harm."""
 
 MAX_TEXT_CHARS: Final = 300
-"""Of an answer that is told in an error."""
+"""Of an answer that goes into an error."""
 
 
 class BlobApi:
@@ -101,11 +101,12 @@ class BlobApi:
 
 
 def _read(answer: httpx.Response, kind: type[Answer]) -> Answer:
-    text = answer.text[:MAX_TEXT_CHARS]
-    told: dict[str, Any] = {"status": answer.status_code, "body": text}
-    if not answer.is_success:
-        raise ServerError(told, message=f"the runtime's blob API answered with status {answer.status_code}: {text}")
-    try:
-        return msgspec.json.decode(answer.content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as reason:
-        raise ServerError(told, message=f"the answer of the runtime's blob API is none: {reason}") from None
+    if answer.is_success:
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
+            message = f"the answer of the runtime's blob API is none: {reason}"
+    else:
+        message = f"the runtime's blob API answered with status {answer.status_code}"
+    told: dict[str, Any] = {"status": answer.status_code, "body": answer.text[:MAX_TEXT_CHARS]}
+    raise ServerError(told, message=message)
