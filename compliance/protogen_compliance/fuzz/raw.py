@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from protogen_compliance.fuzz import checks
 from protogen_compliance.fuzz.checks import INTERNAL, Fault
@@ -168,8 +168,8 @@ def judge(answer: Answer, sent: bytes, expect: str, description: Description) ->
 
     def fault(check: str, text: str, *, should: bool = False) -> Fault:
         shown = sent if len(sent) <= 80 else sent[:77] + b"..."
-        level = "should" if should else "must"
-        return Fault(check=check, method="", text=f"{text}; the request was {shown!r}", level=level)  # type: ignore[arg-type] # one of two words
+        level: Literal["must", "should"] = "should" if should else "must"
+        return Fault(check=check, method="", text=f"{text}; the request was {shown!r}", level=level)
 
     refused = answer.exchange.head is not None and 400 <= answer.exchange.head.status < 500
     value = answer.value

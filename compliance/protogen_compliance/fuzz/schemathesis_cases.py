@@ -19,6 +19,9 @@ from schemathesis import GenerationMode
 
 from protogen_compliance.fuzz.description import Json
 
+UNHEALTHY = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+"""What hypothesis would refuse to go on for: a protocol's schema is as it is."""
+
 
 class Case(NamedTuple):
     """Params for one method: JSON, or bytes that stand where params would."""
@@ -73,7 +76,7 @@ class Cases:
                 database=None,
                 deadline=None,
                 phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
+                suppress_health_check=UNHEALTHY,
             )
             @given(case=self._strategies[key])
             def collect(case: Any) -> None:
