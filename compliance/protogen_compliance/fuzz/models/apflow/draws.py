@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from protogen_compliance.fuzz.description import Json
 from protogen_compliance.fuzz.models.apflow.tasks import Known, Task
-
-if TYPE_CHECKING:
-    from protogen_compliance.fuzz.models.apflow.walk import TaskModel
 
 MOST_TASKS = 30
 """A walk that has so many makes no more: each is looked at after every action."""
@@ -99,13 +96,48 @@ BAD_TREES = (
 METHODS = ("tasks.get", "tasks.update", "tasks.delete", "tasks.cancel", "tasks.tree", "tasks.children", "tasks.copy")
 
 
+class Drawn(Protocol):
+    """What a draw has to know of a walk."""
+
+    tasks: dict[str, Known]
+    busy_seconds: float
+
+    def new_handle(self) -> str:
+        """A handle that was not used."""
+        ...
+
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of executors that the node has."""
+        ...
+
+    def stored(self) -> list[Known]:
+        """The tasks that the node has."""
+        ...
+
+    def tree(self, handle: str) -> list[Known]:
+        """A task with everything below it."""
+        ...
+
+    def root(self, known: Known) -> Known:
+        """The task above all that are above a task."""
+        ...
+
+    def children(self, known: Known) -> list[Known]:
+        """The tasks right below a task."""
+        ...
+
+    def upstream(self, known: Known) -> set[str]:
+        """The handles of everything that a task waits for, itself included."""
+        ...
+
+
 def handles(arguments: dict[str, Json]) -> list[str]:
     """The tasks that have to be there for an action."""
     named = [arguments[key] for key in ("task", "other", "parent") if arguments.get(key) is not None]
     return named + [name for name, _ in arguments.get("after", ())]
 
 
-def draw(chance: random.Random, model: TaskModel) -> tuple[str, dict[str, Json]]:
+def draw(chance: random.Random, model: Drawn) -> tuple[str, dict[str, Json]]:
     """The next action of a walk."""
     known = [it for it in model.stored() if it.kind != "unknown"]
     weights: dict[str, int] = {"execute_bad": 3, "create_bad": 5, "unknown": 2}
@@ -135,7 +167,7 @@ def _fields(chance: random.Random) -> Task:
     return fields
 
 
-def _create(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _create(chance: random.Random, model: Drawn, known: list[Known]) -> Json:
     arguments: Json = {"as": model.new_handle(), "fields": _fields(chance)}
     resting = [it for it in known if it.status == "pending"]
     if resting and chance.random() < 0.65:
@@ -154,7 +186,7 @@ def _create(chance: random.Random, model: TaskModel, known: list[Known]) -> Json
     return arguments
 
 
-def _create_bad(chance: random.Random, _model: TaskModel, known: list[Known]) -> Json:
+def _create_bad(chance: random.Random, _model: Drawn, known: list[Known]) -> Json:
     if known and chance.random() < 0.1:
         origin = chance.choice(("link", "archive"))
         what = f"a {origin} of a task that is not completed"
@@ -171,11 +203,11 @@ def _create_bad(chance: random.Random, _model: TaskModel, known: list[Known]) ->
     return {"what": what, "fields": fields, "about": about}
 
 
-def _unknown(chance: random.Random, _model: TaskModel, _known: list[Known]) -> Json:
+def _unknown(chance: random.Random, _model: Drawn, _known: list[Known]) -> Json:
     return {"method": chance.choice(METHODS), "deleted": chance.random() < 0.5}
 
 
-def _update(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _update(chance: random.Random, model: Drawn, known: list[Known]) -> Json:
     fields = _fields(chance)
     task = model.tasks[_task(chance, known, "pending")]
     if task.kind != "none":
@@ -192,11 +224,11 @@ def _update(chance: random.Random, model: TaskModel, known: list[Known]) -> Json
     return arguments
 
 
-def _read_only(chance: random.Random, _model: TaskModel, known: list[Known]) -> Json:
+def _read_only(chance: random.Random, _model: Drawn, known: list[Known]) -> Json:
     return {"task": _task(chance, known, "pending"), "fields": chance.choice(READ_ONLY)}
 
 
-def _update_bad(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _update_bad(chance: random.Random, model: Drawn, known: list[Known]) -> Json:
     if chance.random() < 0.45:
         there = {it.status for it in known}
         to, origins = chance.choice([it for it in JUMPS if there.intersection(it[1])] or JUMPS)
@@ -226,44 +258,44 @@ def _update_bad(chance: random.Random, model: TaskModel, known: list[Known]) -> 
     return arguments
 
 
-def _delete(chance: random.Random, _model: TaskModel, known: list[Known]) -> Json:
+def _delete(chance: random.Random, _model: Drawn, known: list[Known]) -> Json:
     if chance.random() < 0.4:
         return {"task": _task(chance, known, "completed", "failed", "cancelled")}
     return {"task": _task(chance, known, "pending")}
 
 
-def _list(chance: random.Random, _model: TaskModel, _known: list[Known]) -> Json:
+def _list(chance: random.Random, _model: Drawn, _known: list[Known]) -> Json:
     status = chance.choice((None, None, "pending", "completed", "failed", "cancelled", "in_progress"))
     limit, offset = chance.choice((None, 1, 2, 5, 1000)), chance.choice((None, 0, 1, 3))
     return {"status": status, "limit": limit, "offset": offset}
 
 
-def _any(chance: random.Random, _model: TaskModel, known: list[Known]) -> Json:
+def _any(chance: random.Random, _model: Drawn, known: list[Known]) -> Json:
     return {"task": chance.choice(known).handle}
 
 
-def _parent(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _parent(chance: random.Random, model: Drawn, known: list[Known]) -> Json:
     """A task that has children, where there is one, or the root of such."""
     parents = [it for it in known if model.children(it)]
     task = chance.choice(parents or known)
     return {"task": chance.choice((task, model.root(task))).handle}
 
 
-def _copy(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _copy(chance: random.Random, model: Drawn, known: list[Known]) -> Json:
     task = _parent(chance, model, known)["task"] if chance.random() < 0.6 else chance.choice(known).handle
     return {"task": task, "children": chance.random() < 0.6, "as": model.new_handle()}
 
 
-def _run(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _run(chance: random.Random, model: Drawn, known: list[Known]) -> Json:
     alone = chance.random() < 0.3
     return {"task": model.root(chance.choice(known)).handle, "alone": alone}
 
 
-def _cancel(chance: random.Random, _model: TaskModel, known: list[Known]) -> Json:
+def _cancel(chance: random.Random, _model: Drawn, known: list[Known]) -> Json:
     return {"task": _task(chance, known, chance.choice(("pending", "completed", "failed", "cancelled")))}
 
 
-def _plan(chance: random.Random, model: TaskModel, _known: list[Known]) -> Json:
+def _plan(chance: random.Random, model: Drawn, _known: list[Known]) -> Json:
     kinds = model.kinds()
     first: Task = {"as": model.new_handle(), "kind": chance.choice(("ok", "ok", *kinds)), "fields": _plain(chance)}
     members: list[Json] = [first]
@@ -291,7 +323,7 @@ def _plain(chance: random.Random) -> Task:
     return {"priority": chance.choice((0, 1, 2, 3))} if chance.random() < 0.7 else {}
 
 
-def _busy(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
+def _busy(chance: random.Random, model: Drawn, known: list[Known]) -> Json:
     if "slow" not in model.kinds():
         return _plan(chance, model, known) | {"by": "nothing"}
     first = {"as": model.new_handle(), "kind": "slow", "wait": model.busy_seconds}
@@ -302,11 +334,11 @@ def _busy(chance: random.Random, model: TaskModel, known: list[Known]) -> Json:
     return {"tasks": members, "by": chance.choice(("again", "delete", "move", "give", "cancel", "cancel"))}
 
 
-def _execute_bad(chance: random.Random, _model: TaskModel, _known: list[Known]) -> Json:
+def _execute_bad(chance: random.Random, _model: Drawn, _known: list[Known]) -> Json:
     return {"about": chance.choice(BAD_TREES)}
 
 
-_DRAWS: dict[str, Callable[[random.Random, TaskModel, list[Known]], Any]] = {
+_DRAWS: dict[str, Callable[[random.Random, Drawn, list[Known]], Any]] = {
     "create": _create,
     "create_bad": _create_bad,
     "unknown": _unknown,
