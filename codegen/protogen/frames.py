@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from protogen.problems import Problem
 
 _WIDEST = 160
 """Columns of a line that are shown; of a longer one, the part around the place."""
 
 
-def framed(problem: Problem, text: str | None) -> str:
-    """The finding, and below it the line of `text` that it is about with a mark under the word; None: no such text."""
+def framed(problem: Problem, text: str | None, said: str | None = None) -> str:
+    """The finding, and below it the line of `text` that it is about with a mark under the word; None: no such text.
+
+    `said` is the finding's own line where it is shown in another way than `str` does.
+    """
+    said = said if said is not None else str(problem)
     place = problem.place
     if place is None or not place.line or text is None:
-        return str(problem)
+        return said
     lines = text.split("\n")
     if place.line > len(lines):
-        return str(problem)
+        return said
     line, column = lines[place.line - 1].rstrip("\r").replace("\t", " "), place.column
     if len(line) > _WIDEST:
         first = max(0, column - 1 - _WIDEST // 3)
@@ -23,7 +30,7 @@ def framed(problem: Problem, text: str | None) -> str:
     number = str(place.line)
     edge = " " * len(number)
     mark = " " * (column - 1) + "^" * _length(line, column - 1)
-    return f"{problem}\n{edge} |\n{number} | {line}\n{edge} | {mark}"
+    return f"{said}\n{edge} |\n{number} | {line}\n{edge} | {mark}"
 
 
 def _length(line: str, start: int) -> int:
@@ -39,3 +46,21 @@ def _length(line: str, start: int) -> int:
     while end < len(line) and line[end] not in " ,}]":
         end += 1
     return max(1, end - start)
+
+
+def texts_below(root: Path) -> Callable[[Problem], str | None]:
+    """Finds the text that a finding is about, each file read once; None where it cannot be read any more."""
+    known: dict[str, str | None] = {}
+
+    def text_of(problem: Problem) -> str | None:
+        if problem.place is None:
+            return None
+        path = problem.place.path
+        if path not in known:
+            try:
+                known[path] = (root / path).read_text("utf-8-sig")
+            except (OSError, UnicodeDecodeError):
+                known[path] = None
+        return known[path]
+
+    return text_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,8 +204,8 @@ def _report(
         return
     for told in outcome.told:
         click.echo(told, err=True)
-    for problem in outcome.problems:
-        click.echo(_coloured(problem), err=True)
+    if outcome.problems:
+        _report_problems(outcome.problems, config.root)
     kinds = {change.path: change.kind for change in changes}
     _report_products(outcome, kinds, dry_run=dry_run, check=check)
     if check or dry_run:
@@ -285,6 +285,16 @@ def problem_json(problem: Problem) -> dict[str, Any]:
         "column": place.column if place else None,
         "pointer": place.pointer if place else None,
     }
+
+
+def _report_problems(problems: Iterable[Problem], root: Path) -> None:
+    """Each finding; errors, which stop the build, with the line that they are about."""
+    from protogen.frames import framed, texts_below
+
+    text_of = texts_below(root)
+    for problem in problems:
+        text = text_of(problem) if problem.level == "error" else None
+        click.echo(framed(problem, text, _coloured(problem)), err=True)
 
 
 def _coloured(problem: Problem) -> str:
