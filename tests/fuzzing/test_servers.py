@@ -61,7 +61,7 @@ def test_echo_server_gives_no_finding(root: Path) -> None:
 def test_worker_gives_no_finding(root: Path, stepflow: Any) -> None:
     folder = root / "docs" / "examples" / "stepflow" / "python"
     with serving("worker", "components:app", folder=folder) as url:
-        done = run(Settings(url=url, protocol="stepflow", seconds=10, rounds=1), stepflow)
+        done = run(Settings(url=url, protocol="stepflow", seconds=5, rounds=1), stepflow)
     assert told(done) == []
     assert done.role == "worker"
     assert done.met["components/info"]["200"] >= 1
