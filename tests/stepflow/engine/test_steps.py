@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rig import broken, expected_result, fails, flow_of, play_flow, unreached
 
-from protogen_runtime.stepflow.engine import S1, S2, NotRunnable, Run, StartStep, StepFailure, flow_error
+from protogen_runtime.stepflow.engine import S1, S2, Dialect, NotRunnable, Run, StartStep, StepFailure, flow_error
 from protogen_runtime.stepflow.flow.model import FlowError
 
 DEFAULT: dict[str, Any] = {"onError": {"action": "useDefault"}}
@@ -93,6 +93,28 @@ def test_failures_in_0_11(rule: str, fields: dict[str, Any], expected: Any, dela
     assert played.calls == [
         StartStep(0, "a", fields["component"], "in", attempt, delay) for attempt, delay in enumerate(delays, 1)
     ]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "kind", "fields", "attempts"),
+    [
+        (S1, "crash", {}, 3),
+        (S1, "crash", on_error("/c", "retry", maxRetries=2), 5),
+        (S1, "transport", {}, 1),
+        (S1, "component", {}, 1),
+        (S2, "crash", {}, 4),
+    ],
+)
+def test_a_process_that_ended_is_given_another_chance(
+    dialect: Dialect, kind: Any, fields: dict[str, Any], attempts: int
+) -> None:
+    run = Run(flow_of([("a", "in", {"component": "/c", **fields})], ref("a")), [None], dialect=dialect)
+    (call,) = run.begin()
+    seen: list[int] = []
+    while isinstance(call, StartStep):
+        seen.append(call.attempt)
+        call, *_ = run.finished(0, "a", StepFailure(-32302, "gone", kind=kind))
+    assert seen == list(range(1, attempts + 1))
 
 
 def test_all_that_is_known_of_a_failure_is_told_in_0_9() -> None:

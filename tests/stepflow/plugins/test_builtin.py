@@ -383,6 +383,8 @@ ERRORS: list[tuple[StepFailed, Dialect, FlowError, Any]] = [
     (StepFailed(-32001, "no"), S2, FlowError(-32001, "no"), None),
     (StepFailed(-32302, "gone", kind="transport"), S1, FlowError(500, 'step "s" failed', stack("gone")), "component"),
     (StepFailed(-32302, "gone", kind="transport"), S2, FlowError(-32302, "gone"), "transport"),
+    (StepFailed(-32302, "died", kind="crash"), S1, FlowError(500, 'step "s" failed', stack("died")), "crash"),
+    (StepFailed(-32302, "died", kind="crash"), S2, FlowError(-32302, "died"), "transport"),
     (StepFailed(-32303, "junk", kind="protocol"), S2, FlowError(-32303, "junk"), "transport"),
     (StepFailed(-32202, "no rule", kind="routing"), S2, FlowError(-32202, "no rule"), None),
     (StepFailed(8, "own", [1], kind="result"), S1, FlowError(8, "own", [1]), "component"),

@@ -90,7 +90,7 @@ def test_a_published_worker_is_started_called_and_started_again(
             before = await plugins.execute("/w/pid", {}, CONTEXT)
             assert set(before["environment"]) <= {"STEPFLOW_TRACE_ENABLED", "LC_CTYPE"}
             died = await failure_of(plugins, "/w/die", {})
-            assert (died.kind, "its process ended with status 9" in died.message) == ("transport", True), died.message
+            assert (died.kind, "its process ended with status 9" in died.message) == ("crash", True), died.message
             after = await plugins.execute("/w/pid", {}, CONTEXT)
             assert after["pid"] != before["pid"]
 

@@ -154,7 +154,7 @@ def test_a_server_that_died_is_started_and_greeted_again(tmp_path: Path, monkeyp
     async def scenario() -> None:
         async with opened(config(tmp_path, SERVER)) as plugins:
             failed = await failure_of(plugins, "/tools/die", {})
-            assert (failed.kind, "ended with status 9" in failed.message) == ("transport", True)
+            assert (failed.kind, "ended with status 9" in failed.message) == ("crash", True)
             (told,) = texts(await plugins.execute("/tools/seen", {}, CONTEXT))
             assert json.loads(told)[0].count("initialize") == 1
 

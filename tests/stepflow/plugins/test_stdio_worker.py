@@ -159,10 +159,10 @@ CALL = '{"jsonrpc": "2.0", "id": 1, "method": "blobs/put", "params": {"data": "x
 
 HOSTILE: list[tuple[str, str, str, str]] = [
     ("never answers", "time.sleep(60)", "transport", "worker w: components/execute was not answered within 0.3 s"),
-    ("dies", "os.kill(os.getpid(), signal.SIGKILL)", "transport", "its process was ended by signal 9"),
-    ("exits", "sys.exit(0)", "transport", "its process ended with status 0"),
-    ("says why it exits", 'sys.exit("the disk is full")', "transport", "status 1 (it last printed: the disk is full)"),
-    ("closes its output", "os.close(1); time.sleep(60)", "transport", "it has closed its output"),
+    ("dies", "os.kill(os.getpid(), signal.SIGKILL)", "crash", "its process was ended by signal 9"),
+    ("exits", "sys.exit(0)", "crash", "its process ended with status 0"),
+    ("says why it exits", 'sys.exit("the disk is full")', "crash", "status 1 (it last printed: the disk is full)"),
+    ("closes its output", "os.close(1); time.sleep(60)", "crash", "it has closed its output"),
     ("floods", 'sys.stdout.write("rubbish " * 10_000_000)', "protocol", "a line of more than 16777216 bytes"),
     (
         "floods with lines",
@@ -242,7 +242,7 @@ def test_every_start_is_greeted_and_only_calls_under_way_fail(tmp_path: Path) ->
             pids = {await plugins.execute("/w/pid", None, CONTEXT)}
             for _ in range(2):
                 failed = await failure_of(plugins, "/w/die")
-                assert (failed.kind, "its process ended with status 3" in failed.message) == ("transport", True)
+                assert (failed.kind, "its process ended with status 3" in failed.message) == ("crash", True)
                 pids.add(await plugins.execute("/w/pid", None, CONTEXT))
             assert (len(pids), (tmp_path / "greeted").read_text()) == (3, "xxx")
 
@@ -400,7 +400,7 @@ def test_a_process_announces_its_port_and_is_asked_for_its_health(
             assert (environment.pop("A"), given, checks) == ("b", "", 3)
             assert set(environment) <= {"LC_CTYPE"}  # Python's own
             failed = await failure_of(plugins, "/w/die")
-            assert (failed.kind, "its process was ended by signal 9" in failed.message) == ("transport", True)
+            assert (failed.kind, "its process was ended by signal 9" in failed.message) == ("crash", True)
             again, *_ = await plugins.execute("/w/x", None, CONTEXT)
             assert again != pid
         assert (tmp_path / "stopped").read_text() == "by SIGTERM"

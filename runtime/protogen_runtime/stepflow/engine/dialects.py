@@ -9,9 +9,9 @@ import msgspec
 from protogen_runtime.stepflow.flow.model import FlowError
 from protogen_runtime.stepflow.flow.values import Json
 
-Kind: TypeAlias = Literal["component", "plugin", "transport", "engine"]
-"""Who failed: the component, the plugin in its place, the way to it, or something that has a FlowError of its own,
-which is passed on."""
+Kind: TypeAlias = Literal["component", "plugin", "crash", "transport", "engine"]
+"""Who failed: the component, the plugin in its place, the process that had it, the way to it, or something that has a
+FlowError of its own, which is passed on."""
 
 PLUGIN_FAILED: Final = "error executing user-defined function"
 """What 0.9 gives as the cause where no worker answered; what really was the matter stands among the attachments."""
@@ -42,7 +42,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """The rules of one dialect for the engine.
 
     `parallel`: without a limit all items run at once; otherwise as many steps as there are items (spec section 9).
-    `transport_retries`: how often a call is tried again that did not reach its component, whatever onError says.
+    `transport_retries`: how often a call is tried again that did not reach its component, whatever onError says;
+    `crash_retries`: how often where the runtime had started the process that ended.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     internal: int
     parallel: bool
     transport_retries: int = 0
+    crash_retries: int = 0
     backoff: Backoff = Backoff()
     wraps_failures: bool
     """Whether a failure is told as code 500 with the answer of the worker in `data.stack`."""
@@ -63,9 +65,11 @@ S1: Final = Dialect(
     internal=500,
     parallel=False,
     backoff=Backoff(first=0.1),
+    crash_retries=2,
     wraps_failures=True,
 )
-"""The dialect of orchestrator 0.9; its pauses, before what `onError: retry` asks for, are ours."""
+"""The dialect of orchestrator 0.9; its pauses are ours. It calls a process that it started three times, whatever comes
+of it, errors of components included (spec section 7): this is the part that helps."""
 
 S2: Final = Dialect(
     name="0.11",
@@ -120,11 +124,13 @@ def retried_as(dialect: Dialect, failure: StepFailure) -> Kind | None:
 
     In 0.11 the code of an error decides: from -32300 on it counts as transport; those of the worker itself (from
     -32000 on) and of the orchestrator (from -32200 on) are final (spec section 4). In 0.9, which has no retries of its
-    own for transports, every failure draws on `onError: retry`.
+    own for transports, every failure draws on `onError: retry` but that of a process that ended.
     """
+    if dialect.crash_retries:
+        return "crash" if failure.kind == "crash" else "component"
     if not dialect.transport_retries:
         return "component"
-    if failure.kind == "transport" or -32399 <= failure.code <= -32300:
+    if failure.kind in ("transport", "crash") or -32399 <= failure.code <= -32300:
         return "transport"
     if -32099 <= failure.code <= -32000 or -32299 <= failure.code <= -32200:
         return None

@@ -234,10 +234,11 @@ class Run:
 
     def _again(self, item: Item, step: PlannedStep, call: Call, failure: StepFailure, effects: list[Effect]) -> bool:
         kind = retried_as(self.dialect, failure)
-        if kind == "transport" and call.after_transport < self.dialect.transport_retries:
+        lost = {"transport": self.dialect.transport_retries, "crash": self.dialect.crash_retries}.get(kind or "", 0)
+        if call.after_transport < lost:
             call.after_transport += 1
             retries = call.after_transport
-        elif kind == "component" and call.after_errors < step.max_retries:
+        elif kind in ("component", "crash") and call.after_errors < step.max_retries:
             call.after_errors += 1
             retries = call.after_errors
         else:

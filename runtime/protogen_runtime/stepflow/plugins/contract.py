@@ -31,9 +31,10 @@ def is_array(value: Json) -> TypeGuard[list[Any]]:
 DialectName: TypeAlias = Literal["0.9", "0.11"]
 """Which release's habits hold where they differ (spec section 1): S1 is 0.9, S2 is 0.11."""
 
-Kind: TypeAlias = Literal["component", "plugin", "result", "transport", "protocol", "routing"]
+Kind: TypeAlias = Literal["component", "plugin", "result", "crash", "transport", "protocol", "routing"]
 """What failed: the component (an error answer), the plugin that should have played it, its flow (a FlowResult that says
-failed), the way to the worker, the worker's manners (what came is no answer), or the search for a plugin."""
+failed), the process that was started for it, the way to the worker, the worker's manners (what came is no answer), or
+the search for a plugin."""
 
 COMPONENT_NOT_FOUND: Final = -32001
 NOT_INITIALIZED: Final = -32002

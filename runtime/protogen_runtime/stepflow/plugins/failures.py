@@ -16,6 +16,7 @@ _KINDS: Final[dict[Kind, dialects.Kind]] = {
     "plugin": "plugin",
     # Its error is a FlowError already: that of a flow which the component ran, or played.
     "result": "engine",
+    "crash": "crash",
     "transport": "transport",
     # 0.11 counts an answer that is none as lost on the way (spec section 7).
     "protocol": "transport",

@@ -63,7 +63,7 @@ def connect_program(
                 await _until_healthy(url, health, process, name)
                 channel = channels.http(f"{url}/", callbacks=callbacks, read=reader(lenient=lenient))
                 async with _opened(channel):
-                    yield Link(channel, process.ended, process.fate, process.has_ended, no)
+                    yield Link(channel, process.ended, process.fate, process.has_ended, no, has_process=True)
             finally:
                 scope.cancel()
 

@@ -54,6 +54,7 @@ class Link(msgspec.Struct, frozen=True):
 
     `is_lost` is whether that is so already. `fate` says what became of the worker, where that may explain why a call
     failed; None where nothing is known. `is_to_blame` is whether the link was given up for what the worker sent.
+    `has_process`: the worker is a process that was started for this link.
     """
 
     channel: Channel
@@ -61,6 +62,7 @@ class Link(msgspec.Struct, frozen=True):
     fate: Callable[[], Awaitable[str | None]]
     is_lost: Callable[[], bool]
     is_to_blame: Callable[[], bool]
+    has_process: bool = False
 
 
 Connect: TypeAlias = Callable[[Service, trio.Nursery], AbstractAsyncContextManager[Link]]
@@ -189,7 +191,8 @@ class LinkedPlugin(ABC, Generic[Greeting]):
             return self._malformed(str(error))
         fate = await link.fate()
         told = str(error) if fate is None else f"{error}; {fate}"
-        return StepFailed(NO_CONNECTION, f"{self.noun} {self.name}: {told}", kind="transport")
+        kind: Kind = "crash" if link.has_process else "transport"
+        return StepFailed(NO_CONNECTION, f"{self.noun} {self.name}: {told}", kind=kind)
 
     def _too_slow(self, method: str, seconds: float) -> StepFailed:
         return StepFailed(

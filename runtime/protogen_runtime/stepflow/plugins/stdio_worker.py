@@ -40,7 +40,7 @@ def connect_stdio(program: Program, channels: Channels, *, directory: Path, name
             channel = channels.framed(frames, callbacks=callbacks)
             await channel.open()
             try:
-                yield Link(channel, frames.lost, frames.fate, frames.is_lost, frames.is_to_blame)
+                yield Link(channel, frames.lost, frames.fate, frames.is_lost, frames.is_to_blame, has_process=True)
             finally:
                 await channel.aclose()
 
