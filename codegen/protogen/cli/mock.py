@@ -19,7 +19,6 @@ from .options import FINDINGS, USAGE, complete_protocol, config_option, options,
 
 if TYPE_CHECKING:
     from protogen.mocking import Answers
-    from protogen_runtime.dispatch import CallContext, Service
 
 
 @click.command(
@@ -200,7 +199,7 @@ class _Tables(msgspec.Struct, frozen=True, kw_only=True):
     instance_header: str
 
 
-def _service(protocol: ir.Protocol, role: str, answers: Answers, delay: float) -> Service:
+def _service(protocol: ir.Protocol, role: str, answers: Answers, delay: float) -> Any:
     """A service whose handler is made of the protocol's methods."""
     from protogen_runtime.dispatch import Service
     from protogen_runtime.dispatch.sdk import Sdk
@@ -250,7 +249,7 @@ def _function(method: ir.Method, answers: Answers, delay: float) -> Callable[...
     import trio
     from msgspec import UNSET, Raw
 
-    async def serve(params: Any, context: CallContext) -> Any:
+    async def serve(params: Any, context: Any) -> Any:
         await trio.sleep(delay)
         made = answers.answer(method, params)
         for event in made.events:
@@ -262,7 +261,7 @@ def _function(method: ir.Method, answers: Answers, delay: float) -> Callable[...
             raise _Refused(made.error["code"], made.error["message"], made.error.get("data", UNSET))
         return Raw(json.dumps(made.result, ensure_ascii=False).encode())
 
-    async def serve_without(context: CallContext) -> Any:
+    async def serve_without(context: Any) -> Any:
         return await serve(None, context)
 
     return serve if _name(method.params) is not None else serve_without
