@@ -62,7 +62,7 @@ def _why_not(reply: Reply, expects: str, walled: Sequence[int]) -> str | None:
     head = reply.head
     if head.status in (401, 403, 407) or reply.code in walled:
         return "authentication is needed; give --header 'Authorization: Bearer …'"
-    if reply.member("jsonrpc") is MISSING and reply.error is None:
+    if reply.member("jsonrpc") is MISSING and reply.error is None and reply.result is MISSING:
         kind = head.media_type or "no content type"
         if 300 <= head.status < 400:
             return f"HTTP {head.status} to {head.get('location')!r}; give that address"

@@ -16,7 +16,14 @@ from protogen_compliance.suite import Suite, find, suites
 
 SUITES = {f"{it.protocol}-{it.role}": it for it in suites()}
 
-COUNTS = {"apflow-node": 177, "document-server": 12, "jsonrpc-server": 37, "stepflow-worker": 73}
+COUNTS = {
+    "a2a-agent": 22,
+    "apflow-node": 177,
+    "document-server": 12,
+    "jsonrpc-client": 23,
+    "jsonrpc-server": 37,
+    "stepflow-worker": 73,
+}
 """Suite to how many MUSTs it judges."""
 
 COLLECT = """

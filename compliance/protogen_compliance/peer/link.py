@@ -21,6 +21,7 @@ Responder = Callable[[Json], "Json | None"]
 """Makes the response to a callback; None leaves it unanswered."""
 
 REFUSED_BY_HTTP = (401, 403, 404, 405, 406, 413, 415)
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BAD_REQUEST_SECONDS = 2.0
 """How long an answer over stdio is waited for to what is no request."""
 
@@ -171,6 +172,14 @@ class Seen:
         return [(it, sent) for it, sent in self.messages if isinstance(it, dict) and "method" in it]
 
 
+def _is_notification(sent: bytes) -> bool:
+    try:
+        value = parse_json(sent)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and isinstance(value.get("method"), str) and "id" not in value
+
+
 class HttpLink:
     """An endpoint over HTTP; each message has a connection of its own, and callbacks come on a streamed answer.
 
@@ -245,11 +254,12 @@ class HttpLink:
             return
         self.seen.take_body(answer.body, sent)
         try:
-            answer.value = parse_json(answer.body)
+            # A byte order mark is a fault of its own, not one of everything that follows it.
+            answer.value = parse_json(answer.body.removeprefix(BYTE_ORDER_MARK))
         except (ValueError, RecursionError):
             return
         # What a notification or a posted response gets back means nothing, and what HTTP refuses is no message.
-        if answer.status not in (202, *REFUSED_BY_HTTP):
+        if answer.status not in (202, *REFUSED_BY_HTTP) and not _is_notification(sent):
             self.seen.take(answer.value, sent)
 
     def _read(
@@ -282,6 +292,8 @@ class HttpLink:
                 continue
             self.seen.take(value, sent)
             if isinstance(value, dict) and "method" in value:
+                if "id" not in value:
+                    continue  # a notification wants no answer
                 answer.callbacks.append(value)
                 response = responder(value)
                 if response is not None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from protogen_compliance.registry import Clause, clauses
+from protogen_compliance.registry import Clause, clauses, read_clauses
 from protogen_compliance.suite import Suite
+from protogen_compliance.suites.jsonrpc.client.preflight import preflight as client_preflight
 from protogen_compliance.suites.jsonrpc.server.preflight import preflight as server_preflight
 
 HERE = Path(__file__).resolve().parent
@@ -29,6 +30,16 @@ NEEDS_A_METHOD = (
 """Clauses that are seen only where a method is known that succeeds."""
 
 
+NOT_OF_CLIENTS = {
+    "JR-CONV-003": "only a protocol with calls in both directions can show it",
+    "JR-REQ-006": "what a client may leave out is its choice",
+    "JR-REQ-013": "the client makes one call at a time",
+    "JR-PARAM-003": "the client is given params by name",
+    "JR-BATCH-001": "the client makes one call at a time",
+    "JR-BATCH-007": "the client makes one call at a time",
+}
+
+
 def of_role(role: str, excluded: Mapping[str, str]) -> dict[str, Clause]:
     """The clauses that bind a role, or both; those of `excluded` with their reason."""
     return {
@@ -42,6 +53,11 @@ def of_role(role: str, excluded: Mapping[str, str]) -> dict[str, Clause]:
     }
 
 
+def of_clients() -> dict[str, Clause]:
+    """The clauses on clients: those of JSON-RPC, and those on answers that are late, odd or broken."""
+    return {**of_role("client", NOT_OF_CLIENTS), **read_clauses(HERE / "client" / "clauses.json")}
+
+
 SUITES = (
     Suite(
         protocol="jsonrpc",
@@ -52,5 +68,15 @@ SUITES = (
         preflight=server_preflight,
         profiles=SERVER_PROFILES,
         takes=("url", "command", "stdio"),
+    ),
+    Suite(
+        protocol="jsonrpc",
+        role="client",
+        summary="any client of JSON-RPC over HTTP (--client COMMAND)",
+        folder=HERE / "client",
+        clauses=of_clients,
+        preflight=client_preflight,
+        profiles={"slow": "a minute", "batch": "a client of batches"},
+        takes=("stdio",),
     ),
 )

@@ -73,6 +73,7 @@ def test_responses_in_any_order(endpoint: Endpoint, record: Record) -> None:
 
 @BATCH
 @clause("JR-BATCH-008")
+@needs("JR-ERR-008")
 def test_text_that_begins_like_a_batch(endpoint: Endpoint) -> None:
     answer = endpoint.send(b'[{"jsonrpc": "2.0", "method": "a", "id": 1}, {"jsonrpc": "2.0", "method"]')
     assert isinstance(answer.value, dict), f"expected one response, got {answer.summary()}"
@@ -101,7 +102,7 @@ def test_members_that_are_no_requests(endpoint: Endpoint, members: list[int]) ->
 
 @BATCH
 @clause("JR-BATCH-011")
-@needs("JR-BATCH-010")
+@needs("JR-BATCH-010", "JR-ERR-010")
 def test_members_that_are_good_are_processed(endpoint: Endpoint) -> None:
     good = endpoint.message(NO_SUCH_METHOD)
     found = listed(endpoint.send([1, good, {"foo": "boo"}]), "a batch with bad members")
@@ -112,6 +113,7 @@ def test_members_that_are_good_are_processed(endpoint: Endpoint) -> None:
 
 @BATCH
 @clause("JR-BATCH-012")
+@needs("JR-NOTIF-002")
 def test_batch_of_notifications_is_silent(endpoint: Endpoint) -> None:
     answer = endpoint.send([note(), note()], patience=2.0)
     assert answer.value is MISSING, f"a batch of notifications was answered with {answer.summary()}"

@@ -36,6 +36,7 @@ def request(**members: Json) -> Json:
 
 
 @clause("JR-CONV-002")
+@needs("JR-ERR-010", "JR-REQ-002", "JR-REQ-004")
 def test_member_names_have_a_case(endpoint: Endpoint) -> None:
     control(endpoint)
     for small in ("method", "jsonrpc"):
@@ -66,6 +67,7 @@ def test_method_is_a_string(endpoint: Endpoint, method: Json) -> None:
 
 
 @clause("JR-REQ-005", "JR-EXT-002")
+@needs("JR-ERR-010")
 def test_names_of_extensions(endpoint: Endpoint) -> None:
     answer = endpoint.call("rpc.nope")
     assert answer.code == METHOD_NOT_FOUND, f"rpc.nope: expected -32601, got {answer.summary()}"
@@ -179,6 +181,7 @@ def test_both_forms_mean_the_same(endpoint: Endpoint, known: Known) -> None:
 
 @METHODS
 @clause("JR-RESP-014")
+@needs("JR-RESP-004")
 def test_unknown_members_are_taken(endpoint: Endpoint, known: Known) -> None:
     answer = endpoint.send({**endpoint.message(known.method, known.params), "unknown": {"a": [1]}})
     assert answer.result is not MISSING, f"a request with an unknown member gave {answer.summary()}"
@@ -271,6 +274,7 @@ def test_failure_inside(endpoint: Endpoint, known: Known, fails: str) -> None:
 
 
 @clause("JR-EXT-001")
+@needs("JR-ERR-010")
 def test_extensions_are_optional(endpoint: Endpoint, record: Record) -> None:
     answer = endpoint.call("rpc.discover", {})
     record.note(f"rpc.discover: {answer.summary()[:80]}")

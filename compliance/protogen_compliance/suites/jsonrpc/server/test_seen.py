@@ -65,6 +65,7 @@ def test_failure_has_no_result(seen: Seen) -> None:
 
 @last
 @clause("JR-RESP-006")
+@needs("JR-RESP-004")
 def test_failure_has_an_error(seen: Seen) -> None:
     for it, shown in responses(seen):
         if "result" not in it:

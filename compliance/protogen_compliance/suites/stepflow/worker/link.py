@@ -23,7 +23,8 @@ class Runtime:
 
     def __call__(self, request: Json) -> Json:
         """The response to a callback."""
-        params = request.get("params") or {}
+        given = request.get("params")
+        params: dict[str, Json] = given if isinstance(given, dict) else {}
         match request.get("method"):
             case "blobs/put":
                 text = json.dumps([params.get("blob_type"), params.get("data")], sort_keys=True)

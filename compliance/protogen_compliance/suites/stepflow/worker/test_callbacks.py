@@ -114,7 +114,8 @@ def test_answers_reach_their_callbacks(worker: Watched, over_http: HttpLink, run
     for number, answer in enumerate(answers):
         assert answer.callbacks, f"execution {number} called nobody: {answer.summary()}"
         data = (answer.callbacks[0].get("params") or {}).get("data")
-        expected = runtime(answer.callbacks[0])["result"]["blob_id"]
+        asked = {"id": 0, "method": "blobs/put", "params": {"data": {"n": number}, "blob_type": "data"}}
+        expected = runtime(asked)["result"]["blob_id"]
         assert expected in json.dumps(answer.output if answer.output is not MISSING else None), (
             f"execution {number} stored {data!r} and gave {answer.summary()}; expected its id {expected}"
         )
@@ -166,7 +167,7 @@ def test_plain_execution_may_stream(worker: Watched, over_http: HttpLink, record
 
 @CALLBACKS
 @clause("SF-SSE-014")
-@needs("SF-SSE-003")
+@needs("SF-SSE-003", "SF-EXEC-015")
 def test_runtime_closes_the_stream(worker: Watched, over_http: HttpLink) -> None:
     body = json.dumps(worker.message("components/execute", worker.params("put", 1))).encode()
     cut = threading.Event()

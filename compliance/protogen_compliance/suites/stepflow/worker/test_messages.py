@@ -48,6 +48,7 @@ def test_ids_come_back(worker: Watched, number: Json) -> None:
 
 
 @clause("SF-MSG-007")
+@needs("SF-ERR-003")
 @pytest.mark.parametrize("number", [1.5, True, [], {}], ids=repr)
 def test_ids_of_other_types_are_refused(worker: Watched, number: Json) -> None:
     control(worker)
@@ -184,6 +185,7 @@ def test_errors_with_any_data_are_taken(worker: Watched, data: Json) -> None:
 
 
 @clause("SF-EXEC-007")
+@needs("SF-EXEC-005")
 @pytest.mark.parametrize("value", EACH_KIND, ids=repr)
 def test_input_arrives_as_it_was_sent(worker: Watched, value: Json) -> None:
     answer = worker.execute("echo", value)

@@ -173,7 +173,7 @@ def test_schemas_are_objects(worker: Watched) -> None:
 
 
 @clause("SF-COMP-004")
-@needs("SF-COMP-002", "SF-COMP-007")
+@needs("SF-COMP-002", "SF-COMP-003", "SF-COMP-005", "SF-COMP-007")
 def test_what_is_listed_is_there(worker: Watched) -> None:
     for it in listed(worker)[:20]:
         name = it["component"]
@@ -213,7 +213,7 @@ def test_path_of_a_pattern_is_described(worker: Watched) -> None:
 
 
 @clause("SF-COMP-007")
-@needs("SF-COMP-002")
+@needs("SF-COMP-002", "SF-METH-001")
 def test_info_is_a_description(worker: Watched) -> None:
     names = [it["component"] for it in listed(worker)]
     if not names:
@@ -226,6 +226,7 @@ def test_info_is_a_description(worker: Watched) -> None:
 
 
 @clause("SF-COMP-008")
+@needs("SF-METH-001")
 def test_info_of_an_unknown_component(worker: Watched) -> None:
     answer = worker.call("components/info", {"component": "/no-such-component"})
     assert answer.code == COMPONENT_NOT_FOUND, f"expected -32001, got {answer.summary()}"
@@ -336,6 +337,7 @@ def test_execution_may_come_again(worker: Watched) -> None:
 
 
 @clause("SF-LIFE-003")
+@needs("SF-EXEC-015")
 def test_abandoned_execution_does_not_disturb_others(worker: Watched, make_link: MakeLink) -> None:
     link = worker.link
     if not isinstance(link, HttpLink):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from protogen_compliance.peer.link import Seen
+from protogen_compliance.peer.link import BYTE_ORDER_MARK, Seen
 from protogen_compliance.peer.rpc import MISSING, parse_json
 from protogen_compliance.registry import clause, last, needs
 
@@ -90,7 +90,7 @@ def test_bodies_are_strict_json(seen: Seen) -> None:
         if not text.lstrip().startswith(("{", "[")):
             continue
         try:
-            value = parse_json(body)
+            value = parse_json(body.removeprefix(BYTE_ORDER_MARK))
         except (ValueError, RecursionError) as reason:
             raise AssertionError(f"a body is no JSON: {reason}; {text[:120]!r} after {sent[:80]!r}") from None
         assert "\\ud8" not in json.dumps(value) or _paired(json.dumps(value)), f"a lone surrogate came: {text[:120]!r}"
@@ -106,6 +106,7 @@ def _paired(text: str) -> bool:
 
 @last
 @clause("SF-ERR-001")
+@needs("SF-SSE-007")
 def test_errors_have_version_and_id(seen: Seen) -> None:
     for value, sent in seen.responses:
         if "error" not in value:

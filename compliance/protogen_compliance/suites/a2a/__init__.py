@@ -1,0 +1,1 @@
+"""The suite for agents that speak A2A over JSON-RPC."""
