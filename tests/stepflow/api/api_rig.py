@@ -13,16 +13,14 @@ import httpx
 import jsonschema
 import trio
 from msgspec import UNSET
-from stepflow_protocol.methods import PROTOCOL
 
-from protogen_runtime.dispatch import Service
 from protogen_runtime.io.http import server
 from protogen_runtime.io.http.limits import Limits
 from protogen_runtime.io.http.shell import Shell
 from protogen_runtime.nodes.stepflow.routes import make_routes
 from protogen_runtime.stepflow.api.handlers import Api
 from protogen_runtime.stepflow.api.operations import PREFIX
-from protogen_runtime.stepflow.api.serving import Serving
+from protogen_runtime.stepflow.api.serving import Serving, uncalled
 from protogen_runtime.stepflow.flow import canonical, documents, model, validation
 from protogen_runtime.stepflow.flow.model import Failed, FlowError, FlowResult, Success
 from protogen_runtime.stepflow.plugins.contract import ComponentInfo, DialectName
@@ -414,7 +412,7 @@ async def serving(
     settings = server.Settings(port=0, limits=limits or Limits())
     sock = server.bind(settings)
     sock.listen(128)
-    shell = Shell(Service(PROTOCOL, "runtime", object()), limits=settings.limits, routes=make_routes(api))
+    shell = Shell(uncalled(), limits=settings.limits, routes=make_routes(api))
     stop = trio.Event()
 
     async def until() -> None:

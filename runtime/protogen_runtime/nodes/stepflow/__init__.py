@@ -12,9 +12,7 @@ from functools import partial
 from typing import Final, cast
 
 import trio
-from stepflow_protocol.methods import PROTOCOL
 
-from protogen_runtime.dispatch import Service
 from protogen_runtime.io.http import server
 from protogen_runtime.io.http.memory import give_back_large
 from protogen_runtime.io.http.server import CannotServe
@@ -23,7 +21,7 @@ from protogen_runtime.nodes import version_of
 from protogen_runtime.observe import observing
 from protogen_runtime.stepflow.api.handlers import Api
 from protogen_runtime.stepflow.api.operations import PREFIX
-from protogen_runtime.stepflow.api.serving import Serving
+from protogen_runtime.stepflow.api.serving import Serving, uncalled
 from protogen_runtime.stepflow.plugins.config import Config
 from protogen_runtime.stepflow.runs.contract import RunService
 
@@ -68,8 +66,7 @@ def serve_http(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, config: Config, sock: socket.socket) -> None:
-    # The runtime calls its workers: nothing is called on it, but what its own calls bring back.
-    service = Service(PROTOCOL, "runtime", object())
+    service = uncalled()
     # It tells each request to a worker: what is worth knowing of those is told where they are made.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with observing(settings.observe, service) as instruments:

@@ -10,6 +10,9 @@ from functools import cached_property
 from typing import Final
 
 import msgspec
+from stepflow_protocol.methods import PROTOCOL
+
+from protogen_runtime.dispatch import Service
 
 from .document import document
 from .exchange import JSON_TYPE, Answer, Asked, Pieces, error
@@ -26,6 +29,11 @@ MAX_BLOB_BYTES: Final = 1024**3
 DOCUMENT_PATH: Final = f"{PREFIX}/openapi.json"
 PAGE_PATHS: Final = (f"{PREFIX}/docs", "/swagger-ui", "/swagger-ui/")
 """Where people look for the page; the original has it at the last one."""
+
+
+def uncalled() -> Service:
+    """The runtime's role of the protocol, without a method: it calls its workers, and they call it over those calls."""
+    return Service(PROTOCOL, "runtime", object())
 
 
 class Serving:
