@@ -492,17 +492,15 @@ class _Sources:
         pool: dict[str, list[Json]] = {}
         for operation in self._description.operations.values():
             pool[operation.method] = [self._params(operation.method, it) for it in operation.examples]
-            for positive in (True, False):
-                drawn = self._cases.drawn(
-                    operation.method, positive=positive, chance=chance.getrandbits(64), count=DRAWN
-                )
-                for case in drawn:
-                    step = self._step(operation, case)
-                    if positive and step.kind == "call":
-                        pool[operation.method].append(step.params)
-                    yield Program(origin=f"random {seed}", steps=[step])
+            for step in self._drawn(operation, chance, positive=True):
+                if step.kind == "call":
+                    pool[operation.method].append(step.params)
+                yield Program(origin=f"random {seed}", steps=[step])
         for _ in range(LINKED):
             yield self._linked(chance, pool, f"linked {seed}")
+        for operation in self._description.operations.values():
+            for step in self._drawn(operation, chance, positive=False):
+                yield Program(origin=f"random {seed}", steps=[step])
         bodies = [
             json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
             for method, all_params in pool.items()
@@ -511,6 +509,11 @@ class _Sources:
         for _ in range(MUTATED if bodies else 0):
             it = raw.mutated(chance, bodies)
             yield Program(origin=f"mutated {seed}", steps=[raw_step(it.body, it.expect)])
+
+    def _drawn(self, operation: Operation, chance: random.Random, *, positive: bool) -> list[Step]:
+        """Random cases of a method."""
+        found = self._cases.drawn(operation.method, positive=positive, chance=chance.getrandbits(64), count=DRAWN)
+        return [self._step(operation, case) for case in found]
 
     def _step(self, operation: Operation, case: Json) -> Step:
         if case.body is not None:
