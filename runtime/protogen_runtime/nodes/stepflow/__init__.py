@@ -9,7 +9,7 @@ import gc
 import logging
 import socket
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
 import trio
 
@@ -23,7 +23,6 @@ from protogen_runtime.stepflow.api.handlers import Api
 from protogen_runtime.stepflow.api.operations import PREFIX
 from protogen_runtime.stepflow.api.serving import Serving, uncalled
 from protogen_runtime.stepflow.plugins.config import Config
-from protogen_runtime.stepflow.runs.contract import RunService
 
 from .configured import Settings, address_of, read_config, read_settings
 from .routes import make_routes
@@ -77,8 +76,7 @@ async def _serve(settings: Settings, config: Config, sock: socket.socket) -> Non
             _logger.warning("runs are kept in memory, and end with this process; --db sqlite:///stepflow.db keeps them")
         url = f"{_url(settings, sock)}{PREFIX}/blobs"
         async with open_runtime(config, address, blob_api_url=url, limits=settings.runs) as runs:
-            # Type checkers know two kinds of coroutine; what the runtime has is what its contract says.
-            api = Api(cast(RunService, runs), dialect=config.dialect or "0.9", version=version_of())
+            api = Api(runs, dialect=config.dialect or "0.9", version=version_of())
             serving = Serving(
                 api,
                 version=version_of(),

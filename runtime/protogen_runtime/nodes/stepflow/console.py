@@ -19,9 +19,8 @@ from protogen_runtime.stepflow.flow.faults import Fault, show
 from protogen_runtime.stepflow.flow.model import Flow, FlowResult, TestCase
 from protogen_runtime.stepflow.plugins.config import BadConfig, Config, load_config, parse_config
 from protogen_runtime.stepflow.plugins.contract import DialectName, Json, is_array, is_object
-from protogen_runtime.stepflow.runs.contract import ItemResult, RunEvent, RunSummary, SubmitRun
+from protogen_runtime.stepflow.runs.contract import ItemResult, RunEvent, RunService, RunSummary, SubmitRun
 from protogen_runtime.stepflow.runs.contract import Refused as RunRefused
-from protogen_runtime.stepflow.runs.service import Runs
 
 from .configured import CONFIG_NAMES, find_config, read_config
 from .runtime import REASONS, open_runtime, why
@@ -97,7 +96,7 @@ def _tree(flow: Flow) -> Json:
     return msgspec.json.decode(canonical.flow_text(flow))
 
 
-async def store(runs: Runs, flow: Flow, name: str) -> str:
+async def store(runs: RunService, flow: Flow, name: str) -> str:
     """Store a flow; its id. Errors: BadFlow."""
     try:
         result = await runs.store_flow(_tree(flow))
@@ -147,7 +146,7 @@ def run_flow(
 
 
 async def _run(
-    runs: Runs, flow: Flow, name: str, request: SubmitRun, on_event: Callable[[RunEvent], None] | None
+    runs: RunService, flow: Flow, name: str, request: SubmitRun, on_event: Callable[[RunEvent], None] | None
 ) -> Ran:
     flow_id = await store(runs, flow, name)
     try:
@@ -260,7 +259,7 @@ class _Group:
 
 
 @asynccontextmanager
-async def _opened(config: Config) -> AsyncGenerator[Runs]:
+async def _opened(config: Config) -> AsyncGenerator[RunService]:
     try:
         async with open_runtime(config) as runs:
             yield runs
@@ -318,7 +317,7 @@ def _config_for(file: Path, flow: Flow, config: Path | None) -> tuple[str, Confi
     return str(None if chosen is None else chosen.resolve()), read_config(None if chosen is None else str(chosen))
 
 
-async def _test(runs: Runs, file: Path, flow: Flow, case: TestCase) -> CaseResult:
+async def _test(runs: RunService, file: Path, flow: Flow, case: TestCase) -> CaseResult:
     started = trio.current_time()
     try:
         ran = await _run(runs, flow, str(file), SubmitRun(flow_id="", inputs=[case.input]), None)

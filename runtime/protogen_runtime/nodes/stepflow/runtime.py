@@ -11,14 +11,14 @@ from protogen_runtime.io.http.server import CannotServe
 from protogen_runtime.stepflow.plugins.config import Config
 from protogen_runtime.stepflow.plugins.contract import CannotStart
 from protogen_runtime.stepflow.runs import SCHEMA, Limits, open_runs
-from protogen_runtime.stepflow.runs.service import Runs
+from protogen_runtime.stepflow.runs.contract import RunService
 from protogen_runtime.store import CannotOpen, open_store
 
 
 @asynccontextmanager
 async def open_runtime(
     config: Config, database: str = "memory:", *, blob_api_url: str | None = None, limits: Limits | None = None
-) -> AsyncGenerator[Runs]:
+) -> AsyncGenerator[RunService]:
     """The runtime of a configuration, with the runs of the database under way, for as long as the context lasts.
 
     `blob_api_url` is where its blobs are served over HTTP. Errors, in a group or alone: CannotOpen, CannotStart.
