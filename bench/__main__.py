@@ -24,6 +24,7 @@ from rpc import decode, start
 from rpc import suite as rpc
 from stdio import suite as stdio
 from stepflow import engine
+from stepflow import suite as stepflow
 from store import suite as store
 from store import tasks
 
@@ -36,6 +37,7 @@ SUITES: dict[str, tuple[str, Callable[[int], Report]]] = {
     "decode": ("bytes to typed and checked params beside orjson", decode.run),
     "apflow": ("a task node beside the reference implementation, and whole flows", apflow.run),
     "core": ("a task node without its ways in", core.run),
+    "stepflow": ("a Stepflow runtime and a worker beside the published ones", stepflow.run),
     "engine": ("the engine of Stepflow alone", engine.run),
     "rpc": ("protogen serve beside other HTTP servers, by wrk", rpc.run),
     "start": ("the first answer and the memory of servers", start.run),

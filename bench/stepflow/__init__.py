@@ -1,1 +1,1 @@
-"""Stepflow: the engine alone."""
+"""Stepflow: runtimes and workers beside the published ones, and the engine alone."""
