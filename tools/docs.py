@@ -108,11 +108,11 @@ def rules_page() -> str:
         "- **source-breaking**: messages go on, but code that was written with the SDK has to change;",
         "- **safe**: nobody has to do anything.",
         "",
-        "Whether a narrower or a wider type breaks messages depends on their direction, and on who is of the new version",
-        "first. With `--upgrade handlers`, the default, those who implement methods are, and old callers must go on:",
-        "params may take more and must not take less, results may say less and must not say what old callers do not take.",
-        "`--upgrade callers` is the other way round, `--upgrade any` holds both. A type that no method uses is held to",
-        "both directions.",
+        "Whether a narrower or a wider type breaks messages depends on their direction, and on who is of the new",
+        "version first. With `--upgrade handlers`, the default, those who implement methods are, and old callers must",
+        "go on: params may take more and must not take less, results may say less and must not say what old callers do",
+        "not take. `--upgrade callers` is the other way round, `--upgrade any` holds both. A type that no method uses",
+        "is held to both directions.",
         "",
         "A breaking difference asks for a new major version (below 1.0 a new minor one), any other for a minor one, a",
         "change of words for a patch. A member that objects with unknown members may gain or lose is safe on the wire:",
@@ -122,8 +122,7 @@ def rules_page() -> str:
         "are upgraded first, and when callers are. `w` is wire-breaking, `s` source-breaking, `-` safe. Each row has a",
         "test of its own. The page is made by `tools/docs.py`.",
         "",
-        "| rule | difference | params, handlers first | params, callers first | results, handlers first "
-        "| results, callers first |",
+        "| rule | difference | params, handlers | params, callers | results, handlers | results, callers |",
         "|---|---|---|---|---|---|",
     ]
     cases: list[tuple[Direction, Upgrade]] = [

@@ -15,7 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from references import described, generated, hostile_protocol
 
 
-@pytest.fixture(scope="session", params=["echo", "stepflow/0.9", "stepflow/0.11", "apflow/1.0", "a2a/1.0", "a2a/0.3", "jsonrpc"])
+@pytest.fixture(
+    scope="session", params=["echo", "stepflow/0.9", "stepflow/0.11", "apflow/1.0", "a2a/1.0", "a2a/0.3", "jsonrpc"]
+)
 def protocol(request: pytest.FixtureRequest) -> ir.Protocol:
     """Each protocol of the repository."""
     return described(request.param)
