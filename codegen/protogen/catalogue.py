@@ -328,12 +328,12 @@ Methods say which errors they give, and none gives this one. Name it where it be
     "PG441": Entry(
         "type that is not in Pascal case",
         """\
-Types and errors become classes in each language. A name in Pascal case is the same in all of them and in the schema.""",
+Types and errors become classes in each language. A name in Pascal case is the same there and in the schema.""",
     ),
     "PG442": Entry(
         "member in another style",
         """\
-Most members of the document have one style of names, this one has another. Names on the wire are hard to change later.""",
+Most members of the document have one style of names, this one has another. Names on the wire are hard to change.""",
     ),
     "PG443": Entry(
         "method in another style",
