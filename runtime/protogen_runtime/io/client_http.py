@@ -11,7 +11,7 @@ import logging
 import math
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -40,8 +40,9 @@ from protogen_runtime.jsonrpc import (
 )
 
 from .channel import Bounds, Channel, MalformedAnswer, OnEvent, TransportError, adopt
+from .http_pool import Pool, is_direct
 from .outgoing import request_headers
-from .sse import CONNECT_SECONDS, EVENT_STREAM, chunks, events_of, media_type
+from .sse import CONNECT_SECONDS, EVENT_STREAM, Response, chunks, events_of, media_type
 from .tls import why_refused
 
 Result = TypeVar("Result")
@@ -83,6 +84,17 @@ def make_http(url: str, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
         is_secure = url.lower().startswith("https:")
         tls = httpx.create_ssl_context() if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx.AsyncClient(timeout=timeout, limits=limits, verify=tls)
+
+
+def _pool(url: str) -> Pool | None:
+    """A pool for the server at `url`; None where httpx has to do it."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return None
+    if not is_direct(parsed):
+        return None
+    return Pool(parsed, max_connections=MAX_CONNECTIONS, keep_seconds=KEEP_SECONDS, connect_seconds=CONNECT_SECONDS)
 
 
 @asynccontextmanager
@@ -210,7 +222,10 @@ class HttpChannel:
             instance_header = "Jsonrpc-Instance-Id" if callbacks is None else callbacks.info.instance_header
         self._instance_header = instance_header
         self.read = read
-        self._http = make_http(url, tls) if http is None else http
+        self._pool = _pool(url) if http is None else None
+        self._http = http
+        if http is None and self._pool is None:
+            self._http = make_http(url, tls)
         self._owns_http = http is None
         self._ids = itertools.count(1)
         self._calls: set[trio.CancelScope] = set()
@@ -230,8 +245,16 @@ class HttpChannel:
         self._closed = True
         for scope in tuple(self._calls):
             scope.cancel()
-        if self._owns_http:
+        if self._pool is not None:
+            await self._pool.aclose()
+        elif self._owns_http and self._http is not None:
             await self._http.aclose()
+
+    def _posting(self, frame: bytes, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Response]:
+        if self._pool is not None:
+            return self._pool.post(frame, headers)
+        assert self._http is not None
+        return posting(self._http, self.url, frame, headers)
 
     async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Answer:
         """See Channel; to cancel it closes the connection, which is how the server learns of it."""
@@ -257,7 +280,7 @@ class HttpChannel:
     async def _ask(self, method: str, frame: bytes, request_id: int, on_event: OnEvent | None) -> Answer:
         headers = request_headers(self._headers)
         try:
-            async with posting(self._http, self.url, frame, headers) as response:
+            async with self._posting(frame, headers) as response:
                 if media_type(response) == EVENT_STREAM:
                     instance = response.headers.get(self._instance_header)
                     reply_headers = headers if not instance else {**headers, self._instance_header: instance}
@@ -270,7 +293,7 @@ class HttpChannel:
     async def post(self, frame: bytes, headers: Mapping[str, str], what: str) -> None:
         """Send a message that is not answered; the body of the response is dropped. Errors: TransportError."""
         try:
-            async with posting(self._http, self.url, frame, headers) as response:
+            async with self._posting(frame, headers) as response:
                 # Read, so that the connection can be used again.
                 await read_body(response, self.bounds.max_frame_bytes)
                 if not response.is_success:
@@ -289,7 +312,7 @@ def fault_of(what: str, error: Exception) -> TransportError:
     return TransportError(f"{what}: {why_refused(error) or str(error) or type(error).__name__}")
 
 
-async def read_body(response: httpx.Response, limit: int) -> bytes:
+async def read_body(response: Response, limit: int) -> bytes:
     """The whole body. Errors: TransportError where it is larger than `limit`."""
     body = bytearray()
     async with aclosing(chunks(response)) as pieces:
@@ -322,7 +345,7 @@ class _StreamedCall:
     def __init__(
         self,
         channel: HttpChannel,
-        response: httpx.Response,
+        response: Response,
         request_id: int,
         on_event: OnEvent | None,
         reply_headers: Mapping[str, str],

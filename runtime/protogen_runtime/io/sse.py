@@ -6,9 +6,9 @@ Knows nothing of what an event means. The bytes are the core's business (jsonrpc
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 import trio
@@ -34,13 +34,40 @@ QUIET_SECONDS: Final = 60.0
 """A stream without even a keepalive for so long is dead: servers send one every 15 to 30 s."""
 
 
-def media_type(response: httpx.Response) -> str:
+class Response(Protocol):
+    """What is needed of an answer whose head has come: a part of httpx.Response."""
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        ...
+
+    @property
+    def headers(self) -> httpx.Headers:
+        """The headers."""
+        ...
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The body as it comes."""
+        ...
+
+    async def aclose(self) -> None:
+        """Read no more of it."""
+        ...
+
+
+def media_type(response: Response) -> str:
     """The content type without its parameters, in lower case."""
     content_type: str = response.headers.get("content-type", "")
     return content_type.partition(";")[0].strip().lower()
 
 
-async def chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
+async def chunks(response: Response) -> AsyncGenerator[bytes]:
     """The body as it comes; close it where it is not read to its end."""
     body = response.aiter_bytes()
     try:
@@ -55,7 +82,7 @@ async def chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
         raise
 
 
-async def events_of(response: httpx.Response, parser: SseParser) -> AsyncGenerator[ServerSentEvent]:
+async def events_of(response: Response, parser: SseParser) -> AsyncGenerator[ServerSentEvent]:
     """The events of one answer, in order. Errors: TransportError for one that is too large, and httpx's own."""
     async with aclosing(chunks(response)) as body:
         async for chunk in body:

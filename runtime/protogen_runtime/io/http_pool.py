@@ -1,0 +1,318 @@
+"""POST requests over HTTP/1.1 to one server, on connections that are used again.
+
+For plain http:// without a proxy, where a call is small and there are thousands a second: httpx takes a millisecond of
+CPU for a request, and its pool looks at every connection for each. Knows nothing of what is posted. What goes wrong is
+told with httpx's exceptions, which is what its callers know.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+import urllib.request
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import httptools
+import httpx
+import trio
+
+READ_BYTES: Final = 65_536
+"""Read at once: a body of any usual size with its head."""
+
+MAX_HEAD_BYTES: Final = 65_536
+"""Headers of an answer; servers allow each other 8 to 64 KiB."""
+
+
+class Pool:
+    """Connections to the server of a URL, so many at once; each request beyond waits for one."""
+
+    def __init__(self, url: httpx.URL, *, max_connections: int, keep_seconds: float, connect_seconds: float) -> None:
+        self._host = url.host
+        self._port = url.port or 80
+        self._head = b"POST %b HTTP/1.1\r\nhost: %b\r\n" % (url.raw_path, url.netloc)
+        self._keep_seconds = keep_seconds
+        self._connect_seconds = connect_seconds
+        self._room = trio.Semaphore(max_connections)
+        self._idle: deque[_Connection] = deque()
+        self._closed = False
+
+    @asynccontextmanager
+    async def post(self, frame: bytes, headers: Mapping[str, str]) -> AsyncGenerator[Reply]:
+        """The answer to a request, when its head has come; what is not read of it by the end is dropped.
+
+        Errors: httpx.TransportError, and httpx.InvalidURL's like for headers that cannot be sent.
+        """
+        request = self._request(frame, headers)
+        async with self._room:
+            connection = self._take() or await self._connect()
+            is_whole = False
+            try:
+                reply = Reply(connection)
+                await connection.begin(request)
+                yield reply
+                is_whole = connection.can_go_on
+            finally:
+                if is_whole and not self._closed:
+                    connection.idle_since = trio.current_time()
+                    self._idle.append(connection)
+                else:
+                    connection.close()
+
+    async def aclose(self) -> None:
+        """Close the connections that nobody uses; those in use are closed by whoever uses them."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+        await trio.lowlevel.checkpoint()
+
+    def _request(self, frame: bytes, headers: Mapping[str, str]) -> bytes:
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        if lines.count("\r") != len(headers) or lines.count("\n") != len(headers) or "\0" in lines:
+            raise httpx.LocalProtocolError("a header has a line end in it")
+        try:
+            return b"%b%bcontent-length: %d\r\n\r\n%b" % (self._head, lines.encode("latin-1"), len(frame), frame)
+        except UnicodeEncodeError:
+            raise httpx.LocalProtocolError("a header has characters that none may have") from None
+
+    def _take(self) -> _Connection | None:
+        """The connection that was used last and is still good."""
+        oldest = trio.current_time() - self._keep_seconds
+        while self._idle and self._idle[0].idle_since < oldest:
+            self._idle.popleft().close()
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.has_news():
+                return connection
+            # The server has closed it, or has sent what nobody asked for.
+            connection.close()
+        return None
+
+    async def _connect(self) -> _Connection:
+        if self._closed:
+            raise httpx.ConnectError("the pool is closed")
+        try:
+            with trio.fail_after(self._connect_seconds):
+                stream = await trio.open_tcp_stream(self._host, self._port)
+        except trio.TooSlowError:
+            told = f"no connection to {self._host}:{self._port} within {self._connect_seconds:g} s"
+            raise httpx.ConnectTimeout(told) from None
+        except OSError as error:
+            raise httpx.ConnectError(_told(error, f"{self._host}:{self._port}")) from error
+        return _Connection(stream)
+
+
+class Reply:
+    """An answer whose head has come; the members are those of httpx.Response that callers use."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+        return self._connection.status
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self._connection.status < 300
+
+    @property
+    def headers(self) -> httpx.Headers:
+        """The headers."""
+        return httpx.Headers(self._connection.headers)
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The body as it comes; httpx.TransportError where it ends too early."""
+        return _Body(self._connection)
+
+    async def aclose(self) -> None:
+        """Read no more."""
+        self._connection.close()
+        await trio.lowlevel.checkpoint()
+
+
+class _Body:
+    """Iterates over the body of an answer."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self._connection.body()
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+
+class _Connection:
+    """One connection and the answer that comes on it; httptools calls the methods on_…."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self._poll: select.poll | None = None
+        self._is_closed = False
+        self.idle_since = -math.inf
+        self._reset()
+
+    def _reset(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._pieces: deque[bytes] = deque()
+        self._head_bytes = 0
+        self._has_head = False
+        self._is_whole = False
+        self._is_early = False
+        self._has_more = False
+        self._keeps_alive = False
+
+    # --- what httptools tells -----------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """The first byte of an answer."""
+        if self._is_whole and not self._is_early:
+            # What follows was not asked for, and changes nothing of what was.
+            self._has_more = True
+            return
+        self.headers = []
+        self._is_early = self._is_whole = self._has_head = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header; those of trailers are dropped."""
+        if not self._has_head and not self._has_more:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The head has come; of an interim answer, another one follows."""
+        if self._has_more:
+            return
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._is_early = True
+        else:
+            self.status = status
+            self._has_head = True
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        if not self._has_more:
+            self._pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        """The end of the answer."""
+        if self._has_more:
+            return
+        self._is_whole = True
+        # To be asked here: the parser has forgotten by the time it returns.
+        self._keeps_alive = self._parser.should_keep_alive()
+
+    # --- reading and writing ------------------------------------------------------------------------
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether another request may be sent."""
+        is_read = self._is_whole and not self._is_early and not self._has_more and not self._pieces
+        return is_read and not self._is_closed and self._keeps_alive
+
+    def has_news(self) -> bool:
+        """Whether something has come on a connection that nobody uses, be it its end."""
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self._stream.socket.fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
+
+    async def begin(self, request: bytes) -> None:
+        """Send a request, and read the head of its answer."""
+        self._reset()
+        try:
+            await self._stream.send_all(request)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            # What it answered before it closed may say why.
+            if not await self._read_head(quietly=True):
+                raise httpx.WriteError(_told(error.__cause__, "the connection broke")) from error
+            return
+        await self._read_head()
+
+    async def _read_head(self, *, quietly: bool = False) -> bool:
+        while not self._has_head:
+            try:
+                is_open = await self._feed()
+            except httpx.TransportError:
+                if quietly:
+                    return False
+                raise
+            if not is_open:
+                if quietly:
+                    return False
+                raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+        return True
+
+    async def body(self) -> bytes:
+        """The next part of the body, empty at its end."""
+        while not self._pieces:
+            if self._is_whole or self._is_closed:
+                await trio.lowlevel.checkpoint()
+                return b""
+            if not await self._feed():
+                if self._ends_with_connection():
+                    return b""
+                told = "peer closed connection without sending complete message body"
+                raise httpx.RemoteProtocolError(told)
+        data = b"".join(self._pieces) if len(self._pieces) > 1 else self._pieces[0]
+        self._pieces.clear()
+        return data
+
+    def _ends_with_connection(self) -> bool:
+        return not any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+
+    async def _feed(self) -> bool:
+        """Read what has come; False at the end of the connection."""
+        try:
+            data = await self._stream.receive_some(READ_BYTES)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise httpx.ReadError(_told(error.__cause__, "the connection broke")) from error
+        if not data:
+            return False
+        if not self._has_head:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            raise httpx.RemoteProtocolError("the server answered with another protocol") from None
+        except httptools.HttpParserError as error:
+            if not self._is_whole:
+                raise httpx.RemoteProtocolError(f"illegal answer: {error}") from None
+            self._has_more = True
+        if not self._has_head and self._head_bytes > MAX_HEAD_BYTES:
+            raise httpx.RemoteProtocolError(f"the head of the answer has more than {MAX_HEAD_BYTES} bytes")
+        return True
+
+    def close(self) -> None:
+        """Close it at once."""
+        self._is_closed = True
+        self._stream.socket.close()
+
+
+def _told(error: BaseException | None, otherwise: str) -> str:
+    """What happened, with the system's reason: that of the last address, where several were tried."""
+    if isinstance(error, OSError) and error.errno is None and error.__cause__ is not None:
+        error = error.__cause__
+    reason = error.strerror if isinstance(error, OSError) else None
+    return f"{otherwise}: {reason}" if reason else otherwise
+
+
+def is_direct(url: httpx.URL) -> bool:
+    """Whether a URL is one for Pool: plain HTTP, without a password, and no proxy stands before it."""
+    if url.scheme != "http" or url.userinfo or not url.host:
+        return False
+    proxies = urllib.request.getproxies()
+    if not (proxies.get("http") or proxies.get("all")):
+        return True
+    return bool(urllib.request.proxy_bypass(url.host))
