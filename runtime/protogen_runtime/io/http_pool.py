@@ -13,7 +13,7 @@ import urllib.request
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, cast
 
 import httptools
 import httpx
@@ -301,9 +301,11 @@ class _Connection:
 
 
 def _told(error: BaseException | None, otherwise: str) -> str:
-    """What happened, with the system's reason: that of the last address, where several were tried."""
+    """What happened, with the system's reason: that of the first address, where several were tried."""
     if isinstance(error, OSError) and error.errno is None and error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     reason = error.strerror if isinstance(error, OSError) else None
     return f"{otherwise}: {reason}" if reason else otherwise
 
