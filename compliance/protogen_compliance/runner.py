@@ -123,13 +123,12 @@ def run(
     `only` names the clauses whose tests are run and `matching` a part of their ids; all where both are empty. Raises
     NoTarget where there is nothing to test, WrongTarget, and Broken.
     """
-    target = parse_target(settings.target)
-    if target.kind not in suite.takes:
-        raise WrongTarget(f"{suite.protocol} ({suite.role}) is not tested over {target.kind}; give an address")
+    _check_kind(suite, settings.target)
+    named = settings.target
     started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     start = time.monotonic()
-    with opened(target) as target:
-        settings = suite.preflight(msgspec.structs.replace(settings, url=target.url, command=target.command))
+    with suite.prepare(settings) as made, opened(parse_target(made.target)) as target:
+        settings = suite.preflight(msgspec.structs.replace(made, url=target.url, command=target.command))
         session, code = _pytest(suite, settings, _choice(suite.clauses(), only, matching), progress)
     if session.trouble or (session.lost is None and code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)):
         raise Broken("\n".join(session.trouble) or f"pytest ended with {code!r}")
@@ -150,7 +149,7 @@ def run(
     return Run(
         protocol=suite.protocol,
         role=suite.role,
-        target=settings.target,
+        target=named,
         url=settings.url,
         dialect=settings.dialect,
         started=started,
@@ -162,6 +161,12 @@ def run(
         verdicts=verdicts,
         tests=evidence,
     )
+
+
+def _check_kind(suite: Suite, target: str) -> None:
+    kind = parse_target(target).kind
+    if kind not in suite.takes:
+        raise WrongTarget(f"{suite.protocol} ({suite.role}) is not tested over {kind}; give an address")
 
 
 def _choice(clauses: dict[str, Clause], only: Sequence[str], matching: str) -> Callable[[str], bool] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -39,6 +40,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     preflight: Callable[[Settings], Settings]
     profiles: Mapping[str, str] = {}
     takes: tuple[Kind, ...] = ("url", "command")
+    prepare: Callable[[Settings], AbstractContextManager[Settings]] = nullcontext
+    """Opens what the target needs before it is opened itself, and says so in the settings."""
     dialects: Mapping[str, Dialect] = {}
 
 

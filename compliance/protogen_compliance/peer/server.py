@@ -53,9 +53,9 @@ class Asked(NamedTuple):
         """A good response with this result."""
         self.respond({"jsonrpc": "2.0", "id": self.id, "result": value, **members})
 
-    def stream(self) -> Callable[[bytes], None]:
+    def stream(self, more: str = "") -> Callable[[bytes], None]:
         """Begins a chunked stream of events; returns what sends a piece, whose empty one ends the stream."""
-        head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n{more}\r\n"
         self.send(head.encode())
 
         def piece(data: bytes) -> None:
@@ -70,12 +70,12 @@ Script = Callable[[Asked], None]
 class Server:
     """Listens on a free local port between `with` and its end, and gives each request to `script`."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, *, port: int = 0) -> None:
         self.script = script
         self.asked: list[Asked] = []
         self._over = threading.Event()
         self._open: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
 
     def __enter__(self) -> Server:

@@ -10,6 +10,8 @@ import msgspec
 
 from protogen_compliance.registry import Clause, clauses
 from protogen_compliance.suite import Suite
+from protogen_compliance.suites.stepflow.runtime.preflight import preflight as runtime_preflight
+from protogen_compliance.suites.stepflow.runtime.stage import prepared
 from protogen_compliance.suites.stepflow.worker.preflight import preflight as worker_preflight
 
 HERE = Path(__file__).resolve().parent
@@ -33,6 +35,10 @@ NOT_OF_WORKERS = {
 """Clauses on both sides, or on time, which a worker's suite does not judge, with why."""
 
 
+NOT_OF_RUNTIMES = ("stdio", "subprocess", "session-sse", "slow", "http-api", "dialects")
+"""Profiles whose clauses have no tests yet."""
+
+
 def of_role(role: str, excluded: Mapping[str, str]) -> dict[str, Clause]:
     """The clauses that bind a role, or both; those of `excluded` with their reason."""
     return {
@@ -52,5 +58,15 @@ SUITES = (
         preflight=worker_preflight,
         profiles=WORKER_PROFILES,
         takes=("url", "command", "stdio"),
+    ),
+    Suite(
+        protocol="stepflow",
+        role="runtime",
+        summary="a runtime of Stepflow, by a command with {config}; the kit is its worker",
+        folder=HERE / "runtime",
+        clauses=partial(of_role, "runtime", {}),
+        preflight=runtime_preflight,
+        profiles=dict.fromkeys(("http", "callbacks", "blobs", "routing", "flows", "runs", *NOT_OF_RUNTIMES), ""),
+        prepare=prepared,
     ),
 )

@@ -63,11 +63,13 @@ def test_result_and_error(client: Watched, members: Json, what: str) -> None:
 
 
 @clause("JR-CONV-002")
+@needs("JR-RESP-011")
 def test_member_names_have_a_case(client: Watched) -> None:
     fails(client, sends({"jsonrpc": "2.0", "id": "ID", "RESULT": 1}), "a response with RESULT in place of result")
 
 
 @clause("JR-RESP-012")
+@needs("KC-ID-001")
 def test_unknown_id_is_set_aside(client: Watched) -> None:
     def script(asked: Asked) -> None:
         piece = asked.stream()
@@ -101,6 +103,7 @@ def test_errors_with_any_data(client: Watched, data: Json) -> None:
 
 
 @clause("KC-ID-001")
+@needs("JR-REQ-009")
 @pytest.mark.parametrize("number", ["of-nobody", None], ids=repr)
 def test_id_of_another_call(client: Watched, number: Json) -> None:
     fails(client, sends({"jsonrpc": "2.0", "id": number, "result": 1}), f"a result with the id {number!r}")

@@ -1,0 +1,43 @@
+"""Preflight: whether there is a runtime, and whether it finds the kit's worker."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from protogen_compliance.peer.http import parse_url
+from protogen_compliance.peer.rpc import MISSING, RpcPeer
+from protogen_compliance.peer.wire import TimedOut
+from protogen_compliance.plugin import Settings, Unmet
+from protogen_compliance.suites.stepflow.runtime.stage import Runtime, current, success
+from protogen_compliance.targets import NoTarget
+
+FLOW = json.dumps({"flow": {"name": "kit", "steps": [], "output": {"$input": "$"}}}).encode()
+
+
+def preflight(settings: Settings) -> Settings:
+    """The settings with the address of the API; raises NoTarget."""
+    url = parse_url(settings.url)
+    peer = RpcPeer(url, headers=settings.headers, patience=settings.timeout)
+    reply = peer.send(FLOW, path="/api/v1/flows")
+    peer.close()
+    if isinstance(reply.fault, TimedOut):
+        raise NoTarget(f"it accepts connections and does not answer: {reply.fault}")
+    if reply.fault is not None:
+        raise NoTarget(str(reply.fault))
+    if reply.head.status in (401, 403):
+        raise NoTarget("authentication is needed; give --header 'Authorization: Bearer …'")
+    if reply.member("flowId") is MISSING:
+        raise NoTarget(f"POST /api/v1/flows gave {reply.summary()}; expected the id of a flow")
+    settings = msgspec.structs.replace(settings, url=url.at("/"))
+    runtime = Runtime(settings, current())
+    try:
+        outcome = runtime.run(lambda asked: asked.respond(success(asked, "heard")))
+    except Unmet as reason:
+        raise NoTarget(str(reason)) from None
+    finally:
+        runtime.peer.close()
+    if outcome.result != "heard":
+        raise NoTarget(f"a component of the kit's worker was to be executed; the run gave {outcome.summary()}")
+    return settings
