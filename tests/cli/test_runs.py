@@ -152,12 +152,16 @@ def test_runs_are_there_after_a_kill(tmp_path: Path) -> None:
         (["--db", "nope"], "error: 'nope' is no address of a store; write sqlite:///nope or memory:"),
         (["--config", "down.yml"], "error: plugin p: "),
         (["--config", "serve.toml"], "error: serve.toml: Object contains unknown field `limit`"),
+        (["--config", "runs.toml"], "error: runs.toml: Object contains unknown field `activ_runs` - at `$.runs`"),
+        (["--config", "zero.toml"], "error: runs.steps: expected a number above 0, got 0"),
     ],
 )
 def test_a_runtime_that_cannot_start_says_why(tmp_path: Path, words: list[str], said: str) -> None:
     (tmp_path / "bad.yml").write_text('plugins: {p: {type: stepflow, url: "nowhere"}}\n')
     (tmp_path / "down.yml").write_text('plugins: {p: {type: stepflow, url: "http://127.0.0.1:1"}}\n')
     (tmp_path / "serve.toml").write_text("limit = 1\n")
+    (tmp_path / "runs.toml").write_text("[runs]\nactiv_runs = 1\n")
+    (tmp_path / "zero.toml").write_text("[runs]\nsteps = 0\n")
     found = protogen("serve", "stepflow", "--port", "0", *words, cwd=tmp_path)
     assert (found.returncode, found.stdout) == (2, "")
     assert said in found.stderr

@@ -24,7 +24,7 @@ from protogen_runtime.stepflow.api.operations import PREFIX
 from protogen_runtime.stepflow.api.serving import Serving, uncalled
 from protogen_runtime.stepflow.plugins.config import Config
 
-from .configured import Settings, address_of, read_config, read_settings
+from .configured import Settings, address_of, check_limits, read_config, read_settings
 from .routes import make_routes
 from .runtime import REASONS, open_runtime, why
 
@@ -52,6 +52,7 @@ def serve_http(settings: Settings) -> None:
         raise CannotServe(f"workers: a runtime is one process for its database, got {settings.workers}; leave it out")
     config = read_config(settings.config, dialect=settings.dialect)
     server.check(settings)
+    check_limits(settings.runs)
     sock = server.bind(settings)
     try:
         trio.run(partial(_serve, settings, config, sock))

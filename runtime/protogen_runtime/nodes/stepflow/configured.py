@@ -68,6 +68,14 @@ def read_settings(file: Path | None) -> Settings:
     return msgspec.structs.replace(settings, config=str(file.parent / settings.config))
 
 
+def check_limits(limits: Limits) -> None:
+    """Find limits under which nothing could run. Errors: CannotServe."""
+    for name in Limits.__struct_fields__:
+        value = getattr(limits, name)
+        if value < 0 or (value == 0 and isinstance(value, int)):
+            raise CannotServe(f"runs.{name}: expected a number above 0, got {value!r}")
+
+
 def find_config(*folders: Path) -> Path | None:
     """The first configuration that stands in one of the folders under a known name."""
     return next((folder / name for folder in folders for name in CONFIG_NAMES if (folder / name).is_file()), None)

@@ -7,7 +7,7 @@ import msgspec
 MIB = 1024 * 1024
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The bounds of one runtime.
 
     `active_runs`: runs of the outside that are in memory; `queued_runs` more wait on the disk, then submit refuses.
