@@ -116,8 +116,8 @@ def _say(cause: Any, tree: Any) -> tuple[str, str, str]:
             place = tree
             for part in cause.absolute_path:
                 place = place[part]
-            members = place.items() if isinstance(place, dict) else ()
-            name = next((name for name, held in members if held is cause.instance), "")
+            held = place.items() if isinstance(place, dict) else ()
+            name = next((name for name, value in held if value is cause.instance), "")
             return f'{where}: "{name}" has no place here', "remove it", name
         case "type":
             return f"{where}: expected {value}, got {_short(cause.instance)}", "correct the value", ""

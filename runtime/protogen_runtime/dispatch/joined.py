@@ -12,8 +12,9 @@ from protogen_runtime.jsonrpc import METHOD_NOT_FOUND, Work
 
 from .context import Link
 from .direct import DirectCall
+from .later import Outcome
 from .sdk import Codec, Method, ProtocolInfo
-from .service import Outcome, Report, Service
+from .service import Report, Service
 
 
 class _JoinedInfo:
