@@ -54,7 +54,7 @@ AT_ONCE: Final = 128
 """Steps that are executed at once between two commits: some milliseconds, for which everybody else waits."""
 
 REMEMBERED_BYTES: Final = 16 * 1024
-"""Results of a run that was over at once, which are remembered for whoever asks next."""
+"""The result of a run of one item up to this size is remembered for whoever asks next."""
 
 
 class Call:
@@ -127,7 +127,7 @@ class Live:
         self.ended: Final = trio.Event()
         self.refusal: StoreError | None = None
         self.results: list[ItemResult] | None = None
-        """Those of a run that was over when it was first kept, if they are small."""
+        """Those of a run of one item, if they are small."""
         # What is kept:
         self.status: RunState = "running"
         self.told = 0
@@ -257,8 +257,9 @@ class Live:
                         result=result,
                         completed_at=text_of(self._host.clock.micros()),
                     )
-                    self._items.append((index, encode_item(item)))
-                    if self._begun is not None and self.header.total == 1:
+                    document = encode_item(item)
+                    self._items.append((index, document))
+                    if self.header.total == 1 and len(document) <= REMEMBERED_BYTES:
                         self.results = [item]
                 case RunCompleted(status):
                     self._end = status
@@ -303,8 +304,6 @@ class Live:
             if self._end is not None:
                 fields |= ended_fields(self._end, succeeded=self._counts[0], failed=self._counts[1], at=at)
             staged.new = Record(self.run_id, encode_document(document), fields)
-            if len(staged.new.document) > REMEMBERED_BYTES:
-                self.results = None
             return staged
         # A run that waited on the disk begins with a row that has no entries.
         if news:
