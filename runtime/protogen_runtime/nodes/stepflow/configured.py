@@ -71,8 +71,9 @@ def read_settings(file: Path | None) -> Settings:
 def check_limits(limits: Limits) -> None:
     """Find limits under which nothing could run. Errors: CannotServe."""
     for name in Limits.__struct_fields__:
-        value = getattr(limits, name)
-        if value < 0 or (value == 0 and isinstance(value, int)):
+        value: int | float = getattr(limits, name)
+        # Nothing may be done at once; but nothing can be done in no room.
+        if value < 0 or (value == 0 and not name.endswith("_seconds")):
             raise CannotServe(f"runs.{name}: expected a number above 0, got {value!r}")
 
 
