@@ -40,7 +40,7 @@ from protogen_runtime.jsonrpc import (
 )
 
 from .channel import Bounds, Channel, MalformedAnswer, OnEvent, TransportError, adopt
-from .http_pool import Pool, is_direct
+from .http_pool import Pool, Reply, is_direct
 from .outgoing import request_headers
 from .sse import CONNECT_SECONDS, EVENT_STREAM, Response, chunks, events_of, media_type
 from .tls import why_refused
@@ -285,7 +285,11 @@ class HttpChannel:
                     instance = response.headers.get(self._instance_header)
                     reply_headers = headers if not instance else {**headers, self._instance_header: instance}
                     return await _StreamedCall(self, response, request_id, on_event, reply_headers).answer()
-                body = await read_body(response, self.bounds.max_frame_bytes)
+                body = response.whole() if isinstance(response, Reply) else None
+                if body is None:
+                    body = await read_body(response, self.bounds.max_frame_bytes)
+                elif len(body) > self.bounds.max_frame_bytes:
+                    raise _too_long(self.bounds.max_frame_bytes, response)
                 return answer_of(self.read(body), request_id, response.status_code)
         except FAULTS as error:
             raise fault_of(method, error) from error
@@ -319,8 +323,12 @@ async def read_body(response: Response, limit: int) -> bytes:
         async for piece in pieces:
             body += piece
             if len(body) > limit:
-                raise MalformedAnswer(f"the answer has more than {limit} bytes", status=response.status_code)
+                raise _too_long(limit, response)
     return bytes(body)
+
+
+def _too_long(limit: int, response: Response) -> MalformedAnswer:
+    return MalformedAnswer(f"the answer has more than {limit} bytes", status=response.status_code)
 
 
 def answer_of(message: Message, request_id: int, status: int) -> Answer:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 import select
+import socket
 import urllib.request
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Final, cast
 
 import httptools
@@ -46,7 +47,11 @@ class Pool:
         Errors: httpx.TransportError, and httpx.InvalidURL's like for headers that cannot be sent.
         """
         request = self._request(frame, headers)
-        async with self._room:
+        try:
+            self._room.acquire_nowait()
+        except trio.WouldBlock:
+            await self._room.acquire()
+        try:
             connection = self._take() or await self._connect()
             is_whole = False
             try:
@@ -60,6 +65,8 @@ class Pool:
                     self._idle.append(connection)
                 else:
                     connection.close()
+        finally:
+            self._room.release()
 
     async def aclose(self) -> None:
         """Close the connections that nobody uses; those in use are closed by whoever uses them."""
@@ -101,7 +108,8 @@ class Pool:
             raise httpx.ConnectTimeout(told) from None
         except OSError as error:
             raise httpx.ConnectError(_told(error, f"{self._host}:{self._port}")) from error
-        return _Connection(stream)
+        # From here on without trio's streams, which go through the scheduler for what need not be waited for.
+        return _Connection(socket.socket(fileno=stream.socket.detach()))
 
 
 class Reply:
@@ -124,6 +132,18 @@ class Reply:
     def headers(self) -> httpx.Headers:
         """The headers."""
         return httpx.Headers(self._connection.headers)
+
+    @property
+    def content_type(self) -> str:
+        """What the body is said to be; empty where nothing is said."""
+        for name, value in self._connection.headers:
+            if name.lower() == b"content-type":
+                return value.decode("latin-1")
+        return ""
+
+    def whole(self) -> bytes | None:
+        """The body, if all of it has come and nothing of it was read; None where it is to be waited for."""
+        return self._connection.whole()
 
     def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The body as it comes; httpx.TransportError where it ends too early."""
@@ -154,15 +174,17 @@ class _Body:
 class _Connection:
     """One connection and the answer that comes on it; httptools calls the methods on_…."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._socket = sock
         self._poll: select.poll | None = None
         self._is_closed = False
         self.idle_since = -math.inf
+        # One for all answers: a connection on which an answer did not end as it should is not used again.
+        self._parser = httptools.HttpResponseParser(self)
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self._pieces: deque[bytes] = deque()
@@ -225,20 +247,38 @@ class _Connection:
         """Whether something has come on a connection that nobody uses, be it its end."""
         if self._poll is None:
             self._poll = select.poll()
-            self._poll.register(self._stream.socket.fileno(), select.POLLIN)
+            self._poll.register(self._socket, select.POLLIN)
         return bool(self._poll.poll(0))
 
     async def begin(self, request: bytes) -> None:
         """Send a request, and read the head of its answer."""
         self._reset()
         try:
-            await self._stream.send_all(request)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            await self._send(request)
+        except OSError as error:
             # What it answered before it closed may say why.
             if not await self._read_head(quietly=True):
-                raise httpx.WriteError(_told(error.__cause__, "the connection broke")) from error
+                raise httpx.WriteError(_told(error, "the connection broke")) from error
             return
         await self._read_head()
+
+    async def _send(self, data: bytes) -> None:
+        sent = 0
+        with memoryview(data) as view:
+            while True:
+                if self._is_closed:
+                    raise httpx.WriteError("the connection was closed")
+                with suppress(BlockingIOError):
+                    sent += self._socket.send(view[sent:])
+                if sent == len(data):
+                    return
+                await self._until(trio.lowlevel.wait_writable)
+
+    async def _until(self, ready: Callable[[socket.socket], Awaitable[None]]) -> None:
+        try:
+            await ready(self._socket)
+        except trio.ClosedResourceError:
+            raise httpx.ReadError("the connection was closed") from None
 
     async def _read_head(self, *, quietly: bool = False) -> bool:
         while not self._has_head:
@@ -269,15 +309,30 @@ class _Connection:
         self._pieces.clear()
         return data
 
+    def whole(self) -> bytes | None:
+        """See Reply."""
+        if not self._is_whole or self._is_closed:
+            return None
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        return data
+
     def _ends_with_connection(self) -> bool:
         return not any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
 
     async def _feed(self) -> bool:
         """Read what has come; False at the end of the connection."""
-        try:
-            data = await self._stream.receive_some(READ_BYTES)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise httpx.ReadError(_told(error.__cause__, "the connection broke")) from error
+        data = b""
+        while not self._is_closed:
+            # Nothing can have come yet, or nearly so: whoever reads has just sent, or has read all.
+            await self._until(trio.lowlevel.wait_readable)
+            try:
+                data = self._socket.recv(READ_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise httpx.ReadError(_told(error, "the connection broke")) from error
+            break
         if not data:
             return False
         if not self._has_head:
@@ -296,8 +351,10 @@ class _Connection:
 
     def close(self) -> None:
         """Close it at once."""
-        self._is_closed = True
-        self._stream.socket.close()
+        if not self._is_closed:
+            self._is_closed = True
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
 
 
 def _told(error: BaseException | None, otherwise: str) -> str:

@@ -16,6 +16,7 @@ import trio
 from protogen_runtime.jsonrpc import FrameTooLong, ServerSentEvent, SseParser
 
 from .channel import MalformedAnswer, TransportError
+from .http_pool import Reply
 from .outgoing import request_headers
 from .tls import why_refused
 
@@ -63,7 +64,9 @@ class Response(Protocol):
 
 def media_type(response: Response) -> str:
     """The content type without its parameters, in lower case."""
-    content_type: str = response.headers.get("content-type", "")
+    content_type: str = (
+        response.content_type if isinstance(response, Reply) else response.headers.get("content-type", "")
+    )
     return content_type.partition(";")[0].strip().lower()
 
 
