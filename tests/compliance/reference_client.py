@@ -104,7 +104,10 @@ def stream(broken: frozenset[str], answer: http.client.HTTPResponse, number: Any
         value, data = json.loads("\n".join(data)), []
         if "JR-RESP-012" in broken and value.get("id") != number:
             raise Failed("a response to nobody")
-        last = taken(broken, value, number) or last
+        found = taken(broken, value, number)
+        if found is not None and last is not None:
+            raise Failed("a response to nobody")
+        last = found or last
         if last is not None and "KC-ID-002" not in broken:
             return last
     if last is not None:

@@ -152,3 +152,46 @@ def test_command_that_is_no_client(command: str, said: str) -> None:
     assert done.exit_code == 3, done.output
     assert said in done.output
     assert len(done.output.splitlines()) == 1
+
+
+# --- our own programs -----------------------------------------------------------------------------
+
+OUR_WORKER = {
+    "SF-MSG-007": "the SDKs take an id with a fraction, which JSON-RPC only advises against",
+    "SF-MSG-009": "the SDKs answer a request with id null, as JSON-RPC says",
+    "SF-MSG-022": "the SDKs answer batches, as JSON-RPC says",
+}
+"""MUSTs of Stepflow that our workers do not keep, with why."""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("over", ["stdio", "http"])
+def test_our_worker_keeps_every_other_must(over: str, tmp_path: Path) -> None:
+    program = f"{PROTOGEN} worker worker_components:app"
+    target = f"stdio:{program} --stdio" if over == "stdio" else f"{program} --port 0 --announce"
+    known = tmp_path / "known.toml"
+    known.write_text("[known]\n" + "".join(f'{name} = "{why}"\n' for name, why in OUR_WORKER.items()), "utf-8")
+    (tmp_path / "worker_components.py").write_text((HERE / "worker_components.py").read_text("utf-8"), "utf-8")
+    done = subprocess.run(
+        [str(PROTOGEN), "test", target, "--protocol", "stepflow", "--known", str(known)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"{PROTOGEN} call {{url}} {{method}} {{params}} --json",
+        f"{sys.executable} {HERE / 'clients' / 'python_sdk.py'}",
+    ],
+    ids=["command", "python"],
+)
+def test_our_clients_have_no_finding(command: str, tmp_path: Path) -> None:
+    assert findings(["--client", command], tmp_path) == {}

@@ -213,7 +213,8 @@ def prepared(settings: Settings) -> Generator[Settings, None, None]:
     if settings.target.startswith(("http://", "https://")) and port == "0":
         raise WrongTarget(
             "a runtime that runs already has to know where the kit's worker listens: --setting listen=PORT, and a "
-            f'route "{PREFIX}/{{*component}}" to a plugin with url http://127.0.0.1:PORT; or give a command with {{config}}'
+            f'route "{PREFIX}/{{*component}}" to a plugin with url http://127.0.0.1:PORT; '
+            "or give a command with {config}"
         )
     stage = Stage(int(port))
     with stage.server, tempfile.TemporaryDirectory() as folder:
