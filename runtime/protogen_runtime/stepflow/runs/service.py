@@ -328,8 +328,11 @@ class Runs:
         live = self._live.get(run_id)
         if live is None:
             return await self._summary(run_id)
-        with trio.move_on_after(float("inf") if seconds is None else max(0.0, seconds)):
+        if seconds is None:
             await live.ended.wait()
+        else:
+            with trio.move_on_after(max(0.0, seconds)):
+                await live.ended.wait()
         if live.refusal is not None:
             raise NotFound("run", run_id)
         if live.status == "running" and live.ended.is_set():
@@ -343,12 +346,11 @@ class Runs:
 
     async def _summary(self, run_id: str) -> RunSummary:
         live = self._live.get(run_id)
+        # Without a turn of the event loop: whoever asks has waited, for the request or for the run.
         if live is not None and live.accepted.is_set():
-            await trio.lowlevel.checkpoint()
             return live.summary()
         recent = self._recent.get(run_id)
         if recent is not None:
-            await trio.lowlevel.checkpoint()
             return recent.summary
         return stored_summary(await self._record(run_id, documents=False))
 
@@ -411,7 +413,6 @@ class Runs:
             raise Invalid(f"limit and offset are at least 0, got {limit} and {offset}")
         recent = self._recent.get(run_id)
         if recent is not None and recent.results is not None:
-            await trio.lowlevel.checkpoint()
             return recent.results[offset : None if limit is None else offset + limit]
         # Before the items: what ends meanwhile is then there, and counted as under way at worst.
         summary = await self._summary(run_id)
