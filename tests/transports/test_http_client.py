@@ -163,7 +163,7 @@ def test_callbacks_are_answered_side_by_side_with_the_header_of_their_server() -
                 yield b'data: {"jsonrpc":"2.0","id":%b,"method":"answer","params":{"mark":1,"number":2}}\n\n' % (
                     request_id.encode()
                 )
-            yield b'data: {"jsonrpc":"2.0","id":1.5,"method":"answer"}\n\n'
+            yield b'data: {"jsonrpc":"2.0","id":[1],"method":"answer"}\n\n'
             yield b'data: {"jsonrpc":"2.0","method":"answer","params":{}}\n\n'
             await done.wait()
             yield b'data: {"jsonrpc":"2.0","id":1,"result":"done"}\n\n'
