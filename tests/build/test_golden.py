@@ -1,4 +1,4 @@
-"""Hard features of JSON Schema, a folder each: a schema, and samples labelled by hand that generated code agrees with."""
+"""Hard features of JSON Schema, a folder each: a schema, and samples labelled by hand."""
 
 from __future__ import annotations
 
