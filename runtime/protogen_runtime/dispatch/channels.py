@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 from typing import Any, Final, Protocol
+from weakref import WeakKeyDictionary
 
 import msgspec
 from msgspec import Raw
@@ -112,10 +113,17 @@ def adopt(channel: Channel, owner: type) -> Channel:
 
     Unchanged where no SDK generated `owner`: its classes are taken to be the runtime's.
     """
-    copies = _copies_of(owner)
-    if copies is None or isinstance(channel, Adopted):
-        return channel
-    return Adopted(channel, copies)
+    copies = _known.get(owner)
+    if copies is None:
+        copies = _copies_of(owner)
+        if copies is None:
+            return channel
+        _known[owner] = copies
+    return channel if isinstance(channel, Adopted) else Adopted(channel, copies)
+
+
+_known: Final[WeakKeyDictionary[type, _Copies]] = WeakKeyDictionary()
+"""What was found before."""
 
 
 def _copies_of(owner: type) -> _Copies | None:

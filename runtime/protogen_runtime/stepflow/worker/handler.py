@@ -179,23 +179,37 @@ class Handler:
             make_calls=CallsOf09 if peer.dialect == "0.9" else partial(CallsOf011, blobs=blobs),
         )
         seconds = self._seconds if component.seconds is None else component.seconds
-        with trio.move_on_after(inf if seconds is None else seconds) as scope:
-            if arguments is not None:
-                return _result(path, await self._run(component, arguments, context, slot))
-            assert blobs is not None
-            async with blobs.used():
-                try:
-                    value = await self._whole(params.input, context)
-                    arguments = _arguments(found, path, value)
-                except BaseException:
-                    slot.give()
-                    raise
-                output = await self._run(component, arguments, context, slot)
-                return await self._result(path, output, context, peer)
-        assert scope.cancelled_caught
+        if seconds is None:
+            return await self._output(found, arguments, params, context, slot, met)
+        with trio.move_on_after(seconds):
+            return await self._output(found, arguments, params, context, slot, met)
         raise ExecutionTimeoutError(
             {"component": path, "seconds": seconds}, message=f"{path} did not end within {seconds:g} s"
         )
+
+    async def _output(
+        self,
+        found: Found,
+        arguments: dict[str, Any] | None,
+        params: ComponentExecuteParams,
+        context: Context,
+        slot: Slot,
+        met: _Met,
+    ) -> Raw:
+        """The result of an execution that has a slot; without `arguments` references are to be followed first."""
+        path, component, blobs = params.component, found.component, met.blobs
+        if arguments is not None:
+            return _result(path, await self._run(component, arguments, context, slot))
+        assert blobs is not None
+        async with blobs.used():
+            try:
+                value = await self._whole(params.input, context)
+                arguments = _arguments(found, path, value)
+            except BaseException:
+                slot.give()
+                raise
+            output = await self._run(component, arguments, context, slot)
+            return await self._result(path, output, context, met.peer)
 
     async def _whole(self, value: Json, context: Context) -> Json:
         """An input with the blobs in the place of the references in it."""

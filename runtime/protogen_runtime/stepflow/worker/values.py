@@ -110,12 +110,12 @@ def _place(parts: Sequence[int | str]) -> str:
 
 def plain(value: Any) -> Json:
     """A value as Python's json module would have it. Errors: NoJson."""
+    found = _builtins(value)
     try:
-        found = msgspec.to_builtins(value, str_keys=True, enc_hook=_dump)
-    except (TypeError, ValueError, RecursionError) as reason:
-        raise NoJson(str(reason)) from None
-    if any(not isfinite(number) for number in _floats(found)):
-        raise NoJson("NaN and Infinity are no JSON")
+        text = msgspec.json.encode(found)
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        text = None
+    _check(found, text)
     return found
 
 
@@ -126,10 +126,26 @@ def write(value: Any) -> bytes:
     """
     if value is None or value is True or value is False or type(value) is int:
         return msgspec.json.encode(value)
+    found = _builtins(value)
     try:
-        return in_ascii(msgspec.json.encode(plain(value)))
+        text = msgspec.json.encode(found)
+        _check(found, text)
+        return in_ascii(text)
     except UnicodeEncodeError:
         raise NoJson("a lone surrogate is no text") from None
+
+
+def _builtins(value: Any) -> Json:
+    try:
+        return msgspec.to_builtins(value, str_keys=True, enc_hook=_dump)
+    except (TypeError, ValueError, RecursionError) as reason:
+        raise NoJson(str(reason)) from None
+
+
+def _check(found: Json, text: bytes | None) -> None:
+    """Refuse numbers that JSON does not have, which are written as null: without one there is none to look for."""
+    if (text is None or b"null" in text) and any(not isfinite(number) for number in _floats(found)):
+        raise NoJson("NaN and Infinity are no JSON")
 
 
 def in_ascii(text: bytes) -> bytes:
