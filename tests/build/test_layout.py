@@ -16,6 +16,7 @@ from protogen.layout import WIDTH, laid_out
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "schemas").rglob("*.json"))
+OURS = [file for file in FILES if file.name == "protocol.json" or file.parent.name == "examples"]
 ENDED_SECONDS = 60
 
 RANDOM = 300
@@ -91,6 +92,12 @@ def test_a_layout_changes_no_value_and_is_its_own(file: Path) -> None:
     once = laid_out(text, schema=True)
     assert json.loads(once) == json.loads(text)
     assert laid_out(once, schema=True) == once
+
+
+@pytest.mark.parametrize("file", OURS, ids=[file.relative_to(ROOT / "schemas").as_posix() for file in OURS])
+def test_documents_of_ours_have_their_layout(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert laid_out(text, schema=file.name == "protocol.json") == text
 
 
 def test_keywords_stand_in_one_order_and_members_as_they_were_written() -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from protogen.build import read_protocol
+from protogen.build import read_document, read_protocol
 from protogen.catalogue import CATALOGUE
 from protogen.lint import RULES, Found, fix, run
 from protogen.load import load
@@ -267,3 +267,15 @@ def test_mending_changes_what_was_found_and_nothing_else(tmp_path: Path) -> None
         '          "description": "At least."',
         '        "only": {}',
     ]
+
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = sorted((ROOT / "schemas").rglob("protocol.json"))
+
+
+@pytest.mark.parametrize("file", OURS, ids=[file.parent.relative_to(ROOT / "schemas").as_posix() for file in OURS])
+def test_documents_of_ours_have_no_findings(file: Path) -> None:
+    reading, problems = read_document(file, root=ROOT)
+    assert reading is not None
+    found = run(reading.document, reading.protocol, [rule for rule in RULES if rule.on])
+    assert [str(problem) for problem in (*problems, *found.problems)] == []
