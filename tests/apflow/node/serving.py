@@ -156,8 +156,10 @@ def serving(
         line = process.stdout.readline()
         assert line, errors.read_text()
         node = Node(process, json.loads(line)["port"], errors, tls)
-        yield node
-        node.hang_up()
+        try:
+            yield node
+        finally:
+            node.hang_up()
         process.terminate()
         assert process.wait(SECONDS) == (-signal.SIGKILL if is_killed else 0)
     finally:

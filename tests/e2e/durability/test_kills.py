@@ -25,7 +25,7 @@ def kill_often(folder: Path, kills: int, monkeypatch: pytest.MonkeyPatch, *, see
         with serving(folder, config, is_killed=True) as node:
             work_and_kill(node, promises, clients=3, acknowledged=chosen.randint(1, 60), seed=seed + number)
     with serving(folder, config) as node:
-        found = check(wait_until_ended(node, promises), promises, folder / "executions")
+        found = check(wait_until_ended(node), promises, folder / "executions")
         assert "error" not in {line.split(":")[0] for line in node.log.splitlines()}
         assert "Traceback" not in node.log
     print(f"  {kills} kills, {promises.count} acknowledgements: {dict(found)}")
