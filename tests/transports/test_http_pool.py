@@ -228,3 +228,27 @@ def test_plain_http_without_a_proxy_is_for_the_pool(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert is_direct(httpx.URL(url)) is direct
+
+
+def test_short_requests_do_not_wait_for_calls_and_closing_ends_both() -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        request = await request_of(stream)
+        if b"a: short" not in request:
+            await trio.sleep_forever()
+        await stream.send_all(OK)
+        await request_of(stream)
+
+    async def scenario(server: Server) -> None:
+        async def call() -> None:
+            with pytest.raises(httpx.TransportError):
+                await server.ask()
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(call)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            async with server.pool.post(b"body", {"a": "short"}, is_short=True) as reply:
+                assert reply.whole() == b"ok"
+            await server.pool.aclose()
+
+    check(serve, scenario)

@@ -250,9 +250,11 @@ class HttpChannel:
         elif self._owns_http and self._http is not None:
             await self._http.aclose()
 
-    def _posting(self, frame: bytes, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Response]:
+    def _posting(
+        self, frame: bytes, headers: Mapping[str, str], *, is_short: bool = False
+    ) -> AbstractAsyncContextManager[Response]:
         if self._pool is not None:
-            return self._pool.post(frame, headers)
+            return self._pool.post(frame, headers, is_short=is_short)
         assert self._http is not None
         return posting(self._http, self.url, frame, headers)
 
@@ -268,7 +270,14 @@ class HttpChannel:
         await self._until_closed(method, lambda: self.post(frame, request_headers(self._headers), method))
 
     async def _until_closed(self, what: str, work: Callable[[], Awaitable[Result]]) -> Result:
-        if not self._closed:
+        if self._pool is not None and not self._closed:
+            # Whose connections are closed under those that wait.
+            try:
+                return await work()
+            except TransportError:
+                if not self._closed:
+                    raise
+        elif not self._closed:
             with trio.CancelScope() as scope:
                 self._calls.add(scope)
                 try:
@@ -297,7 +306,7 @@ class HttpChannel:
     async def post(self, frame: bytes, headers: Mapping[str, str], what: str) -> None:
         """Send a message that is not answered; the body of the response is dropped. Errors: TransportError."""
         try:
-            async with self._posting(frame, headers) as response:
+            async with self._posting(frame, headers, is_short=True) as response:
                 # Read, so that the connection can be used again.
                 await read_body(response, self.bounds.max_frame_bytes)
                 if not response.is_success:

@@ -28,7 +28,7 @@ MAX_HEAD_BYTES: Final = 65_536
 
 
 class Pool:
-    """Connections to the server of a URL, so many at once; each request beyond waits for one."""
+    """Connections to the server of a URL: at most so many for calls, and for short requests; those beyond wait."""
 
     def __init__(self, url: httpx.URL, *, max_connections: int, keep_seconds: float, connect_seconds: float) -> None:
         self._host = url.host
@@ -37,22 +37,31 @@ class Pool:
         self._keep_seconds = keep_seconds
         self._connect_seconds = connect_seconds
         self._room = trio.Semaphore(max_connections)
+        self._room_of_short = trio.Semaphore(max_connections)
         self._idle: deque[_Connection] = deque()
+        self._used: set[_Connection] = set()
         self._closed = False
 
     @asynccontextmanager
-    async def post(self, frame: bytes, headers: Mapping[str, str]) -> AsyncGenerator[Reply]:
+    async def post(self, frame: bytes, headers: Mapping[str, str], *, is_short: bool = False) -> AsyncGenerator[Reply]:
         """The answer to a request, when its head has come; what is not read of it by the end is dropped.
+
+        `is_short`: the server answers without waiting for another request of ours. Those have connections of their own,
+        lest what a call waits for should wait for the end of calls.
 
         Errors: httpx.TransportError, and httpx.InvalidURL's like for headers that cannot be sent.
         """
         request = self._request(frame, headers)
+        room = self._room_of_short if is_short else self._room
         try:
-            self._room.acquire_nowait()
+            room.acquire_nowait()
         except trio.WouldBlock:
-            await self._room.acquire()
+            await room.acquire()
         try:
             connection = self._take() or await self._connect()
+            self._used.add(connection)
+            if self._is_closed():
+                connection.close()
             is_whole = False
             try:
                 reply = Reply(connection)
@@ -65,15 +74,22 @@ class Pool:
                     self._idle.append(connection)
                 else:
                     connection.close()
+                self._used.discard(connection)
         finally:
-            self._room.release()
+            room.release()
 
     async def aclose(self) -> None:
-        """Close the connections that nobody uses; those in use are closed by whoever uses them."""
+        """Close all connections: requests that are under way fail."""
         self._closed = True
+        for connection in self._used:
+            connection.close()
         while self._idle:
             self._idle.pop().close()
         await trio.lowlevel.checkpoint()
+
+    def _is_closed(self) -> bool:
+        """Whether it is closed by now; that may have happened during any wait."""
+        return self._closed
 
     def _request(self, frame: bytes, headers: Mapping[str, str]) -> bytes:
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
