@@ -147,6 +147,9 @@ class LinkedPlugin(ABC, Generic[Greeting]):
 
     async def _ready(self) -> Greeted[Greeting]:
         """The other end, as soon as there is a way to it. Errors: StepFailed."""
+        greeted = self._greeted
+        if greeted is not None and not greeted.link.is_lost():
+            return greeted
         with trio.move_on_after(READY_SECONDS):
             while True:
                 if self._greeted is not None and self._greeted.link.is_lost():

@@ -20,6 +20,9 @@ from .contract import INTERNAL, Json, StepFailed, is_array, is_object
 CAPTURED: Final = "component"
 """The parameter of a pattern that is the component where a rule has no template."""
 
+MAX_KNOWN: Final = 1_024
+"""Components whose target is remembered."""
+
 _PARAMETER: Final = re.compile(r"\{(\*?)([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -78,11 +81,13 @@ class Routes:
     def __init__(self, routes: Mapping[str, Sequence[Rule]]) -> None:
         self._root = _Node()
         self._patterns: list[str] = []
+        self._known: dict[str, Target] = {}
         for pattern, rules in routes.items():
             self.add(pattern, rules)
 
     def add(self, pattern: str, rules: Sequence[Rule]) -> None:
         """Add a pattern with the rules that are tried in order. Errors: BadPattern."""
+        self._known.clear()
         node = self._root
         names: list[str] = []
         segments = split_pattern(pattern)
@@ -111,6 +116,9 @@ class Routes:
         Errors: StepFailed of kind `routing` where no pattern or no rule takes it, and where a condition asks for a
         part of the input that is missing.
         """
+        known = self._known.get(component)
+        if known is not None:
+            return known
         segments = component.removeprefix("/").split("/")
         found = _match(self._root, segments, 0, ()) if component.startswith("/") else None
         if found is None:
@@ -127,7 +135,11 @@ class Routes:
             elif name in rule.deny:
                 reasons.append(f"{rule.plugin} denies {name}")
             else:
-                return Target(rule.plugin, name)
+                target = Target(rule.plugin, name)
+                if not any(it.conditions for it in route.rules) and len(self._known) < MAX_KNOWN:
+                    # Whatever the input: most steps are asked for again and again.
+                    self._known[component] = target
+                return target
         told = "; ".join(reasons) or "it has no rules"
         raise _refused(f"No matching rule found for component: {component} (route {route.pattern}: {told})")
 
