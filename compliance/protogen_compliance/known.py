@@ -37,13 +37,21 @@ def read_known(path: Path, clauses: Collection[str]) -> dict[str, str]:
 def apply(known: dict[str, str], verdicts: Sequence[Verdict]) -> list[str]:
     """Marks the verdicts that are known failures; returns the clauses that were expected to fail and passed.
 
-    What is BLOCKED by known failures alone is known, too.
+    What is BLOCKED by known failures alone is known, too, and so is what that blocks.
     """
     for verdict in verdicts:
         if verdict.status in ("FAIL", "WARN", "BLOCKED") and verdict.clause in known:
             verdict.known = known[verdict.clause]
-    for verdict in verdicts:
-        causes = set(verdict.blocked_by)
-        if verdict.status == "BLOCKED" and not verdict.known and causes and causes <= known.keys():
-            verdict.known = f"because of {', '.join(sorted(causes))}"
+    names = set(known)
+    while True:
+        follow = [it for it in verdicts if it.status == "BLOCKED" and not it.known and _is_caused_by(it, names)]
+        for verdict in follow:
+            verdict.known = f"because of {', '.join(sorted(set(verdict.blocked_by)))}"
+            names.add(verdict.clause)
+        if not follow:
+            break
     return [it.clause for it in verdicts if it.clause in known and it.status == "PASS"]
+
+
+def _is_caused_by(verdict: Verdict, names: Collection[str]) -> bool:
+    return bool(verdict.blocked_by) and all(name in names for name in verdict.blocked_by)

@@ -13,16 +13,9 @@ def _flat(params: Json) -> Json:
     return {**{name: value for name, value in params.items() if name != "updates"}, **updates}
 
 
-def _page(params: Json, result: Json) -> Json:
-    if not isinstance(result, list):
-        return result
-    given = params if isinstance(params, dict) else {}
-    return {
-        "tasks": result,
-        "total": len(result),
-        "limit": given.get("limit", 100),
-        "offset": given.get("offset", 0),
-    }
+def _page(_: Json, result: Json) -> Json:
+    # No total, limit or offset: what the target does not tell is not made up for it.
+    return {"tasks": result} if isinstance(result, list) else result
 
 
 def _cancelled(_: Json, result: Json) -> Json:

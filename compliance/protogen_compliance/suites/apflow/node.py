@@ -51,6 +51,9 @@ BLAME = {
 }
 """Method to the clauses whose own tests tell what is wrong with it."""
 
+BLAME_OF_FIELDS = {"parent_id": "AF-CREATE-005", "dependencies": "AF-DEP-001"}
+"""Field of a new task to the clause whose own test tells whether tasks.create takes it."""
+
 SHAPE_CLAUSES = ("AF-DATA-001", "AF-DATA-002", *(name for names in BLAME.values() for name in names))
 TIMES = ("AF-DATA-023", "AF-DATA-027", "AF-DATA-028", "AF-DATA-029", "AF-DATA-030", "AF-DATA-031")
 RESULTS = ("AF-DATA-015", "AF-DATA-016", "AF-DATA-017")
@@ -221,7 +224,8 @@ class Node:
 
     def create(self, **fields: Json) -> str:
         """Creates a task as a setup and returns its id; it has a name and this run's user unless given."""
-        result = self.ask("tasks.create", {"name": "kit", "user_id": self.user, **fields})
+        blame = tuple(name for field, name in BLAME_OF_FIELDS.items() if field in fields)
+        result = self.ask("tasks.create", {"name": "kit", "user_id": self.user, **fields}, blame=blame)
         made = result.get("id", MISSING) if isinstance(result, dict) else MISSING
         if not isinstance(made, str):
             raise Unmet(method_blame("tasks.create"), f"tasks.create returned no id: {result!r}")
@@ -229,6 +233,12 @@ class Node:
             raise Unmet(("AF-CREATE-002",), f"tasks.create returned the id {made!r}; expected a UUID of version 4")
         self.observed.made.append(made)
         return made
+
+    def pair(self) -> tuple[str, str]:
+        """Creates a task and one that depends on it as a setup, in one flow: across flows nodes may differ (A35)."""
+        root = self.create()
+        needed = self.create(parent_id=root)
+        return needed, self.create(parent_id=root, dependencies=[{"id": needed}])
 
     def get(self, task_id: str) -> Task:
         """Reads a task as a setup."""

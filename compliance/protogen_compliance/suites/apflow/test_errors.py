@@ -92,8 +92,7 @@ def test_circular_dependency(node: Node) -> None:
     cycle = reply.data.get("cycle", MISSING) if isinstance(reply.data, dict) else MISSING
     assert isinstance(cycle, list), f"data.cycle is {cycle!r}; expected the ids, the first repeated at the end"
     assert cycle[:1] == cycle[-1:], f"data.cycle is {cycle!r}; expected the ids, the first repeated at the end"
-    first = node.create()
-    second = node.create(dependencies=[{"id": first}])
+    first, second = node.pair()
     closing = {"task_id": first, "updates": {"dependencies": [{"id": second}]}}
     reply = node.call("tasks.update", closing)
     if reply.error is not None:  # AF-DEP-004 tells where it is not
@@ -177,8 +176,7 @@ def test_task_is_already_executing(node: Node, running: Seen) -> None:
 def test_task_cannot_be_deleted(node: Node, running: Seen) -> None:
     parent = node.create()
     node.create(parent_id=parent)
-    needed = node.create()
-    node.create(dependencies=[{"id": needed}])
+    needed, _ = node.pair()
     done = node.task("done", node.ok())
     node.execute(done)
     node.settled(done)
@@ -206,7 +204,7 @@ def test_parent_is_unknown(node: Node, record: Record) -> None:
 @needs("AF-DEP-005")
 @needs("AF-DEP-001", "AF-DEP-004")
 def test_dependency_is_unknown(node: Node, record: Record) -> None:
-    made = node.create(dependencies=[{"id": node.create()}])
+    _, made = node.pair()
     dependencies = [{"id": new_id()}]
     created = node.call("tasks.create", {"name": "kit", "user_id": node.user, "dependencies": dependencies})
     updated = node.call("tasks.update", {"task_id": made, "updates": {"dependencies": dependencies}})

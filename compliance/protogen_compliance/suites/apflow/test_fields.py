@@ -146,7 +146,8 @@ def test_absent_field_has_its_default(node: Node, field: str, default: Json) -> 
 @needs("AF-CREATE-005")
 @needs("AF-DATA-002")
 def test_all_fields_are_supported(node: Node) -> None:
-    parent, needed = node.create(), node.create()
+    parent = node.create()
+    needed = node.create(parent_id=parent)
     sent = {
         "name": "every field",
         "user_id": node.user,
@@ -347,7 +348,7 @@ def test_expression_fits_its_type(node: Node) -> None:
     for kind, expression in GOOD_SCHEDULES:
         reply = node.call("tasks.create", scheduled(node, kind, expression))
         if reply.error is not None and reply.code not in INVALID:
-            raise Unmet(method_blame("tasks.create"), f"{kind} {expression!r} gave {reply.summary()}")
+            raise Unmet(method_blame("tasks.create", "AF-DATA-023"), f"{kind} {expression!r} gave {reply.summary()}")
         assert reply.result is not MISSING, f"{kind} {expression!r} is valid and gave {reply.summary()}"
     for kind, expression in BAD_SCHEDULES:
         node.refused(f"{kind} {expression!r}", "tasks.create", scheduled(node, kind, expression))

@@ -34,7 +34,7 @@ def never_ran(task: Task, why: str) -> None:
 
 @clause("AF-DEP-001")
 def test_dependencies_exist(node: Node) -> None:
-    node.create(dependencies=[{"id": node.create()}])
+    node.pair()
     params = {"name": "kit", "user_id": node.user, "dependencies": [{"id": new_id()}]}
     node.refused("an unknown dependency", "tasks.create", params, codes=DANGLING)
 
@@ -62,8 +62,7 @@ def test_no_circle_of_dependencies(node: Node) -> None:
 @clause("AF-DEP-005", "AF-DEP-004")
 @needs("AF-DEP-001", "AF-DEP-002", "AF-DEP-003")
 def test_dependencies_are_checked_at_create_and_update(node: Node) -> None:
-    first = node.create()
-    second = node.create(dependencies=[{"id": first}])
+    first, second = node.pair()
     node.update(second, dependencies=[{"id": first, "required": False}])
     dangling = {"dependencies": [{"id": new_id()}]}
     node.refused("an unknown dependency in create", "tasks.create", {"name": "kit", **dangling}, codes=DANGLING)

@@ -159,8 +159,7 @@ def test_identity_is_fixed_while_a_task_runs(node: Node, running: Seen) -> None:
 @needs("AF-DEP-005")
 @needs("AF-DEP-003", "AF-DEP-004")
 def test_update_that_closes_a_circle_is_refused(node: Node) -> None:
-    first = node.create()
-    second = node.create(dependencies=[{"id": first}])
+    first, second = node.pair()
     params = {"task_id": first, "updates": {"dependencies": [{"id": second}]}}
     reply = node.call("tasks.update", params)
     assert reply.error is not None, "an update that closes a circle of dependencies was accepted"
@@ -213,8 +212,9 @@ def alone(node: Node, what: dict[str, Json]) -> str:
 @needs("AF-CREATE-005")
 @needs("AF-STORE-010")
 def test_task_with_children_or_dependants_stays(node: Node) -> None:
-    parent, needed = node.create(), node.create()
-    child, dependant = node.create(parent_id=parent), node.create(dependencies=[{"id": needed}])
+    parent = node.create()
+    child = node.create(parent_id=parent)
+    needed, dependant = node.pair()
     for what, task_id in (("a child", parent), ("a dependant", needed)):
         reply = node.call("tasks.delete", {"task_id": task_id})
         assert reply.error is not None, f"a task with {what} was deleted"
@@ -234,8 +234,11 @@ def test_deletion_never_takes_children_along_unasked(node: Node) -> None:
 
 @clause("AF-STORE-010")
 def test_every_dependant_keeps_a_task(node: Node) -> None:
-    needed = node.create()
-    dependants = [node.create(dependencies=[{"id": needed, "required": required}]) for required in (True, False)]
+    root = node.create()
+    needed = node.create(parent_id=root)
+    dependants = [
+        node.create(parent_id=root, dependencies=[{"id": needed, "required": required}]) for required in (True, False)
+    ]
     for dependant in dependants:
         reply = node.call("tasks.delete", {"task_id": needed})
         assert reply.error is not None, "a task was deleted while another depended on it"
@@ -475,8 +478,8 @@ def test_every_reference_resolves(node: Node) -> None:
     made = [node.create(user_id=owner)]
     for number in range(12):
         parent, needed = made[number // 2], made[number // 3]
-        fields = {"parent_id": parent} if number % 2 else {"dependencies": [{"id": needed}]}
-        made.append(node.create(user_id=owner, **fields))
+        fields = {} if number % 2 else {"dependencies": [{"id": needed}]}
+        made.append(node.create(user_id=owner, parent_id=parent, **fields))
     for number, task_id in enumerate(made):
         if number % 2:
             node.call("tasks.delete", {"task_id": task_id})
