@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from protogen_compliance.dialects import Dialect, Spelling
 from protogen_compliance.peer.http import Exchange
@@ -28,6 +29,9 @@ TERMINAL = ("completed", "failed", "cancelled")
 STATUSES = ("pending", "in_progress", *TERMINAL)
 INVALID = (-32602, -32005)
 """Both are right wherever a task is invalid (reading A9)."""
+
+CARD_PATHS = ("/.well-known/agent-card", "/.well-known/agent-card.json", "/.well-known/agent.json")
+"""Where an agent card may be (reading A39)."""
 
 TICK = 0.4
 """Seconds that a slow task lasts: long enough to be seen in progress, short enough for a quick suite."""
@@ -119,19 +123,42 @@ class Node:
         self.observed.raw(reply)
         return self._there(reply)
 
-    def call(self, method: str, params: Json = MISSING, /, *, id: Json = MISSING, **members: Json) -> Reply:  # noqa: A002 - the member's name
+    def call(
+        self,
+        method: str,
+        params: Json = MISSING,
+        /,
+        *,
+        path: str | None = None,
+        id: Json = MISSING,  # noqa: A002 - the member's name
+        **members: Json,
+    ) -> Reply:
         """Sends a well-formed request; `members` stand beside params. Params are left out where MISSING."""
         number = self.peer.next_id() if id is MISSING else id
         spelling = self._spellings.get(method, Spelling(method))
         request = {"jsonrpc": "2.0", "id": number, "method": spelling.method, **members}
         if params is not MISSING:
             request["params"] = spelling.params(params)
-        reply = self.peer.send(json.dumps(request).encode())
+        reply = self.peer.send(json.dumps(request).encode(), path=path)
         self.log.append(reply.exchange)
         if reply.result is not MISSING:
             reply.value = {**reply.value, "result": spelling.result(params, reply.result)}
         self.observed.answer(Answered(method, number, reply))
         return self._there(reply)
+
+    def a2a_path(self) -> str | None:
+        """The path of the address in the agent card, which messages of A2A go to; None where no card tells one."""
+        for path in CARD_PATHS:
+            card = self.peer.send(b"", path=path, method="GET").value
+            match card:
+                case {"url": str(url)} | {"supportedInterfaces": [{"url": str(url)}, *_]}:
+                    return urlsplit(url).path or "/"
+        return None
+
+    def offers_a2a(self) -> bool:
+        """Whether a method that sends messages of A2A is there, of either generation."""
+        path = self.a2a_path()
+        return any(self.call(name, {}, path=path).code != -32601 for name in ("message/send", "SendMessage"))
 
     def stream(self, method: str, params: Json, /, **members: Json) -> Streamed:
         """Sends a request and reads its answer to the end, as events where it is a stream (reading A41)."""

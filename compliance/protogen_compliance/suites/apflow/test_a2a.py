@@ -10,8 +10,7 @@ import pytest
 from protogen_compliance.peer.rpc import MISSING, Json, Reply
 from protogen_compliance.plugin import Record
 from protogen_compliance.registry import clause, needs
-from protogen_compliance.suites.apflow.node import ERRORS, RESULTS, Node, Task, new_id
-from protogen_compliance.suites.apflow.test_transport import CARD_PATHS
+from protogen_compliance.suites.apflow.node import CARD_PATHS, ERRORS, RESULTS, Node, Task, new_id
 
 NO_SUCH_METHOD = -32601
 STATES = {
@@ -33,12 +32,14 @@ def send(node: Node, task: Task) -> Answer:
     common = {"messageId": new_id(), "metadata": {"user_id": node.user}}
     old = {**common, "kind": "message", "role": "user", "parts": [{"kind": "data", "data": data}]}
     settings = {"blocking": True}
-    reply = node.call("message/send", {"message": old, "configuration": settings, "metadata": {"user_id": node.user}})
+    path = node.a2a_path()
+    params = {"message": old, "configuration": settings, "metadata": {"user_id": node.user}}
+    reply = node.call("message/send", params, path=path)
     if reply.code == NO_SUCH_METHOD:
         new = {**common, "role": "ROLE_USER", "parts": [{"data": data}]}
         params = {"message": new, "metadata": {"user_id": node.user}}
         request = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params}
-        reply = node.send(request, headers={"a2a-version": "1.0"})
+        reply = node.send(request, path=path, headers={"a2a-version": "1.0"})
     if reply.code == NO_SUCH_METHOD:
         pytest.skip("A2A is not offered: neither message/send nor SendMessage is a method here")
     assert isinstance(reply.result, dict), f"sending a message with tasks gave {reply.summary()}"
@@ -50,8 +51,7 @@ def send(node: Node, task: Task) -> Answer:
 @clause("AF-A2A-001")
 @needs("AF-A2A-002")
 def test_a2a_is_offered(node: Node) -> None:
-    codes = [node.call(name, {}).code for name in ("message/send", "SendMessage")]
-    assert any(code != NO_SUCH_METHOD for code in codes), "neither message/send nor SendMessage is a method here"
+    assert node.offers_a2a(), "neither message/send nor SendMessage is a method here"
 
 
 @clause("AF-A2A-002")

@@ -374,9 +374,11 @@ def test_scheduling_engine_is_recorded(node: Node, record: Record) -> None:
 
 @clause("AF-VER-007")
 def test_unknown_members_are_no_fault(node: Node) -> None:
-    needed = node.create(x_unknown=1)
+    parent = node.create()
+    needed = node.create(parent_id=parent, x_unknown=1)
     sent = {
         **_task(node, "x_unknown", {"a": [1]}),
+        "parent_id": parent,
         "schemas": {**node.ok()["schemas"], "x_unknown": 1},
         "dependencies": [{**needs_task({"id": needed}), "x_unknown": 1}],
     }

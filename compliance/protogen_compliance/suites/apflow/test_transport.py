@@ -8,12 +8,11 @@ from protogen_compliance.peer.http import parse_url
 from protogen_compliance.peer.rpc import MISSING, RpcPeer
 from protogen_compliance.plugin import Record
 from protogen_compliance.registry import clause, last, needs
-from protogen_compliance.suites.apflow.node import Node, new_id
+from protogen_compliance.suites.apflow.node import CARD_PATHS, Node, new_id
 from protogen_compliance.suites.apflow.preflight import PATHS
 from protogen_compliance.suites.apflow.scenes import Seen
 
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tasks.list", "params": {"limit": 1}}
-CARD_PATHS = ("/.well-known/agent-card", "/.well-known/agent-card.json", "/.well-known/agent.json")
 
 
 @clause("AF-TRANS-001", "AF-NODE-001")
@@ -58,8 +57,7 @@ def test_responses_say_application_json(node: Node) -> None:
 @clause("AF-TRANS-006")
 @needs("AF-A2A-001")
 def test_a2a_is_offered_on_the_same_endpoint(node: Node) -> None:
-    found = [node.call(name, {}).code for name in ("message/send", "SendMessage")]
-    assert any(code != -32601 for code in found), "neither message/send nor SendMessage is a method here"
+    assert node.offers_a2a(), "neither message/send nor SendMessage is a method here"
 
 
 @clause("AF-VER-001")
@@ -110,7 +108,7 @@ def test_recommended_parts_are_there(node: Node) -> None:
     missing = [
         what
         for what, there in (
-            ("A2A", any(node.call(name, {}).code != -32601 for name in ("message/send", "SendMessage"))),
+            ("A2A", node.offers_a2a()),
             ("validation", node.call("tasks.create", {"name": ""}).error is not None),
         )
         if not there
