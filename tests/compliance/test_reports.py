@@ -199,11 +199,14 @@ def test_known_failures_are_marked_and_stale_ones_told() -> None:
         verdict("B", "BLOCKED", blocked_by=["A"]),
         verdict("C", "PASS"),
         verdict("D", "FAIL"),
+        verdict("E", "BLOCKED", blocked_by=["F"]),
+        verdict("F", "BLOCKED", blocked_by=["B"]),
+        verdict("G", "BLOCKED", blocked_by=["B", "D"]),
     ]
     stale = apply({"A": "why", "C": "once"}, found)
-    assert [it.known for it in found] == ["why", "because of A", "", ""]
+    assert [it.known for it in found] == ["why", "because of A", "", "", "because of F", "because of B", ""]
     assert stale == ["C"]
-    assert [it.clause for it in run_of(*found).findings] == ["D"]
+    assert [it.clause for it in run_of(*found).findings] == ["D", "G"]
 
 
 @pytest.mark.parametrize(
