@@ -19,7 +19,7 @@ def test_apflow_breaks_what_is_known(kit: Callable[..., Any], root: Path, tmp_pa
     sys.path[:0] = [str(root / "bench")]
     try:
         nodes = importlib.import_module("apflow.nodes")
-        free_port = importlib.import_module("apflow.suite")._free_port  # noqa: SLF001 - the benchmark starts the node in the same way
+        free_port = importlib.import_module("apflow.suite")._free_port
     finally:
         sys.path.remove(str(root / "bench"))
     with nodes.reference(tmp_path, free_port()) as node:
