@@ -143,7 +143,10 @@ def test_certificate_that_nobody_knows(refused: Callable[..., Any], listener: so
     ("arguments", "said"),
     [
         (["localhost:80", "--protocol", "apflow"], "expected an address such as"),
-        (["http://127.0.0.1:1", "--protocol", "nothing-such"], "no suite for 'nothing-such'; there is one for a2a, apflow"),
+        (
+            ["http://127.0.0.1:1", "--protocol", "nothing-such"],
+            "no suite for 'nothing-such'; there is one for a2a, apflow",
+        ),
         (["http://127.0.0.1:1", "--protocol", "apflow", "--role", "judge"], "no suite for the role 'judge'"),
         (["http://127.0.0.1:1", "--protocol", "apflow", "--timeout", "long"], "'long' is not a valid float"),
         (["http://127.0.0.1:1", "--protocol", "apflow", "--executor", "ok"], "expected NAME=VALUE for --executor"),

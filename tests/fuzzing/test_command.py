@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import sys
 from collections.abc import Callable
@@ -97,7 +98,7 @@ def test_command_that_prints_its_port_is_a_target(protogen: Command, tmp_path: P
         "    threading.Event().wait()\n",
         encoding="utf-8",
     )
-    assert fuzz(protogen, f"{sys.executable} {script}").code == 0
+    assert fuzz(protogen, shlex.join([sys.executable, str(script)])).code == 0
 
 
 def test_dead_address_is_one_line(protogen: Command) -> None:

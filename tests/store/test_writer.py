@@ -34,7 +34,7 @@ from protogen_runtime.store import (
     read_blob,
 )
 from protogen_runtime.store.contract import SCHEMA
-from protogen_runtime.store.sqlite import Options, SqliteStore, open_sqlite
+from protogen_runtime.store.sqlite import Options, SqliteStore, open_sqlite, writer
 
 PATIENCE = 10
 
@@ -45,6 +45,12 @@ def note(key: str, document: bytes = b"") -> Insert:
 
 async def notes(store: Store) -> list[str]:
     return [record.key for record in (await store.read(Select("notes"))).records]
+
+
+@pytest.fixture(autouse=True)
+def _groups_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests hand over together shares a group, however slow the machine is."""
+    monkeypatch.setattr(writer, "MAX_GROUP_SECONDS", PATIENCE)
 
 
 @asynccontextmanager

@@ -20,7 +20,8 @@ LEAST = 0.95
 def told() -> dict[tuple[str, str], str]:
     """The page's table: of each draft and language what it passes of how many."""
     section = FEATURES.read_text("utf-8").partition("## The JSON Schema Test Suite")[2]
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| ")]
+    lines = section.partition("\n## ")[0].splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
     return {(row[0], target): cell for row in rows[1:] for target, cell in zip(TARGETS, row[1:], strict=True)}
 
 

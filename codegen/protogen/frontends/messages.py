@@ -451,7 +451,7 @@ def _arms(schema: Any, pointer: str) -> Iterator[tuple[Any, str]]:
     for keyword in ("anyOf", "oneOf"):
         arms = schema.get(keyword) if isinstance(schema, dict) else None
         for index, arm in enumerate(arms if isinstance(arms, list) else ()):
-            if isinstance(arm, dict):
+            if type(arm) is dict:
                 yield arm, f"{pointer}/{keyword}/{index}"
 
 

@@ -153,6 +153,8 @@ class Node:
             match card:
                 case {"url": str(url)} | {"supportedInterfaces": [{"url": str(url)}, *_]}:
                     return urlsplit(url).path or "/"
+                case _:
+                    continue
         return None
 
     def offers_a2a(self) -> bool:
