@@ -32,7 +32,8 @@ trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True
 register_random(trio_run._r)
 
 STEPS = 50
-EXAMPLES = 40
+EXAMPLES = 60
+STEPS_IN_SUITE = 2_000
 STEPS_IN_SOAK = 200_000
 PARTS = 20
 """Parts of a soak, each with a seed of its own."""
@@ -529,7 +530,11 @@ def _examples(count: int) -> settings:
 
 
 def test_operations_agree_with_the_model() -> None:
-    run_state_machine_as_test(Node, settings=_examples(EXAMPLES))
+    class Counted(Node):
+        pass
+
+    run_state_machine_as_test(Counted, settings=_examples(EXAMPLES))
+    assert Counted.steps >= STEPS_IN_SUITE
 
 
 @pytest.mark.soak
