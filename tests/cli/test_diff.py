@@ -171,6 +171,20 @@ def test_revisions_from_a_folder_inside(repository: Path) -> None:
     assert [finding["rule"] for finding in json.loads(told.stdout)[0]["findings"]] == ["required-property-added"]
 
 
+def test_revisions_of_a_repository_with_many_documents_and_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "chat.json").write_text(document())
+    for folder in ("data", "generated"):
+        (tmp_path / folder).mkdir()
+        for at in range(1_500):
+            (tmp_path / folder / f"{'a-long-name-' * 8}{at}.json").write_text("[]")
+    git("init", "-q", "-b", "main", cwd=tmp_path)
+    git("add", ".", cwd=tmp_path)
+    git("commit", "-q", "-m", "First", cwd=tmp_path)
+    (tmp_path / "chat.json").write_text(SILENT)
+    found = diff("HEAD:chat.json", "--format", "json", cwd=tmp_path)
+    assert [finding["rule"] for finding in json.loads(found.stdout)[0]["findings"]] == ["property-removed"]
+
+
 def test_protocols_that_only_one_side_has(repository: Path) -> None:
     config = repository / "protogen.toml"
     config.write_text('[protocols.talk]\nschema = "schemas/talk.json"\n' + config.read_text())

@@ -170,9 +170,11 @@ def _show(reports: list[_Report], style: Style) -> None:
         click.echo(json.dumps(_sarif([one for report in reports for one in report.problems]), indent=2))
         return
     if style == "github":
+        from protogen.annotations import annotation
+
         for report in reports:
             for one in report.problems:
-                click.echo(_annotation(one))
+                click.echo(annotation(one.level, one.code, f"{one.what}; {one.fix}", one.place))
         return
     from protogen.frames import framed
 
@@ -200,20 +202,6 @@ def _colour(problem: Problem) -> str:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-def _annotation(problem: Problem) -> str:
-    """A workflow command of GitHub."""
-    place = problem.place
-    at = [f"file={_property(place.path)}", f"line={max(place.line, 1)}", f"col={max(place.column, 1)}"] if place else []
-    said = f"{problem.what}; {problem.fix}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return f"::{problem.level} {','.join([*at, f'title={problem.code}'])}::{said}"
-
-
-def _property(text: str) -> str:
-    for sign, code in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), (":", "%3A"), (",", "%2C")):
-        text = text.replace(sign, code)
-    return text
 
 
 def _sarif(problems: list[Problem]) -> dict[str, Any]:

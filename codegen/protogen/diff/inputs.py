@@ -24,7 +24,14 @@ from protogen.problems import Problem, has_errors
 
 from .protocols import Diff, Finding
 
-_SKIPPED = frozenset(("generated", "node_modules", "examples"))
+_SOURCES = (".json", ".toml")
+"""Endings of what git unpacks: documents and settings, wherever they are."""
+
+_MADE = ("generated", "node_modules")
+"""Folders of what is made of them."""
+
+_WITHOUT = tuple(f":(exclude,glob)**/{folder}/**" for folder in _MADE)
+_SKIPPED = frozenset((*_MADE, "examples"))
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,11 +134,12 @@ def _documents(path: Path, shown: str) -> list[tuple[str | None, Path]]:
 
 def _unpack(revision: str, top: Path, folder: Path, spec: str) -> None:
     """The schemas and settings of a revision below `folder`: JSON and TOML, whatever their size is nothing to git."""
-    listed = _git("ls-tree", "-r", "--name-only", "-z", revision, spec=spec, folder=top)
-    names = [name for name in listed.split("\0") if name.endswith((".json", ".toml")) and _is_source(name)]
-    if not names:
+    names = _git("ls-tree", "-r", "--name-only", "-z", revision, spec=spec, folder=top).split("\0")
+    # Patterns, not the names of all files: a command line has an end. One that nothing matches is refused by git.
+    kinds = [f"*{ending}" for ending in _SOURCES if any(name.endswith(ending) and _is_source(name) for name in names)]
+    if not kinds:
         return
-    command = ["git", "archive", "--format=tar", revision, "--", *names]
+    command = ["git", "archive", "--format=tar", revision, "--", *kinds, *_WITHOUT]
     done = subprocess.run(command, cwd=top, capture_output=True, check=False)
     if done.returncode:
         raise _unknown(spec, done.stderr.decode(errors="replace").strip())
@@ -140,7 +148,7 @@ def _unpack(revision: str, top: Path, folder: Path, spec: str) -> None:
 
 
 def _is_source(name: str) -> bool:
-    return not {"generated", "node_modules"} & set(name.split("/"))
+    return not set(_MADE) & set(name.split("/"))
 
 
 def _git(*arguments: str, spec: str, folder: Path | None = None) -> str:

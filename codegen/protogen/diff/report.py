@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
 
+from protogen.annotations import annotation
 from protogen.problems import Place, locate
 
 from .protocols import Diff, Finding
@@ -112,23 +114,16 @@ def as_markdown(diffs: Iterable[Diff], *, wording: bool = False) -> Iterator[str
 
 def as_github(diffs: Iterable[Diff], *, wording: bool = False) -> Iterator[str]:
     """Workflow commands: an annotation at the place of each difference."""
-    levels: dict[Category, str] = {"wire-breaking": "error", "source-breaking": "warning", "safe": "notice"}
+    levels: dict[Category, Literal["error", "warning", "notice"]] = {
+        "wire-breaking": "error",
+        "source-breaking": "warning",
+        "safe": "notice",
+    }
     for diff in diffs:
         for finding in _shown(diff, wording):
-            place = finding.place
-            at = [f"file={_property(place.path)}", f"line={max(place.line, 1)}"] if place else []
-            title = _property(f"{finding.category} {finding.rule}")
-            said = ": ".join(part for part in (finding.subject, finding.what) if part)
-            why = f"; {finding.why}" if finding.why else ""
-            yield f"::{levels[finding.category]} {','.join([*at, f'title={title}'])}::{_data(said + why)}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+            said = "; ".join(part for part in (f"{finding.subject}: {finding.what}", finding.why) if part)
+            title = f"{finding.category} {finding.rule}"
+            yield annotation(levels[finding.category], title, said, finding.place)
 
 
 def _users(finding: Finding) -> str:
