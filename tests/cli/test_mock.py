@@ -80,6 +80,17 @@ def test_pipes_are_served_until_they_end() -> None:
     assert found.returncode == 0
 
 
+def test_a_method_without_possible_answers_says_why(tmp_path: Path) -> None:
+    document = json.loads(Path(ECHO).read_text("utf-8"))
+    document["$defs"]["AddResult"] = {"type": "object", "required": ["sum"], "properties": {"sum": False}}
+    (tmp_path / "hard.json").write_text(json.dumps(document))
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "add", "params": {"a": 1, "b": 0.125}})
+    found = run("hard.json", "--stdio", stdin=f"{line}\n", cwd=tmp_path)
+    assert json.loads(found.stdout)["error"]["code"] == -32603
+    assert "add: the handler failed: no value of 'AddResult' is known" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

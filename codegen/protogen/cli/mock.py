@@ -214,7 +214,12 @@ def _service(protocol: ir.Protocol, role: str, answers: Answers, delay: float) -
         instance_header=protocol.http.instance_header,
     )
     handler = SimpleNamespace(**{method.name: _function(method, answers, delay) for method in served})
-    return Service(tables, role, handler, sdk=Sdk(_Refused, _Invalid))
+    return Service(tables, role, handler, sdk=Sdk(_Refused, _Invalid), report=_report)
+
+
+def _report(method: str, what: str, error: BaseException) -> None:
+    """Says why a request got an internal error: most often no value of a type is known."""
+    click.echo(f"{method}: {what}: {error}", err=True)
 
 
 def _row(protocol: ir.Protocol, method: ir.Method) -> _Row:
