@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .call import read_headers
-from .options import options
+from .options import options, timeout_option
 from .test import read_pairs
 
 if TYPE_CHECKING:
@@ -85,14 +85,7 @@ Exit codes: 0 nothing found; 1 findings; 2 usage; 3 nothing to fuzz.
     click.option(
         "--executor", "executors", multiple=True, metavar="ROLE=NAME", help="What the target calls an executor."
     ),
-    click.option(
-        "--timeout",
-        type=click.FloatRange(0, 3600, min_open=True),
-        default=10.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long an answer may take.",
-    ),
+    timeout_option,
     click.option(
         "--corpus",
         type=click.Path(file_okay=False, path_type=Path),

@@ -15,7 +15,7 @@ import msgspec
 from protogen import ir
 from protogen.config import Refusal
 
-from .options import FINDINGS, USAGE, complete_protocol, config_option, options, project
+from .options import FINDINGS, USAGE, complete_protocol, config_option, listening_options, options, project
 
 if TYPE_CHECKING:
     from protogen.mocking import Answers
@@ -36,11 +36,7 @@ Examples:
 @click.argument("schema", metavar="PROTOCOL|FILE", shell_complete=complete_protocol)
 @options(
     click.option("--role", metavar="NAME", help="The side to play (default: the one that serves most methods)."),
-    click.option("--host", metavar="ADDRESS", help="Where to listen (default: 127.0.0.1)."),
-    click.option(
-        "--port", type=click.IntRange(0, 65535), metavar="N", help="Port; 0 for any free one (default: 8000)."
-    ),
-    click.option("--announce", is_flag=True, help='Print {"port": N} on stdout once the port is open.'),
+    *listening_options,
     click.option("--stdio", is_flag=True, help="Serve one client on stdin and stdout instead of HTTP."),
     click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Which answers to make up."),
     click.option(

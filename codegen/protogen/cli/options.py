@@ -71,6 +71,23 @@ config_option = click.option(
 format_option = click.option(
     "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to report."
 )
+listening_options = (
+    click.option("--host", metavar="ADDRESS", help="Where to listen (default: 127.0.0.1)."),
+    click.option(
+        "--port", type=click.IntRange(0, 65535), metavar="N", help="Port; 0 for any free one (default: 8000)."
+    ),
+    click.option("--announce", is_flag=True, help='Print {"port": N} on stdout once the port is open.'),
+)
+"""Of every command that serves."""
+
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(0, 3600, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long an answer may take.",
+)
 target_option = click.option(
     "--target",
     "targets",

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .call import read_headers
-from .options import options
+from .options import options, timeout_option
 
 
 @click.command(
@@ -33,14 +33,7 @@ Exit codes: 0 the same answers; 1 others; 2 usage; 3 nobody answers.
         help="Look in a run that --json wrote, by id or by clause.",
     ),
     click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Send this header; repeatable."),
-    click.option(
-        "--timeout",
-        type=click.FloatRange(0, 3600, min_open=True),
-        default=10.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long an answer may take.",
-    ),
+    timeout_option,
 )
 def replay(name: str, target: str | None, report: Path | None, headers: tuple[str, ...], timeout: float) -> None:
     """Send the recorded requests of the finding ID again, and show what came then and what comes now."""

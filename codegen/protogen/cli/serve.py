@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from .options import USAGE, options
+from .options import USAGE, listening_options, options
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -45,11 +45,7 @@ Examples:
 )
 @click.argument("server", shell_complete=complete_server)
 @options(
-    click.option("--host", metavar="ADDRESS", help="Where to listen (default: 127.0.0.1)."),
-    click.option(
-        "--port", type=click.IntRange(0, 65535), metavar="N", help="Port; 0 for any free one (default: 8000)."
-    ),
-    click.option("--announce", is_flag=True, help='Print {"port": N} on stdout once the port is open.'),
+    *listening_options,
     click.option("--stdio", is_flag=True, help="Serve one client on stdin and stdout instead of HTTP."),
     click.option(
         "--db",

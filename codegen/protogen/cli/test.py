@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .call import read_headers
-from .options import options
+from .options import options, timeout_option
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -78,14 +78,7 @@ Exit codes: 0 in order; 1 findings; 2 usage; 3 nothing to test, or the target we
     ),
     click.option("--restart", default="", metavar="COMMAND", help="Restarts the target and returns once it serves."),
     click.option("--setting", "settings", multiple=True, metavar="NAME=VALUE", help="What a suite asks for besides."),
-    click.option(
-        "--timeout",
-        type=click.FloatRange(0, 3600, min_open=True),
-        default=10.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long an answer may take.",
-    ),
+    timeout_option,
     click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write the whole run."),
     click.option("--junit", "junit_file", type=FILE, metavar="FILE", help="Write JUnit XML."),
     click.option("--sarif", "sarif_file", type=FILE, metavar="FILE", help="Write SARIF."),

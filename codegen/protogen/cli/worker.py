@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import USAGE, options
+from .options import USAGE, listening_options, options
 
 
 @click.command(
@@ -21,11 +21,7 @@ Examples:
 )
 @click.argument("app", metavar="MODULE:APP")
 @options(
-    click.option("--host", metavar="ADDRESS", help="Where to listen (default: 127.0.0.1)."),
-    click.option(
-        "--port", type=click.IntRange(0, 65535), metavar="N", help="Port; 0 for any free one (default: 8000)."
-    ),
-    click.option("--announce", is_flag=True, help='Print {"port": N} on stdout once the port is open.'),
+    *listening_options,
     click.option("--stdio", is_flag=True, help="Serve one runtime on stdin and stdout instead of HTTP."),
     click.option(
         "--config",
