@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from protogen_compliance.peer.http import Connection, Exchange, Head, Url, request_bytes
-from protogen_compliance.peer.rpc import MISSING, Json, Reply, RpcPeer, parse_json
+from protogen_compliance.peer.rpc import MISSING, Json, Reply, Response, RpcPeer, parse_json
 from protogen_compliance.peer.sse import events
 from protogen_compliance.peer.stdio import Line, StdioPeer
 from protogen_compliance.peer.wire import Deadline, Garbled, PeerFault, TimedOut
@@ -31,7 +31,7 @@ def unanswered(request: Json) -> None:
     del request
 
 
-class Answer:
+class Answer(Response):
     """What came back to one message: `value` is the response, MISSING where there is none.
 
     `callbacks` are the other side's requests meanwhile, `events` every event with its time, `after` the data of those
@@ -39,7 +39,6 @@ class Answer:
     """
 
     def __init__(self) -> None:
-        self.value: Json = MISSING
         self.fault: PeerFault | None = None
         self.head: Head | None = None
         self.body = b""
@@ -51,30 +50,10 @@ class Answer:
         self.ended = False
         self.seconds = 0.0
 
-    def member(self, name: str) -> Json:
-        """A member of the response; MISSING where there is none."""
-        return self.value.get(name, MISSING) if isinstance(self.value, dict) else MISSING
-
-    @property
-    def result(self) -> Json:
-        """The result, MISSING where there is none."""
-        return self.member("result")
-
     @property
     def output(self) -> Json:
         """The output of an execution, MISSING where there is none."""
         return self.result.get("output", MISSING) if isinstance(self.result, dict) else MISSING
-
-    @property
-    def error(self) -> dict[str, Json] | None:
-        """The error object; None where there is none."""
-        error = self.member("error")
-        return error if isinstance(error, dict) else None
-
-    @property
-    def code(self) -> Json:
-        """The error's code, MISSING where there is none."""
-        return (self.error or {}).get("code", MISSING)
 
     @property
     def status(self) -> int | None:

@@ -29,23 +29,10 @@ def parse_json(data: bytes) -> Json:
     return json.loads(data.decode("utf-8"), parse_constant=refuse)
 
 
-class Reply:
-    """What came back to one request: `value` is its JSON, MISSING where the body is empty or no JSON."""
+class Response:
+    """What a response says; `value` is its JSON, MISSING where there is none."""
 
-    def __init__(self, exchange: Exchange, fault: PeerFault | None = None) -> None:
-        self.exchange = exchange
-        self.fault = fault
-        self.value: Json = MISSING
-        # Where the body is no JSON, `value` stays MISSING, and whoever asks for a result is told what the body was.
-        with contextlib.suppress(ValueError, RecursionError):
-            self.value = parse_json(exchange.body) if exchange.body else MISSING
-
-    @property
-    def head(self) -> Head:
-        """The head of the answer; raises the PeerFault where none came."""
-        if self.exchange.head is None:
-            raise self.fault or Garbled("no answer came")
-        return self.exchange.head
+    value: Json = MISSING
 
     def member(self, name: str) -> Json:
         """A member of the response object; MISSING where there is none."""
@@ -71,6 +58,24 @@ class Reply:
     def data(self) -> Json:
         """The error's data, MISSING where there is none."""
         return (self.error or {}).get("data", MISSING)
+
+
+class Reply(Response):
+    """What came back to one request: `value` is its JSON, MISSING where the body is empty or no JSON."""
+
+    def __init__(self, exchange: Exchange, fault: PeerFault | None = None) -> None:
+        self.exchange = exchange
+        self.fault = fault
+        # Where the body is no JSON, `value` stays MISSING, and whoever asks for a result is told what the body was.
+        with contextlib.suppress(ValueError, RecursionError):
+            self.value = parse_json(exchange.body) if exchange.body else MISSING
+
+    @property
+    def head(self) -> Head:
+        """The head of the answer; raises the PeerFault where none came."""
+        if self.exchange.head is None:
+            raise self.fault or Garbled("no answer came")
+        return self.exchange.head
 
     def summary(self) -> str:
         """What came, in a few words."""
