@@ -89,9 +89,11 @@ class Connection:
         "_heads",
         "_idle_seconds",
         "_is_sending",
+        "_is_set_off",
         "_limits",
         "_lingers",
         "_mark",
+        "_nursery",
         "_out",
         "_pace",
         "_parser",
@@ -137,6 +139,8 @@ class Connection:
         self._lingers = False
         self._resets = False
         self._is_sending = False
+        self._is_set_off = False
+        self._nursery: trio.Nursery
         # A client that connects and says nothing has the time of a head.
         self.deadline: float = shell.deadlines.after(shell.limits.header_seconds)
 
@@ -166,6 +170,7 @@ class Connection:
 
     async def _serve(self, nursery: trio.Nursery) -> None:
         wire, watch = self._wire, self._shell.watch
+        self._nursery = nursery
         while True:
             if self._is_behind():
                 if self._advance(b""):
@@ -173,6 +178,8 @@ class Connection:
             elif self._running is None and not self._ahead and wire.fileno >= 0 and watch.is_running:
                 if not await self._sleep(watch):
                     return
+                if self._is_set_off:
+                    continue
             else:
                 data: bytes | None = None
                 if self._running is not None:
@@ -204,7 +211,7 @@ class Connection:
         def abort(_: object) -> trio.lowlevel.Abort:
             self._sleeper = None
             watch.discard(fileno)
-            if isinstance(self._running, Handling):
+            if isinstance(self._running, Handling) and not self._is_set_off:
                 self._running.unpark()
                 self._running.drop()
             return trio.lowlevel.Abort.SUCCEEDED
@@ -221,14 +228,14 @@ class Connection:
         if self._running is None:
             try:
                 data = self._wire.receive_now(READ_BYTES)
-                if data and (self._advance(data) or self._park()):
+                if data and (self._advance(data) or self._park() or self._set_off()):
                     return
                 self._has_ended = not data
             except BlockingIOError:
                 return
             except Exception as fault:  # noqa: BLE001 - it is raised again in the task that it belongs to
                 self._fault = fault
-        # Where a call is parked, its client has gone or sends more: both need the task.
+        # Where a call is parked or runs, its client has gone or sends more: both need the task.
         self._rouse()
 
     def _rouse(self) -> None:
@@ -242,13 +249,25 @@ class Connection:
 
     def _park(self) -> bool:
         """Whether the call that waits now needs no task: nothing else came, and whoever knows its outcome will tell."""
-        parser, running = self._parser, self._running
+        running = self._running
+        return isinstance(running, Handling) and self._can_sleep_on() and running.park(self._answer_parked, self._rouse)
+
+    def _set_off(self) -> bool:
+        """Let the request that waits now run in a task of its own, and the connection's task sleep on meanwhile."""
+        running = self._running
+        if running is None or not self._can_sleep_on():
+            return False
+        self._is_set_off = True
+        self._nursery.start_soon(self._run, running)
+        return True
+
+    def _can_sleep_on(self) -> bool:
+        """Whether nothing else came than the request that waits now."""
+        parser = self._parser
         return (
-            isinstance(running, Handling)
+            self._sleeper is not None
             and parser.phase == "idle"
             and not (self._unsent or self._ahead or parser.requests or parser.refused or self._upgrade)
-            and self._sleeper is not None
-            and running.park(self._answer_parked, self._rouse)
         )
 
     def _answer_parked(self, body: bytes) -> None:
@@ -463,6 +482,7 @@ class Connection:
         responder = self._responder
         await running.run(responder)
         self._running = None
+        self._is_set_off = False
         if responder.closes:
             self._lingers = True
             self._scope.cancel()
