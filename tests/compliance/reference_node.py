@@ -342,8 +342,6 @@ class ReferenceNode:
             pass
 
         Handler.node = node
-        if self.broken("AF-TRANS-002"):
-            Handler.protocol_version = "HTTP/1.0"
         self.server = _Server(("127.0.0.1", 0), Handler)
 
     def __enter__(self) -> ReferenceNode:
@@ -1185,6 +1183,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
     timeout = 60
+    answered = 0
 
     def do_GET(self) -> None:
         at_card = self.path in ("/.well-known/agent-card", "/.well-known/agent-card.json")
@@ -1219,6 +1218,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send(self, status: int, value: Any) -> None:
         data = b"" if value is None else json.dumps(value).encode()
+        self.answered += 1
+        if self.node.broken("AF-TRANS-002") and self.answered > 2:
+            self.protocol_version = "HTTP/1.0"
+            self.close_connection = True
         self.send_response(status)
         kind = "text/plain" if self.node.broken("AF-TRANS-004") else "application/json"
         self.send_header("content-type", kind)

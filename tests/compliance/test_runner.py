@@ -241,6 +241,22 @@ def test_program_that_is_no_worker(refused: Callable[..., Any], command: str, sa
     one_finding(refused(f"stdio:{command}", "--protocol", "stepflow", "--timeout", "0.5"), said)
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("true", "the command ended with 0 and called nobody"),
+        ("sh -c 'sleep 60'", "the client neither succeeded nor failed within 0.5 s"),
+        ("curl -sS {url}", "the command was to call 'echo' and sent GET"),
+        ('curl -sS {url} -d \'{"method":"echo"}\' -o /dev/null', "gave a failure"),
+    ],
+)
+def test_command_that_is_no_client(command: str, said: str) -> None:
+    done = CliRunner().invoke(cli, ["test", "--client", command, "--timeout", "0.5"])
+    assert done.exit_code == UNREACHED, done.output
+    assert said in done.output
+    assert len(done.output.splitlines()) == 1
+
+
 def test_command_that_does_nothing_is_no_pass(refused: Callable[..., Any]) -> None:
     one_finding(refused("true"), 'true ended with 0 before it printed {"port": N}')
 

@@ -1,0 +1,285 @@
+"""Mutants: the reference program of each role with one defect, judged by the kit in processes that are kept.
+
+A defect is named after the clause that it breaks, with a word after a colon where there are several; the reference
+program says beside the name what it does. A program that has no defects is its own control. `Kind` says how a role is
+opened and judged; `Judges` hands mutants to processes of their own, since the kit runs pytest within one.
+
+Run one by hand: python tests/compliance/mutants.py KIND [DEFECT ...]
+"""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import importlib.util
+import json
+import os
+import queue
+import re
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).resolve().parent
+NAME = re.compile(r"[A-Z]{2}-[A-Z0-9]+-\d{3}(?::[a-z0-9]+)?")
+PARTS = 3
+"""A run that is no soak judges one of so many parts of the mutants."""
+SEED = "PROTOGEN_MUTANT_SEED"
+PATIENCE_SECONDS = 180.0
+"""How long one mutant may take, on a machine with other things to do."""
+BAD = ("FAIL", "WARN")
+
+
+class Kind(NamedTuple):
+    """A role: the suite that judges it, and what opens its reference program with defects and says how to reach it.
+
+    `opened` yields the settings as keywords; a `timeout` among them is short where a defect lets requests wait.
+    `exceptions` names the MUSTs that no defect can break alone: each with a defect that breaks it along with its own
+    clause, so that it is BLOCKED then, and why.
+    """
+
+    protocol: str
+    role: str
+    opened: Callable[[Sequence[str]], AbstractContextManager[dict[str, Any]]]
+    exceptions: Mapping[str, tuple[str, str]]
+
+
+class Judged(NamedTuple):
+    """What the kit said: FAIL and WARN with their texts, and what each BLOCKED clause is blocked by."""
+
+    found: dict[str, list[str]]
+    blocked: dict[str, list[str]]
+    others: dict[str, str]
+    """The status of every other clause."""
+
+
+@cache
+def program(kind: str) -> ModuleType:
+    """The reference program of a kind."""
+    name = f"protogen_tests_reference_{kind}"
+    spec = importlib.util.spec_from_file_location(name, HERE / f"reference_{kind}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[name] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def defects(kind: str) -> list[str]:
+    """The names of the defects that a reference program has."""
+    tree = ast.parse((HERE / f"reference_{kind}.py").read_text("utf-8"))
+    texts = (it.value for it in ast.walk(tree) if isinstance(it, ast.Constant))
+    return sorted({it for it in texts if isinstance(it, str) and NAME.fullmatch(it)})
+
+
+def clause_of(defect: str) -> str:
+    """The clause that a defect breaks."""
+    return defect.partition(":")[0]
+
+
+# --- the roles ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def node(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The node of apflow, with the profiles that its defect belongs to."""
+    beginnings = {"AF-STREAM": "streaming", "AF-PUSH": "streaming", "AF-TIME-004": "scheduling"}
+    beginnings["AF-STORE-014"] = "durability"
+    profiles = {name for start, name in beginnings.items() for it in broken if it.startswith(start)}
+    if {"AF-ERR-012", "AF-AUTH-002"} & {*broken}:
+        with program("node").ReferenceNode(*broken, tokens={"kit-token": "kit", "other-token": "other"}) as running:
+            yield {
+                "url": running.url,
+                "profiles": ("auth",),
+                "headers": {"authorization": "Bearer kit-token"},
+                "other_headers": {"authorization": "Bearer other-token"},
+                "options": {"user": "kit", "other-user": "other"},
+            }
+        return
+    with program("node").ReferenceNode(*broken) as running:
+        again = f"import urllib.request as r; r.urlopen(r.Request('{running.url}/restart', b''))"
+        restart = shlex.join([sys.executable, "-I", "-c", again])
+        yield {"url": running.url, "profiles": tuple(profiles), "restart": restart}
+
+
+@contextmanager
+def worker(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The worker of Stepflow."""
+    with program("worker").ReferenceWorker(*broken) as running:
+        yield {"url": running.url, "profiles": ("callbacks",), "timeout": 5.0}
+
+
+@contextmanager
+def endpoint(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The endpoint of JSON-RPC."""
+    with program("endpoint").ReferenceEndpoint(*broken) as running:
+        yield {
+            "url": running.url,
+            "methods": ('add={"a":5,"b":2}',),
+            "executors": {"fail": "fail"},
+            "profiles": ("batch",),
+            "timeout": 1.0,
+        }
+
+
+@contextmanager
+def client(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The client of JSON-RPC, which the kit starts for each call."""
+    words = (sys.executable, "-I", "-S", str(HERE / "reference_client.py"), *broken)
+    yield {"target": f"stdio:{shlex.join(words)}"}
+
+
+KINDS: dict[str, Kind] = {
+    "node": Kind("apflow", "node", node, {}),
+    "worker": Kind("stepflow", "worker", worker, {}),
+    "endpoint": Kind("jsonrpc", "server", endpoint, {}),
+    "client": Kind("jsonrpc", "client", client, {}),
+}
+
+
+def judge(kind: str, broken: Sequence[str]) -> Judged:
+    """Runs the kit on a reference program, in this process."""
+    from protogen_compliance.plugin import Settings
+    from protogen_compliance.runner import run
+    from protogen_compliance.suite import find
+
+    it = KINDS[kind]
+    with it.opened(broken) as told:
+        done = run(find(it.protocol, it.role), Settings(**{"target": told.get("url", ""), **told}))
+    return Judged(
+        {it.clause: it.texts for it in done.verdicts if it.status in BAD},
+        {it.clause: it.blocked_by for it in done.verdicts if it.status == "BLOCKED"},
+        {it.clause: it.status for it in done.verdicts if it.status not in (*BAD, "BLOCKED")},
+    )
+
+
+# --- which, and where -----------------------------------------------------------------------------
+
+
+def seed() -> int:
+    """The seed of this run: that of the environment, else the day."""
+    return int(os.environ.get(SEED) or dt.date.today().toordinal())
+
+
+def all_mutants() -> list[tuple[str, str]]:
+    """Every kind with every one of its defects."""
+    return [(kind, defect) for kind in KINDS for defect in defects(kind)]
+
+
+def chosen() -> list[tuple[str, str]]:
+    """The part of all mutants that is this run's turn: after PARTS seeds in a row each has had one."""
+    return all_mutants()[seed() % PARTS :: PARTS]
+
+
+class Judges:
+    """Some processes that judge mutants, each one at a time, in the order in which they are asked."""
+
+    def __init__(self, count: int) -> None:
+        self._waiting: queue.Queue[tuple[str, tuple[str, ...], Future[Judged]] | None] = queue.Queue()
+        self._asked: dict[tuple[str, tuple[str, ...]], Future[Judged]] = {}
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def ask(self, kind: str, *broken: str) -> Future[Judged]:
+        """What becomes of a program with these defects; asked twice, it is judged once."""
+        key = (kind, broken)
+        if key not in self._asked:
+            self._asked[key] = Future()
+            self._waiting.put((*key, self._asked[key]))
+        return self._asked[key]
+
+    def close(self) -> None:
+        """Ends the processes; what is still waiting is cancelled."""
+        while not self._waiting.empty():
+            left = self._waiting.get()
+            if left is not None:
+                left[2].cancel()
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(PATIENCE_SECONDS)
+
+    def _serve(self) -> None:
+        process: subprocess.Popen[bytes] | None = None
+        while (job := self._waiting.get()) is not None:
+            kind, broken, future = job
+            if process is None:
+                process = _start()
+            try:
+                future.set_result(_judged_by(process, kind, broken))
+            except RuntimeError as reason:
+                _end(process)
+                process = None
+                future.set_exception(reason)
+        if process is not None:
+            _end(process)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", str(HERE / "mutants.py"), "--serve"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def _judged_by(process: subprocess.Popen[bytes], kind: str, broken: Sequence[str]) -> Judged:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    late = threading.Timer(PATIENCE_SECONDS, process.kill)
+    late.start()
+    try:
+        process.stdin.write(json.dumps([kind, *broken]).encode() + b"\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+    except BrokenPipeError:
+        line = b""
+    finally:
+        late.cancel()
+    if not line:
+        raise RuntimeError(f"judging {kind} with {list(broken)} ended the process, or took {PATIENCE_SECONDS:g} s")
+    said = json.loads(line)
+    if isinstance(said, str):
+        raise RuntimeError(said)
+    return Judged(*said)
+
+
+def serve() -> None:
+    """Judges one mutant for each line of standard input, and answers each with a line."""
+    out = os.fdopen(os.dup(1), "w")  # what pytest or a program prints goes elsewhere
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        kind, *broken = json.loads(line)
+        try:
+            said: Any = judge(kind, broken)
+        except Exception as reason:  # noqa: BLE001 - the process that asked says which mutant it was
+            said = f"{kind} with {broken}: {type(reason).__name__}: {reason}"
+        print(json.dumps(said), file=out, flush=True)
+
+
+def main(words: Sequence[str]) -> None:
+    """Judges one mutant and prints what is not in order."""
+    kind, *broken = words
+    said = judge(kind, broken)
+    for name, texts in said.found.items():
+        print(name, *texts, sep="\n    ")
+    for name, causes in said.blocked.items():
+        print(name, "BLOCKED by", *causes)
+    print(f"{len(said.found)} findings, {len(said.blocked)} blocked")
+
+
+if __name__ == "__main__":
+    sys.path = [it for it in sys.path if it != str(HERE)]
+    serve() if sys.argv[1:] == ["--serve"] else main(sys.argv[1:])
