@@ -10,10 +10,10 @@ import json
 import queue
 import tempfile
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -28,19 +28,30 @@ from protogen_compliance.targets import WrongTarget
 PREFIX = "/kit"
 CALLBACK_SECONDS = 5.0
 INSTANCE = "kit-worker"
+TALK_SECONDS = 30.0
+"""How long a run may take in which a component makes callbacks one after the other."""
 
 Component = Callable[[Asked], None]
+Said = TypeVar("Said")
 
 
 class Stage:
     """The kit's worker, between `with` and its end: `asked` has every request of the runtime."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, template: str = "", answers: Mapping[str, Component] | None = None) -> None:
+        self.template = template
+        """The command that starts another runtime, with {config} in it; empty where there is none."""
+        self.answers = dict(answers or {})
+        """What is answered otherwise than is right, by method; `GET` is the check of health."""
         self._names = itertools.count(1)
         self._ids = itertools.count(1)
         self._components: dict[str, Component] = {}
         self._waiting: dict[str, queue.Queue[Asked]] = {}
         self._lock = threading.Lock()
+        self.dialect = "S1"
+        """What the runtime speaks, as its `initialize` told: S1 or S2."""
+        self.told: list[tuple[dict[str, Json], Json]] = []
+        """The callbacks of conversations with their answers, None where there was none."""
         self.server = Server(self._answer, port=port)
 
     @property
@@ -63,12 +74,18 @@ class Stage:
 
     def _answer(self, asked: Asked) -> None:
         value = asked.value
+        other = self.answers.get("GET" if asked.method == "GET" else str(_method(asked)))
+        if other is not None:
+            other(asked)
+            return
         if asked.method == "GET":
             asked.respond({"status": "healthy", "instanceId": INSTANCE, "service": "kit", "timestamp": ""})
             return
         match _method(asked):
             case "initialize":
-                new = "runtimeProtocolVersion" in (value.get("params") or {})
+                # A runtime that sends both names speaks both dialects, and is judged by the one that has all clauses.
+                new = "runtime_protocol_version" not in (value.get("params") or {})
+                self.dialect = "S2" if new else "S1"
                 asked.result({"serverProtocolVersion" if new else "server_protocol_version": 1})
             case "initialized":
                 asked.respond(b"", status=202)
@@ -100,9 +117,7 @@ class Stage:
             piece = asked.stream(f"stepflow-instance-id: {INSTANCE}\r\n")
             boxes: list[queue.Queue[Asked]] = []
             for message in messages:
-                whole = {"jsonrpc": "2.0", "id": f"callback-{next(self._ids)}", **message}
-                box: queue.Queue[Asked] = queue.Queue()
-                self._waiting[json.dumps(whole["id"])] = box
+                whole, box = self.waiting(message)
                 boxes.append(box)
                 piece(f"data: {json.dumps(whole)}\n\n".encode())
             answers: list[Asked | None] = []
@@ -116,6 +131,56 @@ class Stage:
             piece(b"")
 
         return component
+
+    def waiting(self, message: dict[str, Json]) -> tuple[dict[str, Json], queue.Queue[Asked]]:
+        """A callback with jsonrpc and an id, and where its answer will be."""
+        whole = {"jsonrpc": "2.0", "id": f"callback-{next(self._ids)}", **message}
+        box: queue.Queue[Asked] = queue.Queue()
+        self._waiting[json.dumps(whole["id"])] = box
+        return whole, box
+
+
+class Pending:
+    """A callback that was made."""
+
+    def __init__(self, stage: Stage, message: dict[str, Json], box: queue.Queue[Asked]) -> None:
+        self._stage = stage
+        self._message = message
+        self._box = box
+
+    def answer(self, seconds: float = CALLBACK_SECONDS) -> Json:
+        """The answer, None where none came in time."""
+        try:
+            value = self._box.get(timeout=seconds).value
+        except queue.Empty:
+            value = None
+        self._stage.told.append((self._message, value))
+        return value
+
+
+class Conversation:
+    """What a component asks of the runtime while it executes, one thing after the other."""
+
+    def __init__(self, stage: Stage, send: Callable[[bytes], None]) -> None:
+        self._stage = stage
+        self._send = send
+
+    def begin(self, message: dict[str, Json]) -> Pending:
+        """Makes a callback and does not wait; raises Unmet where the runtime dropped the stream."""
+        whole, box = self._stage.waiting(message)
+        return self.begin_text(json.dumps(whole), Pending(self._stage, whole, box))
+
+    def begin_text(self, text: str, pending: Pending) -> Pending:
+        """Makes a callback whose text is given, for what JSON of Python cannot say."""
+        try:
+            self._send(f"data: {text}\n\n".encode())
+        except OSError as gone:
+            raise Unmet((), f"the runtime dropped the stream of an execution: {gone}") from None
+        return pending
+
+    def ask(self, message: dict[str, Json]) -> Json:
+        """The answer to a callback, None where none came within CALLBACK_SECONDS."""
+        return self.begin(message).answer()
 
 
 def _method(asked: Asked) -> Json:
@@ -158,13 +223,18 @@ class Runtime:
         self.stage = stage
         self.log: list[Exchange | Line] = []
 
-    def post(self, path: str, value: Json) -> Reply:
-        """Posts JSON to a path of the API; raises Lost."""
-        reply = self.peer.send(json.dumps(value).encode(), path=f"/api/v1{path}")
+    def ask(self, method: str, path: str, value: Json = MISSING, *, patience: float | None = None) -> Reply:
+        """Asks the API for a path, with JSON where there is any; raises Lost."""
+        body = b"" if value is MISSING else json.dumps(value).encode()
+        reply = self.peer.send(body, path=f"/api/v1{path}", method=method, patience=patience)
         self.log.append(reply.exchange)
         if isinstance(reply.fault, Unreachable):
             raise Lost(f"the runtime went away: {reply.fault}")
         return reply
+
+    def post(self, path: str, value: Json) -> Reply:
+        """Posts JSON to a path of the API; raises Lost."""
+        return self.ask("POST", path, value)
 
     def store(self, flow: Json) -> str:
         """Stores a flow as a setup; its id. Raises Unmet."""
@@ -180,9 +250,12 @@ class Runtime:
 
     def run_path(self, path: str, value: Json = None, **step: Json) -> Outcome:
         """Runs a flow of one step with a component that is there."""
-        steps = [{"id": "only", "component": path, "input": {"$input": "$"}, **step}]
-        flow = self.store({"name": "kit", "steps": steps, "output": {"$step": "only"}})
-        reply = self.post("/runs", {"flowId": flow, "input": [value], "wait": True})
+        return self.run_flow(flow_of(path, **step), value)
+
+    def run_flow(self, flow: Json, value: Json = None, *, patience: float | None = None) -> Outcome:
+        """Runs a flow once, with one input."""
+        asked = {"flowId": self.store(flow), "input": [value], "wait": True}
+        reply = self.ask("POST", "/runs", asked, patience=patience)
         found = reply.member("result")
         results = reply.member("results")
         if not isinstance(found, dict) and isinstance(results, list) and results and isinstance(results[0], dict):
@@ -194,6 +267,34 @@ class Runtime:
                 return Outcome(MISSING, members.get("error", MISSING), reply)
             case _:
                 return Outcome(MISSING, MISSING, reply)
+
+    def talk(self, script: Callable[[Conversation], Said]) -> Said:
+        """What a script said that a component runs while it executes; raises what it raised, and Unmet."""
+        ends: queue.Queue[tuple[Said, None] | tuple[None, Exception]] = queue.Queue()
+
+        def component(asked: Asked) -> None:
+            piece = asked.stream(f"stepflow-instance-id: {INSTANCE}\r\n")
+            try:
+                ends.put((script(Conversation(self.stage, piece)), None))
+            except Exception as raised:  # noqa: BLE001 - whatever a script raises belongs to the test that waits for it
+                ends.put((None, raised))
+            piece(f"data: {json.dumps(success(asked, None))}\n\n".encode())
+            piece(b"")
+
+        outcome = self.run_flow(flow_of(self.stage.add(component)), patience=TALK_SECONDS)
+        try:
+            said, raised = ends.get(timeout=CALLBACK_SECONDS)
+        except queue.Empty:
+            raise Unmet((), f"an execution with callbacks did not end: {outcome.summary()}") from None
+        if raised is not None:
+            raise raised
+        return said
+
+
+def flow_of(path: str, **step: Json) -> Json:
+    """A flow of one step, which gives the run's input to a component."""
+    steps = [{"id": "only", "component": path, "input": {"$input": "$"}, **step}]
+    return {"name": "kit", "steps": steps, "output": {"$step": "only"}}
 
 
 _stages: list[Stage] = []
@@ -216,21 +317,31 @@ def prepared(settings: Settings) -> Generator[Settings, None, None]:
             f'route "{PREFIX}/{{*component}}" to a plugin with url http://127.0.0.1:PORT; '
             "or give a command with {config}"
         )
-    stage = Stage(int(port))
+    stage = Stage(int(port), template=settings.target if "{config}" in settings.target else "")
     with stage.server, tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "stepflow-config.yml"
-        worker = {"type": "stepflow", "url": stage.server.url.rstrip("/")}
-        told = {
-            "plugins": {"builtin": {"type": "builtin"}, "kit": worker},
-            "routes": {
-                f"{PREFIX}/{{*component}}": [{"plugin": "kit"}],
-                "/builtin/{*component}": [{"plugin": "builtin"}],
-            },
-        }
-        config.write_text(json.dumps(told), "utf-8")  # JSON is YAML
+        config = configured(Path(folder), {"kit": over_http(stage)})
         target = settings.target.replace("{config}", str(config)).replace("{worker}", stage.server.url)
         _stages.append(stage)
         try:
             yield msgspec.structs.replace(settings, target=target)
         finally:
             _stages.remove(stage)
+
+
+def over_http(stage: Stage) -> Json:
+    """What a configuration says of a worker at an address."""
+    return {"type": "stepflow", "url": stage.server.url.rstrip("/")}
+
+
+def configured(folder: Path, plugins: Mapping[str, Json], routes: Mapping[str, Json] | None = None) -> Path:
+    """A configuration in a file: each plugin has its components below /NAME/, unless `routes` says otherwise."""
+    told = {
+        "plugins": {"builtin": {"type": "builtin"}, **plugins},
+        "routes": {
+            **{f"/{name}/{{*component}}": [{"plugin": name}] for name in ("builtin", *plugins)},
+            **(routes or {}),
+        },
+    }
+    config = folder / "stepflow-config.yml"
+    config.write_text(json.dumps(told), "utf-8")  # JSON is YAML
+    return config
