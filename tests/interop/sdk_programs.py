@@ -16,16 +16,19 @@ STRICT = "--strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess --noP
 Tool = Callable[[str], str]
 
 
-def typescript(tool: Tool, folder: Path, sources: Sequence[Path], *, protocol: str = "stepflow") -> dict[str, str]:
-    """Compile programs in `folder` against the SDK of a protocol: what node runs, by their names without `.ts`."""
-    package = folder / "node_modules" / "@protogen" / protocol
-    package.parent.mkdir(parents=True)
-    copy(GENERATED / "typescript" / protocol, package)
+def typescript(
+    tool: Tool, folder: Path, sources: Sequence[Path], *, protocols: Sequence[str] = ("stepflow",)
+) -> dict[str, str]:
+    """Compile programs in `folder` against the SDKs of protocols: what node runs, by their names without `.ts`."""
+    packages = [folder / "node_modules" / "@protogen" / protocol for protocol in protocols]
+    for protocol, package in zip(protocols, packages, strict=True):
+        copy(GENERATED / "typescript" / protocol, package)
     modules = ROOT / "node_modules"
     (folder / "node_modules" / "@types").symlink_to(modules / "@types")
     if (modules / "undici-types").is_dir():
         (folder / "node_modules" / "undici-types").symlink_to(modules / "undici-types")
-    run([tool("tsc"), "-p", "tsconfig.json"], package)
+    for package in packages:
+        run([tool("tsc"), "-p", "tsconfig.json"], package)
     (folder / "package.json").write_text('{"type": "module"}\n')
     for source in sources:
         (folder / source.name).write_bytes(source.read_bytes())
@@ -34,14 +37,13 @@ def typescript(tool: Tool, folder: Path, sources: Sequence[Path], *, protocol: s
     return {source.stem: str(folder / "out" / f"{source.stem}.js") for source in sources}
 
 
-def go(tool: Tool, folder: Path, source: Path, *, protocol: str = "stepflow") -> Path:
-    """Compile the commands below a folder of sources against the SDK of a protocol: the folder with the programs."""
+def go(tool: Tool, folder: Path, source: Path, *, protocols: Sequence[str] = ("stepflow",)) -> Path:
+    """Compile the commands below a folder of sources against the SDKs of protocols: the folder with the programs."""
     copy(source, folder)
-    sdk = GENERATED / "go" / protocol
-    (folder / "go.mod").write_text(
-        f"module programs\n\ngo 1.24\n\nrequire protogen.dev/{protocol} v0.0.0\n\n"
-        f"replace protogen.dev/{protocol} => {json.dumps(str(sdk))}\n"
-    )
+    lines = ["module programs", "go 1.24"]
+    lines += [f"require protogen.dev/{protocol} v0.0.0" for protocol in protocols]
+    lines += [f"replace protogen.dev/{name} => {json.dumps(str(GENERATED / 'go' / name))}" for name in protocols]
+    (folder / "go.mod").write_text("".join(f"{line}\n" for line in lines))
     environment = {**os.environ, "GOFLAGS": "", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
     run([tool("go"), "vet", "./..."], folder, environment)
     run([tool("go"), "build", "-o", "bin/", "./..."], folder, environment)
