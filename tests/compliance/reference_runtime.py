@@ -550,8 +550,9 @@ class Worker:
     def greet(self) -> None:
         try:
             answer = self.call("initialize", {"runtime_protocol_version": 1})
-            version = answer.get("server_protocol_version") if isinstance(answer, dict) else None
-            if type(version) is not int:
+            names = ("server_protocol_version", "serverProtocolVersion")
+            versions = [answer[it] for it in names if it in answer] if isinstance(answer, dict) else []
+            if not versions or type(versions[0]) is not int:
                 raise StepFailed("its answer to initialize names no version")
             self.notify("initialized", {})
         except StepFailed as failed:

@@ -1,0 +1,143 @@
+"""Workers that the runtime starts as processes, which print the port at which they serve."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from protogen_compliance.peer.rpc import Json
+from protogen_compliance.peer.server import Asked
+from protogen_compliance.plugin import Record, Settings
+from protogen_compliance.registry import clause, needs, profile
+from protogen_compliance.suites.stepflow.runtime.launching import Launched, launched, or_lacking
+from protogen_compliance.suites.stepflow.runtime.programs import Program, Programs
+from protogen_compliance.suites.stepflow.runtime.stage import INSTANCE, Component, Stage, success
+from protogen_compliance.targets import NoTarget
+
+SUBPROCESS = profile("subprocess")
+FLIGHT_SECONDS = 5.0
+UNHEALTHY = 3
+PATIENCE = {"path": "/health", "timeoutMs": 10_000, "retryDelayMs": 50}
+
+
+@contextmanager
+def announced(
+    settings: Settings, template: str, *, before: bytes = b"", health: Component | None = None
+) -> Generator[tuple[Launched, Programs], None, None]:
+    """Another runtime, whose worker is a process that prints something and then its port; raises as `launched` does."""
+    stage = Stage(answers={} if health is None else {"GET": health})
+
+    def play(program: Program) -> None:
+        port = stage.server.url.rstrip("/").rpartition(":")[2]
+        program.write(before + f'{{"port": {port}}}\n'.encode())
+        for _ in program.lines():
+            """Whatever comes on its standard input is nothing to it."""
+
+    with stage.server, Programs(play) as programs:
+        command, *words = programs.command
+        plugin = {"type": "stepflow", "command": command, "args": words, "healthCheck": PATIENCE}
+        with launched(settings, template, stage, {"kit": plugin}) as runtime:
+            yield runtime, programs
+
+
+@pytest.fixture(scope="session")
+def opened_announced(settings: Settings, stage: Stage) -> Iterator[tuple[Launched, Programs]]:
+    """A runtime of its own with the simplest of such workers: the control of this file."""
+    found: list[Programs] = []
+
+    @contextmanager
+    def start() -> Generator[Launched, None, None]:
+        with announced(settings, stage.template) as (runtime, programs):
+            found.append(programs)
+            yield runtime
+
+    with or_lacking("a worker that it starts and that prints its port", start()) as runtime:
+        yield runtime, found[0]
+
+
+@pytest.fixture
+def process(opened_announced: tuple[Launched, Programs], record: Record) -> tuple[Launched, Programs]:
+    """The runtime, and the processes of its worker."""
+    opened_announced[0].log = record.exchanges
+    return opened_announced
+
+
+def why_not(settings: Settings, stage: Stage, look: Callable[[Launched], None], **more: Json) -> str:
+    """Why a runtime with such a worker does not execute its components; empty where it does, and was looked at."""
+    try:
+        with announced(settings, stage.template, **more) as (runtime, _):
+            outcome = runtime.run(lambda asked: asked.respond(success(asked, "ü")), 1)
+            look(runtime)
+            return "" if outcome.result == "ü" else outcome.summary()
+    except NoTarget as reason:
+        return str(reason)
+
+
+@SUBPROCESS
+@clause("SF-PROC-002")
+def test_lines_before_the_port_are_skipped(
+    settings: Settings, stage: Stage, process: tuple[Launched, Programs]
+) -> None:
+    before = b"starting\n\xff\xfe {\n[1, 2]\n" + b'{"ready": true}\n'
+    told = why_not(settings, stage, lambda runtime: None, before=before)
+    assert not told, f"a worker that prints four lines before that of its port is not used: {told}"
+
+
+@SUBPROCESS
+@clause("SF-PROC-003")
+@needs("SF-INIT-001")
+def test_health_is_asked_first(settings: Settings, stage: Stage, process: tuple[Launched, Programs]) -> None:
+    checks = itertools.count(1)
+
+    def health(asked: Asked) -> None:
+        sick = next(checks) <= UNHEALTHY
+        told = {"status": "unhealthy" if sick else "healthy", "instanceId": INSTANCE, "service": "kit", "timestamp": ""}
+        asked.respond(told, status=503 if sick else 200)
+
+    seen: list[str] = []
+
+    def look(runtime: Launched) -> None:
+        seen.extend(f"{it.method} {it.path}" for it in runtime.stage.asked)
+
+    told = why_not(settings, stage, look, health=health)
+    assert not told, f"a worker that is healthy after {UNHEALTHY} checks is not used: {told}"
+    first = next((at for at, it in enumerate(seen) if it.startswith("POST")), len(seen))
+    asked = seen[:first].count("GET /health")
+    assert asked > UNHEALTHY, (
+        f"the worker was greeted after {asked} of {UNHEALTHY + 1} checks: {', '.join(seen[: first + 1])}"
+    )
+
+
+@SUBPROCESS
+@clause("SF-EXEC-018")
+def test_error_does_not_end_the_process(process: tuple[Launched, Programs]) -> None:
+    runtime, programs = process
+    both = threading.Barrier(2)
+    failed = threading.Event()
+
+    def component(asked: Asked) -> None:
+        bad = asked.value["params"]["input"] == "bad"
+        if asked.value["params"]["attempt"] == 1:
+            both.wait(FLIGHT_SECONDS)
+        if bad:
+            error = {"code": -32004, "message": "kit says no"}
+            asked.respond({"jsonrpc": "2.0", "id": asked.id, "error": error})
+            return
+        failed.wait(FLIGHT_SECONDS)
+        asked.respond(success(asked, "ü"))
+
+    path = runtime.stage.add(component)
+    with ThreadPoolExecutor(2) as pool:
+        good = pool.submit(runtime.run_path, path, "good")
+        bad = runtime.run_path(path, "bad")
+        failed.set()
+        outcome = good.result(FLIGHT_SECONDS * 4)
+    assert bad.failed, f"an error was taken for {bad.summary()}"
+    assert outcome.result == "ü", f"beside an execution that failed another one gave {outcome.summary()}"
+    count = len(programs.started)
+    assert count == 1, f"a process was started {count} times, although a component failed alone"
