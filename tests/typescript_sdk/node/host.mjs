@@ -41,6 +41,7 @@ export function makeHost(watch = new Watch()) {
       if (name === "secret") throw new Error("the password is 1234");
       if (name === "bad result") return { answers: [1] };
       if (name === "bad event") await context.emit({ event: 1 });
+      if (name === "members") return { answers: [JSON.stringify(context.members)] };
       if (name === "header")
         return { answers: [context.headers["x-test"] ?? "none", String(context.id !== undefined)] };
       const signal = context.signal;

@@ -146,6 +146,34 @@ for (const [adapter, start] of Object.entries(ADAPTERS)) {
       assert.deepEqual(await own.run({ name: "header" }), { answers: ["own", "true"] });
     });
 
+    test("members beside those of JSON-RPC reach the handler", async () => {
+      const named = { ...request("run", { name: "members" }), metadata: { a: [1] } };
+      const plain = request("run", { name: "members" }, 2);
+      const answers = await (await server.send(post([named, plain]))).json();
+      assert.deepEqual(
+        answers.map(({ result }) => JSON.parse(result.answers[0])),
+        [{ metadata: { a: [1] } }, {}],
+      );
+    });
+
+    test("a service words the refusal of params itself", async () => {
+      const told = [];
+      const explain = (issues, params, method) => {
+        told.push([method, params, issues.length]);
+        return method === "run" ? new sdk.RpcError(-32602, "Bad run", { field: issues[0].path }) : undefined;
+      };
+      const own = await start(hostDispatcher(makeHost(), { explain }));
+      const strict = new HostClient(own.url, { http: { fetch: own.fetch } });
+      await assert.rejects(strict.call("run", { name: 5 }), { message: "Bad run", data: { field: "$.name" } });
+      await assert.rejects(strict.call("sum", {}), { code: -32602, message: "Invalid params" });
+      await own.send(post({ jsonrpc: "2.0", method: "note", params: {} }));
+      assert.deepEqual(told, [
+        ["run", { name: 5 }, 1],
+        ["sum", {}, 1],
+      ]);
+      await own.close();
+    });
+
     test("callbacks are answered while the call is in progress", async () => {
       const { answers } = await client.run({ name: "q", asks: 5 });
       assert.deepEqual(answers, ["q 0!", "q 1!", "q 2!", "q 3!", "q 4!"]);
@@ -291,7 +319,7 @@ for (const [adapter, start] of Object.entries(ADAPTERS)) {
       ["no message", post("5"), 200, { code: -32600, id: null }],
       ["no version", post({ id: 1, method: "shapes/list" }), 200, { code: -32600, id: 1 }],
       ["scalar parameters", post({ ...request("shapes/list", 5, "a") }), 200, { code: -32600, id: "a" }],
-      ["a fractional id", post({ ...request("shapes/list", {}, 1.5) }), 200, { code: -32600, id: null }],
+      ["a fractional id", post({ ...request("nope", {}, 1.5) }), 200, { code: -32601, id: 1.5 }],
       ["an unknown method", post(request("nope", {}, null)), 200, { code: -32601, id: null }],
       [
         "a bad answer",

@@ -225,8 +225,7 @@ class StreamedCall {
         await this.#scope.takeEvent?.(message.message.result);
       }
     } else if (message.kind === "notification") {
-      const { method, params } = message.message;
-      this.#start(this.#services.notice(method, params, this.#caller()));
+      this.#start(this.#services.notice(message.message, this.#caller()));
     } else if (message.kind === "request") {
       this.#start(this.#serve(message.message));
     }
@@ -234,7 +233,7 @@ class StreamedCall {
 
   async #serve(request: RequestMessage): Promise<void> {
     const caller = this.#caller();
-    const outcome = await this.#services.answer(request.method, request.params, request.id, caller);
+    const outcome = await this.#services.answer(request, caller);
     if (!caller.signal.aborted) await this.#reply(respond(request.id, outcome), caller.signal);
   }
 

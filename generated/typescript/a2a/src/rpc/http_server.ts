@@ -113,11 +113,9 @@ export class HttpService {
         return json(400, refuse(INVALID_REQUEST));
       case "response":
         return this.#settle(content.message) ? accepted() : json(400, refuse(INVALID_REQUEST));
-      case "notification": {
-        const { method, params } = content.message;
-        await this.#service.notice(method, params, mute(head));
+      case "notification":
+        await this.#service.notice(content.message, mute(head));
         return accepted();
-      }
       case "request":
         return this.#request(head, content.message);
     }
@@ -140,21 +138,19 @@ export class HttpService {
       this.#settle(content.message);
       return null;
     }
-    const { method, params } = content.message;
     if (content.kind === "request") {
-      const { id } = content.message;
-      return respond(id, await this.#service.answer(method, params, id, mute(head)));
+      return respond(content.message.id, await this.#service.answer(content.message, mute(head)));
     }
-    await this.#service.notice(method, params, mute(head));
+    await this.#service.notice(content.message, mute(head));
     return null;
   }
 
   /** A plain answer, or from the first event or callback on an event stream that the response ends. */
-  async #request(head: RequestHead, { id, method, params }: RequestMessage): Promise<Answer> {
+  async #request(head: RequestHead, request: RequestMessage): Promise<Answer> {
     const stream = new AnswerStream(head, this.#callbacks);
-    const outcome = this.#service.answer(method, params, id, stream.caller);
+    const outcome = this.#service.answer(request, stream.caller);
     const finished = outcome.then((each) => {
-      const response = respond(id, each);
+      const response = respond(request.id, each);
       stream.finish(messageText(writeJson(response)));
       return json(200, response);
     });

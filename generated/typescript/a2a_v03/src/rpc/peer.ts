@@ -150,20 +150,22 @@ export class Peer implements Connection {
     }
   }
 
-  async #serveRequest({ id, method, params }: RequestMessage): Promise<ResponseMessage | null> {
+  async #serveRequest(request: RequestMessage): Promise<ResponseMessage | null> {
+    const { id } = request;
     const controller = new AbortController();
     this.#running.set(id, controller);
     try {
-      const outcome = await this.#services.answer(method, params, id, this.#caller(controller.signal));
+      const outcome = await this.#services.answer(request, this.#caller(controller.signal));
       return controller.signal.aborted ? null : respond(id, outcome);
     } finally {
       if (this.#running.get(id) === controller) this.#running.delete(id);
     }
   }
 
-  async #serveNotification({ method, params }: NotificationMessage): Promise<void> {
+  async #serveNotification(notification: NotificationMessage): Promise<void> {
+    const { method, params } = notification;
     if (method !== CANCEL_METHOD) {
-      return this.#services.notice(method, params, this.#caller(new AbortController().signal));
+      return this.#services.notice(notification, this.#caller(new AbortController().signal));
     }
     const id = isObject(params) ? params["id"] : undefined;
     const reason = new TransportError("the caller has given up");

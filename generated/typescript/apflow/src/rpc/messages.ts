@@ -13,19 +13,18 @@ import { isObject } from "./json.js";
 /** The identifier of a call; null is legal, though hardly useful. */
 export type Id = string | number | bigint | null;
 
-/** A call that is owed an answer. */
-export interface RequestMessage {
-  readonly jsonrpc: "2.0";
-  readonly id: Id;
-  readonly method: string;
-  readonly params?: unknown;
-}
-
 /** A call that is never answered. */
 export interface NotificationMessage {
   readonly jsonrpc: "2.0";
   readonly method: string;
   readonly params?: unknown;
+  /** What stands beside the members of JSON-RPC, which protocols may give a meaning. */
+  readonly members: Members;
+}
+
+/** A call that is owed an answer. */
+export interface RequestMessage extends NotificationMessage {
+  readonly id: Id;
 }
 
 /** The error member of a response. */
@@ -34,6 +33,9 @@ export interface ErrorObject {
   readonly message: string;
   readonly data?: unknown;
 }
+
+/** Members of a call that JSON-RPC does not know, by their names. */
+export type Members = Readonly<Record<string, unknown>>;
 
 /** How a call ended, without the envelope. */
 export type Outcome = { readonly result: unknown } | { readonly error: ErrorObject };
@@ -54,7 +56,7 @@ export type Classified =
   | { readonly kind: "bad-answer" }
   | { readonly kind: "invalid"; readonly id: Id };
 
-/** Tells what a parsed message is; members that JSON-RPC does not know are ignored. */
+/** Tells what a parsed message is; members that JSON-RPC does not know are kept for calls, and ignored otherwise. */
 export function classify(value: unknown): Classified {
   if (!isObject(value)) return { kind: "invalid", id: null };
   const isAnswer = Object.hasOwn(value, "result") || Object.hasOwn(value, "error");
@@ -67,11 +69,11 @@ function invalid(value: Record<string, unknown>): Classified {
 }
 
 function classifyCall(value: Record<string, unknown>): Classified {
-  const { method, id, params } = value;
-  if (value["jsonrpc"] !== "2.0" || typeof method !== "string") return invalid(value);
+  const { jsonrpc, method, id, params, ...members } = value;
+  if (jsonrpc !== "2.0" || typeof method !== "string") return invalid(value);
   // Parameters are an array or an object (JSON-RPC 2.0, section 4.2); null is neither.
   if (params !== undefined && (typeof params !== "object" || params === null)) return invalid(value);
-  const call: NotificationMessage = { jsonrpc: "2.0", method, ...(params === undefined ? {} : { params }) };
+  const call: NotificationMessage = { jsonrpc, method, members, ...(params === undefined ? {} : { params }) };
   if (id === undefined) return { kind: "notification", message: call };
   return isId(id) ? { kind: "request", message: { ...call, id } } : invalid(value);
 }
@@ -87,7 +89,7 @@ function classifyAnswer(value: Record<string, unknown>): Classified {
 }
 
 function isId(value: unknown): value is Id {
-  return value === null || typeof value === "string" || typeof value === "bigint" || Number.isInteger(value);
+  return value === null || typeof value === "string" || typeof value === "bigint" || Number.isFinite(value);
 }
 
 function isErrorObject(value: unknown): value is ErrorObject {

@@ -8,9 +8,18 @@
  */
 
 import { issueData, type Codec } from "./codec.js";
-import { RpcError, RpcErrorCodes, ValidationError } from "./errors.js";
+import { RpcError, RpcErrorCodes, ValidationError, type ValidationIssue } from "./errors.js";
 import { assertJson, isObject, setMember } from "./json.js";
-import { errorObject, INTERNAL_ERROR, respond, type Id, type Outcome } from "./messages.js";
+import {
+  errorObject,
+  INTERNAL_ERROR,
+  respond,
+  type Id,
+  type Members,
+  type NotificationMessage,
+  type Outcome,
+  type RequestMessage,
+} from "./messages.js";
 import type { Caller, Connection, HeaderFields, HttpBinding, MethodSpec, Service } from "./methods.js";
 
 /** What every handler is told about the call it serves. */
@@ -23,6 +32,8 @@ export interface HandlerContext<Event = unknown> {
   readonly signal: AbortSignal;
   /** HeaderFields of the HTTP request, names in lower case; empty on other transports. */
   readonly headers: HeaderFields;
+  /** Members of the request that stand beside those of JSON-RPC, as they came: nobody has validated them. */
+  readonly members: Members;
   /**
    * Sends an event beside the result to a caller that listens; resolves when there is room for the next one.
    * Errors: ValidationError when the event breaks its schema.
@@ -30,10 +41,15 @@ export interface HandlerContext<Event = unknown> {
   readonly emit: (event: Event) => Promise<void>;
 }
 
+/** Words the refusal of params that break their schema; undefined leaves it at "Invalid params" with all issues. */
+export type Explain = (issues: readonly ValidationIssue[], params: unknown, method: string) => RpcError | undefined;
+
 /** Settings of a dispatcher. */
 export interface DispatcherOptions {
   /** Told of every failure that the caller only sees as "Internal error"; by default it goes to console.error. */
   readonly onError?: (error: unknown, method: string) => void;
+  /** For protocols that say what such an error looks like. */
+  readonly explain?: Explain;
 }
 
 /** What a dispatcher is made from; filled in by generated code. */
@@ -56,6 +72,7 @@ export class Dispatcher implements Service {
   readonly #methods: ReadonlyMap<string, MethodSpec>;
   readonly #clients: DispatcherParts["clients"];
   readonly #onError: (error: unknown, method: string) => void;
+  readonly #explain: Explain | undefined;
 
   constructor(handler: object, parts: DispatcherParts, options: DispatcherOptions = {}) {
     this.http = parts.http;
@@ -64,17 +81,19 @@ export class Dispatcher implements Service {
     this.#methods = new Map(parts.methods.map((spec) => [spec.name, spec]));
     this.#clients = parts.clients;
     this.#onError = options.onError ?? reportToConsole;
+    this.#explain = options.explain;
   }
 
   has(method: string): boolean {
     return this.#methods.has(method);
   }
 
-  async answer(method: string, params: unknown, id: Id, caller: Caller): Promise<Outcome> {
+  async answer(request: RequestMessage, caller: Caller): Promise<Outcome> {
+    const { method } = request;
     const spec = this.#methods.get(method);
     if (spec?.kind !== "request") return unknownMethod(method);
     try {
-      const result = (await this.#run(spec, params, id, caller)) ?? null;
+      const result = (await this.#run(spec, request, request.id, caller)) ?? null;
       if (spec.result !== null) this.#codec.check(spec.result, result);
       // What cannot be written must fail here, where it still becomes an answer.
       assertJson(result);
@@ -84,30 +103,33 @@ export class Dispatcher implements Service {
     }
   }
 
-  async notice(method: string, params: unknown, caller: Caller): Promise<void> {
+  async notice(notification: NotificationMessage, caller: Caller): Promise<void> {
+    const { method } = notification;
     const spec = this.#methods.get(method);
     // A request sent without an id runs too: its caller does not want the answer (JSON-RPC 2.0, section 4.1).
     if (spec === undefined) return;
     try {
-      await this.#run(spec, params, undefined, caller);
+      await this.#run(spec, notification, undefined, caller);
     } catch (error) {
       if (!(error instanceof InvalidParams)) this.#onError(error, method);
     }
   }
 
-  async #run(spec: MethodSpec, params: unknown, id: Id | undefined, caller: Caller): Promise<unknown> {
-    const given = namedParams(spec, params);
+  async #run(spec: MethodSpec, message: NotificationMessage, id: Id | undefined, caller: Caller): Promise<unknown> {
+    const given = namedParams(spec, message.params);
     if (spec.params !== null) {
       const issues = this.#codec.issues(spec.params, given);
-      if (issues.length > 0) throw new InvalidParams(issueData(issues));
+      // Nobody hears why a notification was refused.
+      const explain = id === undefined ? undefined : this.#explain;
+      if (issues.length > 0) throw explain?.(issues, given, spec.name) ?? new InvalidParams(issueData(issues));
     }
     const member = (this.#handler as Record<string, unknown>)[spec.member];
     if (typeof member !== "function") throw new MethodNotServed(spec.name);
-    const context = { ...this.#clients(caller.connection), ...this.#context(spec, id, caller) };
+    const context = { ...this.#clients(caller.connection), ...this.#context(spec, message.members, id, caller) };
     return (member as HandlerFunction).call(this.#handler, given, context);
   }
 
-  #context(spec: MethodSpec, id: Id | undefined, caller: Caller): HandlerContext {
+  #context(spec: MethodSpec, members: Members, id: Id | undefined, caller: Caller): HandlerContext {
     const emit = async (event: unknown): Promise<void> => {
       if (spec.events === null) throw new TypeError(`${spec.name} has no events`);
       this.#codec.check(spec.events, event);
@@ -115,7 +137,7 @@ export class Dispatcher implements Service {
       const isAnswer = spec.eventsAreResults === true && id !== undefined;
       await caller.emit(isAnswer ? respond(id, { result: event }) : event);
     };
-    return { method: spec.name, id, signal: caller.signal, headers: caller.headers, emit };
+    return { method: spec.name, id, signal: caller.signal, headers: caller.headers, members, emit };
   }
 
   #failure(error: unknown, method: string, caller: Caller): Outcome {
@@ -190,12 +212,13 @@ export class ServiceList implements Service {
     return this.#find(method) !== undefined;
   }
 
-  async answer(method: string, params: unknown, id: Id, caller: Caller): Promise<Outcome> {
-    return (await this.#find(method)?.answer(method, params, id, caller)) ?? unknownMethod(method);
+  async answer(request: RequestMessage, caller: Caller): Promise<Outcome> {
+    const { method } = request;
+    return (await this.#find(method)?.answer(request, caller)) ?? unknownMethod(method);
   }
 
-  async notice(method: string, params: unknown, caller: Caller): Promise<void> {
-    await this.#find(method)?.notice(method, params, caller);
+  async notice(notification: NotificationMessage, caller: Caller): Promise<void> {
+    await this.#find(notification.method)?.notice(notification, caller);
   }
 
   #find(method: string): Service | undefined {

@@ -9,7 +9,7 @@
  */
 
 import type { RpcError } from "./errors.js";
-import type { Outcome } from "./messages.js";
+import type { NotificationMessage, Outcome, RequestMessage } from "./messages.js";
 import type { Shape } from "./validate.js";
 
 /** A generated error class; `shape` is what its data must be, where the protocol says so. */
@@ -90,7 +90,7 @@ export interface Service {
   /** Whether the service has the method. */
   has(method: string): boolean;
   /** Serves a request; never rejects. */
-  answer(method: string, params: unknown, id: string | number | bigint | null, caller: Caller): Promise<Outcome>;
+  answer(request: RequestMessage, caller: Caller): Promise<Outcome>;
   /** Serves a notification; never rejects. */
-  notice(method: string, params: unknown, caller: Caller): Promise<void>;
+  notice(notification: NotificationMessage, caller: Caller): Promise<void>;
 }
