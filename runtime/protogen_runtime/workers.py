@@ -37,6 +37,9 @@ COLLECTED_AFTER = (2_000, 5, 100)
 """Objects made before the collector looks at the youngest ones, and how often before it looks further: calls leave no
 circles behind, and by default it looks three times as often at all those that wait."""
 
+NO_SECONDS = 0.0
+"""Sessions of workers end with their streams."""
+
 SPARE_CALLS = 1024
 """Calls beyond those that an app takes at once: it refuses with an error of its protocol, a transport with a status."""
 
@@ -152,7 +155,10 @@ def make_shell(app: WorkerApp, service: Service, settings: Settings, instruments
     limits = msgspec.structs.replace(
         settings.limits, max_in_flight=max(settings.limits.max_in_flight, app.max_executions + SPARE_CALLS)
     )
-    bounds = SessionBounds(call_seconds=limits.call_seconds, max_in_flight=limits.max_in_flight)
+    # A runtime whose stream is lost begins another session: what runs for the old one has nobody to answer to.
+    bounds = SessionBounds(
+        call_seconds=limits.call_seconds, max_in_flight=limits.max_in_flight, resume_seconds=NO_SECONDS
+    )
     made: list[Shell] = []
 
     def health() -> Reply:

@@ -14,24 +14,15 @@ import pytest
 HERE = Path(__file__).resolve().parent
 PROTOGEN = Path(sysconfig.get_path("scripts")) / "protogen"
 
-OUR_WORKER = {
-    "SF-MSG-007": "the SDKs take an id with a fraction, which JSON-RPC only advises against",
-    "SF-MSG-009": "the SDKs answer a request with id null, as JSON-RPC says",
-    "SF-MSG-022": "the SDKs answer batches, as JSON-RPC says",
-}
-"""MUSTs of Stepflow that our workers do not keep, with why."""
-
 
 @pytest.mark.soak
 @pytest.mark.parametrize("over", ["stdio", "http"])
-def test_our_worker_keeps_every_other_must(over: str, tmp_path: Path) -> None:
+def test_our_worker_keeps_every_must(over: str, tmp_path: Path) -> None:
     program = f"{PROTOGEN} worker worker_components:app"
     target = f"stdio:{program} --stdio" if over == "stdio" else f"{program} --port 0 --announce"
-    known = tmp_path / "known.toml"
-    known.write_text("[known]\n" + "".join(f'{name} = "{why}"\n' for name, why in OUR_WORKER.items()), "utf-8")
     (tmp_path / "worker_components.py").write_text((HERE / "worker_components.py").read_text("utf-8"), "utf-8")
     done = subprocess.run(
-        [str(PROTOGEN), "test", target, "--protocol", "stepflow", "--known", str(known)],
+        [str(PROTOGEN), "test", target, "--protocol", "stepflow"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

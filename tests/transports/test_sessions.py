@@ -196,13 +196,23 @@ def test_calls_and_callbacks_in_both_forms_of_the_endpoint() -> None:
     run(scenario)
 
 
-@pytest.mark.parametrize("target", ["/session/", "/session/" + "0" * 32, "/", "/?sessionId=", "/?sessionId=x", "/x"])
+@pytest.mark.parametrize("target", ["/session/", "/session/" + "0" * 32, "/", "/?sessionId=", "/?sessionId=x"])
 def test_an_id_that_nobody_was_given_is_refused(target: str) -> None:
     async def scenario() -> None:
         async with house() as it:
             await it.stream().endpoint()
             assert await post(it.app, target, ECHO) == (400, {**REFUSED, "id": 7})
             assert await post(it.app, target, b"{") == (400, REFUSED)
+            assert it.server.told == []
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("target", ["/x", "/sessions/1", "/x?y=1"])
+def test_what_names_no_session_is_not_found(target: str) -> None:
+    async def scenario() -> None:
+        async with house() as it:
+            assert await post(it.app, target, ECHO) == (404, None)
             assert it.server.told == []
 
     run(scenario)

@@ -9,8 +9,10 @@ from .joined import Joined
 from .later import Later, Mapped, Outcome, Telling, Unmade
 from .sdk import Channel, Codec, Method, OnEvent, ProtocolInfo, Sdk, sdk_of
 from .service import Direct, Explain, Report, Service, finished
+from .usage import STANDARD, Usage
 
 __all__ = [
+    "STANDARD",
     "AnswerEarly",
     "CallContext",
     "Channel",
@@ -32,6 +34,7 @@ __all__ = [
     "Service",
     "Telling",
     "Unmade",
+    "Usage",
     "finished",
     "sdk_of",
 ]

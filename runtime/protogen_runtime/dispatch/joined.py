@@ -63,6 +63,7 @@ class Joined(Service):
                 self._by_method[name] = service
         self._services = services
         self.info: ProtocolInfo = _JoinedInfo(tuple(service.info for service in services))
+        self.usage = services[0].usage
         self._reader = None
 
     @property

@@ -30,6 +30,7 @@ from .context import CallContext, Link
 from .direct import Answer, DirectCall, Read, call_class, exact_params, make_reader
 from .later import Later, Outcome, Telling
 from .sdk import Channel, Codec, Method, ProtocolInfo, Sdk, free_class, sdk_of
+from .usage import STANDARD, Usage
 
 Report: TypeAlias = Callable[[str, str, BaseException], None]
 """Told (method, what failed, exception) of every failure that the caller is not told the reason of."""
@@ -93,7 +94,7 @@ class Service:
     class, or `msgspec.Raw`, JSON that is sent as it is; `def` runs inline and must not block, `async def` runs in a
     task of its own; a `def` that gives a `Later` needs no task. A method that the handler lacks is not found. `clients`
     are the generated classes that call each role back (`CLIENTS` of an SDK). `report` is told of failures. `explain`
-    words the refusal of params where the protocol says how.
+    words the refusal of params where the protocol says how. `usage` is how the protocol uses JSON-RPC.
     """
 
     def __init__(
@@ -106,9 +107,11 @@ class Service:
         sdk: Sdk | None = None,
         report: Report | None = None,
         explain: Explain | None = None,
+        usage: Usage = STANDARD,
     ) -> None:
         self.info = info
         self.role = role
+        self.usage = usage
         self.report = report
         self._explain = explain
         self._codec: Codec = info.codec

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from functools import partial
 from math import inf
 from typing import Any, Final
@@ -19,7 +19,7 @@ import msgspec
 import trio
 from msgspec import UNSET, Raw, UnsetType
 
-from protogen_runtime.dispatch import AnswerEarly, Emit, Outcome, Service
+from protogen_runtime.dispatch import STANDARD, AnswerEarly, Emit, Outcome, Service
 from protogen_runtime.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -38,9 +38,7 @@ from protogen_runtime.jsonrpc import (
     RequestId,
     Success,
     Work,
-    decode,
     encode,
-    receive,
 )
 
 from .channel import Bounds, Channel, FrameStream, MalformedAnswer, OnEvent, TransportError, adopt
@@ -260,11 +258,13 @@ class Peer:
         self._call_seconds = inf if self.bounds.call_seconds is None else self.bounds.call_seconds
         self._stream = stream
         self._service = service
+        self._usage = STANDARD if service is None else service.usage
         self._finish = finish
         self._pending: Pending[Ticket] = Pending()
         self._followed: dict[RequestId, _Followed] = {}
         """Calls of ours of which there may be news."""
-        self._ids = itertools.count(1)
+        numbers = itertools.count(1)
+        self._ids: Iterator[int | str] = map(str, numbers) if self._usage.has_text_ids else numbers
         self._outbox: list[bytes] = []
         self._unsent_bytes = 0
         self._to_send = trio.lowlevel.ParkingLot()
@@ -329,7 +329,7 @@ class Peer:
             raise MalformedAnswer(f"the answer to {method} is no JSON-RPC answer: {ticket.answer.reason}")
         return ticket.answer
 
-    async def _follow(self, request_id: int, on_event: OnEvent) -> None:
+    async def _follow(self, request_id: int | str, on_event: OnEvent) -> None:
         followed = self._followed[request_id]
         await followed.follow(on_event)
         if followed.fault is not None:
@@ -512,7 +512,7 @@ class Peer:
             self.post(encode(Failure(id=None, error=INVALID_REQUEST)))
             return
         if frame[:1] == b"{":
-            message = decode(frame)
+            message = self._usage.read(frame)
             if type(message) is Call:
                 self._start_alone(message, frame, handlers)
                 return
@@ -524,7 +524,7 @@ class Peer:
                 return
             exchange = Exchange((message,), batch=False)
         else:
-            exchange = receive(frame, max_batch=self.bounds.max_batch)
+            exchange = self._usage.receive(frame, max_batch=self.bounds.max_batch)
         for answer in exchange.answers:
             self._take_answer(answer)
         if not exchange.work:

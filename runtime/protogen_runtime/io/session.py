@@ -37,7 +37,6 @@ from protogen_runtime.jsonrpc import (
     encode_comment,
     encode_event,
 )
-from protogen_runtime.jsonrpc import receive as read_frame
 
 from .asgi import ClientGone, Receive, Scope, Send, identity_of, read_body, respond, text_headers, watch
 from .channel import TransportError, adopt
@@ -441,6 +440,9 @@ class SessionApp:
 
     async def _message(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._purge()
+        if not _is_endpoint(scope):
+            await respond(send, 404, b"")
+            return
         headers = text_headers(scope)
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             await respond(send, 415, b"")
@@ -452,7 +454,7 @@ class SessionApp:
         if body is None:
             await respond(send, 413, b"")
             return
-        exchange = read_frame(body, max_batch=self.bounds.max_batch)
+        exchange = self.service.usage.receive(body, max_batch=self.bounds.max_batch)
         session = self._find(_session_id(scope), identity_of(scope))
         if session is None:
             calls = [work for work in exchange.work if isinstance(work, Call)]
@@ -522,6 +524,11 @@ class SessionApp:
 
     async def _busy(self, send: Send) -> None:
         await respond(send, 503, b"", (b"retry-after", b"%d" % self.bounds.retry_after_seconds))
+
+
+def _is_endpoint(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path == "/" or "/session/" in f"{path}/" or names_session(scope["query_string"])
 
 
 def _session_id(scope: Scope) -> str:

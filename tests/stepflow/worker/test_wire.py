@@ -68,6 +68,7 @@ TAKEN: list[tuple[str, bytes, Any]] = [
     ("an attempt of 0", execute_message("/echo", 1, attempt=0), 1),
     ("nulls in the context", execute_message("/echo", 1, observability={"run_id": None, "flow_id": None}), 1),
     ("foreign members in the context", execute_message("/echo", 1, observability={"baggage": {}}), 1),
+    ("no version", execute_message("/echo", 1).replace(b'"jsonrpc": "2.0", ', b""), 1),
 ]  # fmt: skip
 
 
@@ -89,6 +90,11 @@ REFUSED: list[tuple[str, bytes, int, Any]] = [
     ("nothing", b"", -32700, None),
     ("a scalar", b"1", -32600, None),
     ("an empty batch", b"[]", -32600, None),
+    ("a batch", b"[%b]" % execute_message("/echo", 1), -32600, None),
+    ("an id that is null", execute_message("/echo", 1, request_id=None), -32600, None),
+    ("an id with a fraction", execute_message("/echo", 1, request_id=1.5), -32600, None),
+    ("an id with an exponent", execute_message("/echo", 1, request_id="@").replace(b'"@"', b"1e3"), -32600, None),
+    ("no version, and params that are no object", b'{"id":1,"method":"components/list","params":1}', -32600, 1),
     ("not UTF-8", b'{"jsonrpc":"2.0","id":1,"method":"\xff"}', -32700, None),
     ("NaN", b'{"jsonrpc":"2.0","id":1,"method":"components/list","params":{"a":NaN}}', -32700, None),
     ("a lone surrogate", execute_message("/echo", "\ud800"), -32700, None),
@@ -111,6 +117,34 @@ def test_what_is_no_call_of_ours_gets_a_proper_error(body: bytes, code: int, req
             assert answer.status == 200
             told = answer.json
             assert (told["jsonrpc"], told["id"], told["error"]["code"]) == ("2.0", request_id, code)
+
+    running(scenario)
+
+
+@pytest.mark.parametrize("params", [b"", b',"params":null', b',"params" : null '])
+@pytest.mark.parametrize("version", [b'"jsonrpc":"2.0",', b""])
+def test_params_may_be_left_out_or_null(params: bytes, version: bytes) -> None:
+    async def scenario() -> None:
+        body = b'{%b"id":"a","method":"components/list"%b}' % (version, params)
+        told = b'{%b"method":"initialized"%b}' % (version, params)
+        async with serving(app) as url:
+            answer = (await post(url, body)).json
+            assert (answer["id"], answer["result"]["components"][0]["component"]) == ("a", "/echo")
+            assert (await post(url, told)).status == 202
+        async with serving_lines(app) as lines:
+            await lines.send(told, body)
+            assert await lines.receive() == answer
+
+    running(scenario)
+
+
+def test_lines_refuse_what_posts_refuse() -> None:
+    async def scenario() -> None:
+        async with serving_lines(app) as lines:
+            for body, code, request_id in [case[1:] for case in REFUSED if case[1]]:
+                await lines.send(body)
+                told = await lines.receive()
+                assert (told["jsonrpc"], told["id"], told["error"]["code"]) == ("2.0", request_id, code)
 
     running(scenario)
 
@@ -138,6 +172,7 @@ def test_notifications_and_answers_get_202_and_strange_ones_400() -> None:
             assert (await post(url, b"{}", content_type="text/plain")).status == 415
             assert (await post(url, b"", verb="PUT")).status == 405
             assert (await post(url, b"", verb="GET", path="/else")).status in (404, 405)
+            assert (await post(url, execute_message("/echo", 1), path="/else")).status == 404
             # No handshake came before any of this.
             assert "result" in (await post(url, request("components/list", {}))).json
 
@@ -217,12 +252,35 @@ def test_two_runtimes_in_sessions_do_not_see_each_other() -> None:
     running(scenario)
 
 
+def test_a_session_ends_with_its_stream() -> None:
+    async def scenario() -> None:
+        async with serving(app) as url:
+            host, _, port = url.removeprefix("http://").partition(":")
+            stream = await trio.open_tcp_stream(host, int(port))
+            await stream.send_all(
+                b"GET /runtime/events HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n"
+            )
+            data = b""
+            while b"\n\n" not in data.partition(b"\r\n\r\n")[2]:
+                data += await stream.receive_some()
+            line = next(line for line in data.split(b"\n") if line.startswith(b"data: "))
+            endpoint = json.loads(line[6:])["endpoint"]
+            assert (await post(url, execute_message("/echo", 1), path=endpoint)).status == 200
+            await stream.aclose()
+            with trio.fail_after(1):
+                while (ended := await post(url, execute_message("/echo", 1), path=endpoint)).status == 200:
+                    await trio.lowlevel.checkpoint()
+            assert (ended.status, ended.json["id"], ended.json["error"]["code"]) == (400, 1, -32600)
+
+    running(scenario)
+
+
 def test_lines_are_served_side_by_side_and_rubbish_does_not_end_them() -> None:
     async def scenario() -> None:
         async with serving_lines(app) as lines:
             await lines.send(execute_message("/get", "0" * 64, request_id="first"))
             asked = await lines.receive()
-            assert asked["method"] == "blobs/get"
+            assert (asked["method"], type(asked["id"])) == ("blobs/get", str)
             await lines.send(b"rubbish", b"", execute_message("/echo", 2, request_id=2) + b"\r")
             answers = [await lines.receive(), await lines.receive()]
             assert {answer["id"]: answer.get("result") for answer in answers} == {None: None, 2: {"output": 2}}

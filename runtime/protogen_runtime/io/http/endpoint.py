@@ -20,9 +20,7 @@ from protogen_runtime.jsonrpc import (
     Exchange,
     Failure,
     Success,
-    decode,
     encode,
-    receive,
 )
 from protogen_runtime.observe import request_ids
 
@@ -81,6 +79,7 @@ class Endpoint:
         routes: Routes | None = None,
     ) -> None:
         self.service = service
+        self._usage = service.usage
         self._routes = routes
         self._documents: dict[bytes, Document] = {path.encode(): page for path, page in (documents or {}).items()}
         self._states = states
@@ -191,7 +190,7 @@ class Endpoint:
             return self._busy("the server is shutting down")
         body = bytes(request.body)
         if body[:1] != b"{":
-            return self._begin_exchange(request, receive(body, max_batch=self.limits.max_batch))
+            return self._begin_exchange(request, self._usage.receive(body, max_batch=self.limits.max_batch))
         handling = Handling(self, request)
         direct = self.service.direct(body, handling)
         if type(direct) is bytes:
@@ -199,7 +198,7 @@ class Endpoint:
         if isinstance(direct, tuple):
             handling.hold(*direct)
             return self._taken(handling)
-        message = decode(body)
+        message = self._usage.read(body)
         if type(message) is not Call:
             return self._begin_exchange(request, Exchange((message,), batch=False))
         outcome = self.service.start(message, handling)

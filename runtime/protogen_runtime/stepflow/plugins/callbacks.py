@@ -22,7 +22,7 @@ from stepflow_protocol.types import (
     SubmitRunProtocolParams,
 )
 
-from protogen_runtime.dispatch import CallContext, Codec, Method, Report, Sdk, Service, sdk_of
+from protogen_runtime.dispatch import CallContext, Codec, Method, Report, Sdk, Service, Usage, sdk_of
 
 from .contract import CallRefused, DialectName, RunQuery, RunRequest, Runtime, StepContext, is_object
 
@@ -176,7 +176,8 @@ def callbacks_of(
     Unknown methods are answered with -32601, bad params with -32602, and so is everything else that has an id.
     """
     sdk = Sdk(_Refusal, _SDK.invalid, _SDK.types, frozenset())
-    return Service(_INFO, "runtime", _Handler(runtime, in_flight, dialect), sdk=sdk, report=report)
+    usage = Usage(has_batches=False)
+    return Service(_INFO, "runtime", _Handler(runtime, in_flight, dialect), sdk=sdk, report=report, usage=usage)
 
 
 def _plain(data: bytes | Raw) -> bytes | None:

@@ -48,7 +48,7 @@ from stepflow_v011_protocol import types as later
 from stepflow_v011_protocol.errors import VersionMismatchError
 from stepflow_v011_protocol.methods import PROTOCOL as PROTOCOL_OF_011
 
-from protogen_runtime.dispatch import CallContext, Channel, Link, Outcome, Report, Service
+from protogen_runtime.dispatch import CallContext, Channel, DirectCall, Link, Outcome, Report, Service
 from protogen_runtime.jsonrpc import Work
 from protogen_runtime.stepflow.plugins.contract import is_object
 from protogen_runtime.stepflow.plugins.references import reference_to, resolved
@@ -58,6 +58,7 @@ from .calls import CallsOf011, CallsOf09
 from .context import BlockingContext, Context, Patience
 from .dialects import Peer, told
 from .functions import BadCapture, Component, Components, Found
+from .messages import USAGE
 from .slots import Full, Slot, Slots
 from .values import DoesNotFit, Json, NoJson, write
 
@@ -392,8 +393,13 @@ class WorkerService(Service):
     """
 
     def __init__(self, handler: Handler, *, report: Report | None = None) -> None:
-        super().__init__(PROTOCOL, "worker", handler, clients=CLIENTS, report=report)
+        super().__init__(PROTOCOL, "worker", handler, clients=CLIENTS, report=report, usage=USAGE)
         self._later = Service(PROTOCOL_OF_011, "worker", _HandlerOf011(handler), report=report)
+
+    def read(self, frame: bytes) -> DirectCall | None:
+        """See Service; an id that is null goes the long way, where it is refused."""
+        call = super().read(frame)
+        return None if call is None or call.id is None else call
 
     def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
         """See Service."""
