@@ -8,6 +8,8 @@ import uuid
 from protogen_compliance.peer.rpc import MISSING, Json
 from protogen_compliance.suites.stepflow.runtime.stage import Runtime, Stage
 
+METHOD_NOT_FOUND, INVALID_PARAMS = -32601, -32602
+
 
 def called(runtime: Runtime, *messages: Json) -> list[Json]:
     """What a runtime answered to callbacks; None where it did not."""
@@ -16,13 +18,13 @@ def called(runtime: Runtime, *messages: Json) -> list[Json]:
     return outcome.result
 
 
-def put(data: Json, kind: Json = "data") -> Json:
+def put(data: Json, kind: Json = "data") -> dict[str, Json]:
     """A callback that stores a blob; without its type where MISSING."""
     params = {"data": data} if kind is MISSING else {"data": data, "blob_type": kind}
     return {"method": "blobs/put", "params": params}
 
 
-def get(name: Json) -> Json:
+def get(name: Json) -> dict[str, Json]:
     """A callback that reads a blob."""
     return {"method": "blobs/get", "params": {"blob_id": name}}
 
@@ -50,6 +52,5 @@ def stored(runtime: Runtime, data: Json, kind: str = "data") -> str:
 
 def harmless(stage: Stage) -> dict[str, Json]:
     """A callback that every runtime of the dialect answers: a blob is stored, or a run is asked for that is not."""
-    if stage.dialect == "S1":
-        return put(str(uuid.uuid4()))
-    return {"method": "runs/get", "params": {"runId": str(uuid.uuid4())}}
+    unique = str(uuid.uuid4())
+    return put(unique) if stage.dialect == "S1" else {"method": "runs/get", "params": {"runId": unique}}

@@ -11,6 +11,7 @@ import queue
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -270,25 +271,22 @@ class Runtime:
 
     def talk(self, script: Callable[[Conversation], Said]) -> Said:
         """What a script said that a component runs while it executes; raises what it raised, and Unmet."""
-        ends: queue.Queue[tuple[Said, None] | tuple[None, Exception]] = queue.Queue()
+        end: Future[Said] = Future()
 
         def component(asked: Asked) -> None:
             piece = asked.stream(f"stepflow-instance-id: {INSTANCE}\r\n")
-            try:
-                ends.put((script(Conversation(self.stage, piece)), None))
-            except Exception as raised:  # noqa: BLE001 - whatever a script raises belongs to the test that waits for it
-                ends.put((None, raised))
+            if not end.done():  # a runtime may execute it again
+                try:
+                    end.set_result(script(Conversation(self.stage, piece)))
+                except Exception as raised:  # noqa: BLE001 - what a script raises belongs to the test that waits for it
+                    end.set_exception(raised)
             piece(f"data: {json.dumps(success(asked, None))}\n\n".encode())
             piece(b"")
 
         outcome = self.run_flow(flow_of(self.stage.add(component)), patience=TALK_SECONDS)
-        try:
-            said, raised = ends.get(timeout=CALLBACK_SECONDS)
-        except queue.Empty:
-            raise Unmet((), f"an execution with callbacks did not end: {outcome.summary()}") from None
-        if raised is not None:
-            raise raised
-        return said
+        if wait([end], CALLBACK_SECONDS).not_done:
+            raise Unmet((), f"an execution with callbacks did not end: {outcome.summary()}")
+        return end.result()
 
 
 def flow_of(path: str, **step: Json) -> Json:

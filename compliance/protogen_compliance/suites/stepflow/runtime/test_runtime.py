@@ -13,7 +13,17 @@ from protogen_compliance.peer.rpc import MISSING, Json
 from protogen_compliance.peer.server import Asked
 from protogen_compliance.plugin import Record
 from protogen_compliance.registry import clause, last, needs, profile
-from protogen_compliance.suites.stepflow.runtime.callbacks import called, code, get, harmless, put, result, stored
+from protogen_compliance.suites.stepflow.runtime.callbacks import (
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    called,
+    code,
+    get,
+    harmless,
+    put,
+    result,
+    stored,
+)
 from protogen_compliance.suites.stepflow.runtime.stage import INSTANCE, Runtime, Stage, success
 
 HTTP, CALLBACKS, BLOBS = profile("http"), profile("callbacks"), profile("blobs")
@@ -21,7 +31,6 @@ TO_WORKERS = (
     *("initialize", "initialized", "components/list", "components/info", "components/execute"),
     "components/infer_schema",
 )
-METHOD_NOT_FOUND, INVALID_PARAMS = -32601, -32602
 
 
 def answers(make: Callable[[Asked], bytes | Json], **more: Json) -> Callable[[Asked], None]:
