@@ -53,6 +53,7 @@ class _Bound:
     """One method of the table with the function that serves it, laid out for the calls to come."""
 
     __slots__ = (
+        "at_once",
         "free",
         "function",
         "is_async",
@@ -70,12 +71,14 @@ class _Bound:
         self,
         method: Method,
         function: Callable[..., Any],
+        at_once: Callable[..., Any] | None,
         make_client: Callable[[Channel], Any] | None,
         codec: Codec,
         sdk: Sdk,
     ) -> None:
         self.method = method
         self.function = function
+        self.at_once = at_once
         self.is_async = iscoroutinefunction(function)
         self.make_client = make_client
         self.write_event = _event_writer(codec, method)
@@ -92,9 +95,11 @@ class Service:
 
     A function takes (params, context), or (context) where the method has no params; it gives a result of the SDK's
     class, or `msgspec.Raw`, JSON that is sent as it is; `def` runs inline and must not block, `async def` runs in a
-    task of its own; a `def` that gives a `Later` needs no task. A method that the handler lacks is not found. `clients`
-    are the generated classes that call each role back (`CLIENTS` of an SDK). `report` is told of failures. `explain`
-    words the refusal of params where the protocol says how. `usage` is how the protocol uses JSON-RPC.
+    task of its own; a `def` that gives a `Later` needs no task. Beside an `async def` there may be a `def` with the
+    name `…_nowait`, which is asked first: it gives the result where there is nothing to wait for, and None where the
+    other one is to run, for which nothing must have happened yet. A method that the handler lacks is not found.
+    `clients` are the generated classes that call each role back (`CLIENTS` of an SDK). `report` is told of failures.
+    `explain` words the refusal of params where the protocol says how. `usage` is how the protocol uses JSON-RPC.
     """
 
     def __init__(
@@ -123,7 +128,9 @@ class Service:
             function = getattr(handler, method.function, None)
             if method.receiver == role and function is not None:
                 make_client = (clients or {}).get(method.sender)
-                bound = self._methods[name] = _Bound(method, function, make_client, self._codec, self._sdk)
+                at_once = getattr(handler, f"{method.function}_nowait", None)
+                bound = _Bound(method, function, at_once, make_client, self._codec, self._sdk)
+                self._methods[name] = bound
                 bound.serve = partial(self._serve, bound)
         self._reader: Read | None = None
 
@@ -150,9 +157,11 @@ class Service:
         )
         try:
             arguments = self._arguments(bound, work.params, context)
-            if bound.is_async:
-                return self._run(bound, arguments)
-            result = bound.function(*arguments)
+            result = None if bound.at_once is None else bound.at_once(*arguments)
+            if result is None:
+                if bound.is_async:
+                    return self._run(bound, arguments)
+                result = bound.function(*arguments)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, its caller gets an answer
             return self.failure(bound.method, error)
         if isawaitable(result):
@@ -194,9 +203,11 @@ class Service:
             False,
         )
         try:
-            if bound.is_async:
-                return self._run(bound, (call.params, context))
-            result = bound.function(call.params, context)
+            result = None if bound.at_once is None else bound.at_once(call.params, context)
+            if result is None:
+                if bound.is_async:
+                    return self._run(bound, (call.params, context))
+                result = bound.function(call.params, context)
         except Exception as error:  # noqa: BLE001 - as in `start`
             return self.failure(bound.method, error)
         if bound.free is not None and bound.free.guarantees(result):
@@ -209,6 +220,8 @@ class Service:
             return _Awaited(self, bound, result)  # pyright: ignore[reportUnknownArgumentType]  # of anything
         if isawaitable(result):
             return self.finish(bound, result)
+        if type(result) is Raw and bound.result is not None:
+            return encode(Success(id=call.id, result=result))
         outcome = self._result(bound, result)
         return outcome if isinstance(outcome, ErrorObject) else encode(Success(id=call.id, result=outcome))
 

@@ -200,17 +200,19 @@ class _AsgiResponder:
         await self.begin_stream(reply.status, headers)
         await self._put(reply.body if self._request.method != b"HEAD" else b"", more=False)
 
-    async def begin_stream(self, status: int, headers: Headers) -> None:
+    async def begin_stream(self, status: int, headers: Headers, first: bytes = b"") -> None:
         """See Responder."""
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
+        if first:
+            await self.send(first)
 
     async def send(self, data: bytes) -> None:
         """See Responder."""
         await self._put(data, more=True)
 
-    async def end(self) -> None:
+    async def end(self, last: bytes = b"") -> None:
         """See Responder."""
-        await self._put(b"", more=False)
+        await self._put(last, more=False)
 
     async def abort(self) -> None:
         """See Responder; `Http2` resets a stream whose application ends without an end."""

@@ -7,24 +7,59 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from math import inf
 from typing import Final
 
 import trio
 
 from protogen_runtime.jsonrpc import BadAnswer, Failure, Pending, Success
 
+from .messages import STREAM_TYPE, Headers
+
 ID_BYTES: Final = 16
 """128 random bits: nobody can answer a call that was not sent to them."""
 
 
 class Ticket:
-    """One call: set when its answer has come."""
+    """One call, which one task waits for; a `Timed`."""
 
-    __slots__ = ("answer", "done")
+    __slots__ = ("_answer", "_is_late", "_task", "deadline", "is_answered")
 
     def __init__(self) -> None:
-        self.done = trio.Event()
-        self.answer: Success | Failure | BadAnswer | None = None
+        self.deadline = inf
+        self.is_answered = False
+        self._is_late = False
+        self._answer: Success | Failure | BadAnswer | None = None
+        self._task: trio.lowlevel.Task | None = None
+
+    async def wait(self) -> Success | Failure | BadAnswer | None:
+        """The answer; None when it has not come by the deadline."""
+        if not (self.is_answered or self._is_late):
+            self._task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._abort)
+        return self._answer
+
+    def settle(self, answer: Success | Failure | BadAnswer) -> None:
+        """Its answer has come."""
+        self.is_answered = True
+        self._answer = answer
+        self._wake()
+
+    def expire(self, now: float) -> None:
+        """See Timed."""
+        del now
+        self.deadline = inf
+        self._is_late = True
+        self._wake()
+
+    def _wake(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
+
+    def _abort(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 class Callbacks:
@@ -33,6 +68,11 @@ class Callbacks:
     def __init__(self, instance_header: str) -> None:
         self.instance = secrets.token_hex(ID_BYTES).encode()
         self.instance_header = instance_header.lower().encode("latin-1")
+        self.stream_headers: Headers = (
+            (b"content-type", STREAM_TYPE),
+            (b"cache-control", b"no-cache"),
+            (self.instance_header, self.instance),
+        )
         self._pending: Pending[Ticket] = Pending()
 
     def __len__(self) -> int:
@@ -56,6 +96,5 @@ class Callbacks:
         ticket = self._pending.take(answer)
         if isinstance(ticket, str):
             return ticket == "late"
-        ticket.answer = answer
-        ticket.done.set()
+        ticket.settle(answer)
         return True

@@ -15,7 +15,7 @@ import trio
 from protogen_runtime.observe import Traffic
 
 from .deadlines import Deadlines
-from .endpoint import Endpoint
+from .endpoint import ACCEPTED, Endpoint
 from .foreign import Foreign
 from .framing import RequestParser, Upgrade
 from .handling import Handling
@@ -423,6 +423,9 @@ class Connection:
                 self._out.append(self.encode_result(begun, request))
                 return True
             begun = Reply(200, begun, _JSON)
+        if begun is ACCEPTED and keep and b"origin" not in request.headers:
+            self._out.append(self._encode_accepted(request))
+            return True
         if isinstance(begun, Reply):
             self._lingers = begun.close or not keep
             if begun.status >= 400 and (request.refused is not None or request.method == b"POST"):
@@ -449,6 +452,11 @@ class Connection:
         if request.request_id:
             return b"%b%d\r\nx-request-id: %b\r\n\r\n%b" % (head, len(body), request.request_id, body)
         return b"%b%d\r\n\r\n%b" % (head, len(body), body)
+
+    def _encode_accepted(self, request: Request) -> bytes:
+        """ACCEPTED for a request as that of `encode_result`."""
+        head = self._endpoint.deadlines.accepted_head
+        return b"%bx-request-id: %b\r\n\r\n" % (head, request.request_id) if request.request_id else head + b"\r\n"
 
     async def _send(self, data: bytes) -> None:
         self._shell.traffic.sent_bytes += len(data)
@@ -585,7 +593,7 @@ class _Responder:
         """See Responder."""
         await self._connection.send_for_handler(self.encode(reply))
 
-    async def begin_stream(self, status: int, headers: Headers) -> None:
+    async def begin_stream(self, status: int, headers: Headers, first: bytes = b"") -> None:
         """See Responder."""
         names = {name.lower() for name, _ in headers}
         self._has_body = status not in (204, 304) and self._request.method != b"HEAD"
@@ -598,17 +606,26 @@ class _Responder:
                 self.closes = True
         if self.closes:
             headers = (*headers, (b"connection", b"close"))
-        await self._connection.send_for_handler(encode_head(status, headers, self._connection.date))
+        head = encode_head(status, headers, self._connection.date)
+        await self._connection.send_for_handler(head + self._piece(first))
 
     async def send(self, data: bytes) -> None:
         """See Responder."""
-        if data and self._has_body:
-            await self._connection.send_for_handler(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        piece = self._piece(data)
+        if piece:
+            await self._connection.send_for_handler(piece)
 
-    async def end(self) -> None:
+    async def end(self, last: bytes = b"") -> None:
         """See Responder."""
-        if self._chunked:
-            await self._connection.send_for_handler(b"0\r\n\r\n")
+        piece = self._piece(last) + b"0\r\n\r\n" if self._chunked else self._piece(last)
+        if piece:
+            await self._connection.send_for_handler(piece)
+
+    def _piece(self, data: bytes) -> bytes:
+        """A piece of the body as it is sent."""
+        if not (data and self._has_body):
+            return b""
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
 
     async def abort(self) -> None:
         """See Responder."""

@@ -36,7 +36,8 @@ class Deadlines:
     """The table. `now` is the trio clock as of the last tick: cheap to read, a tick behind at most.
 
     `date` is the header line with the time, `json_head` the head of the answer that is sent most often, up to its
-    length: both change once a second. `states` are header lines that it has, too.
+    length, `accepted_head` that of one without a body: all change once a second. `states` are header lines that they
+    have, too.
     """
 
     def __init__(self, states: bytes = b"") -> None:
@@ -44,6 +45,7 @@ class Deadlines:
         self.now = 0.0
         self.date = b""
         self.json_head = b""
+        self.accepted_head = b""
         self._date_second = -1.0
         self._timed: set[Timed] = set()
 
@@ -82,6 +84,7 @@ class Deadlines:
                 self.date,
                 self._states,
             )
+            self.accepted_head = b"HTTP/1.1 202 Accepted\r\n%b%bcontent-length: 0\r\n" % (self.date, self._states)
 
 
 def http_date(wall_clock: float) -> bytes:

@@ -45,6 +45,9 @@ Unauthorized: TypeAlias = Callable[[str], ErrorObject]
 MAX_QUERY_MEMBERS: Final = 100
 """Members of a query that is looked at; one with more names no header."""
 
+ACCEPTED: Final = Reply(202)
+"""The answer to what is not answered: notifications, and answers to calls of ours."""
+
 HEALTHY: Final = Reply(200, b'{"status":"healthy"}', ((b"content-type", JSON_TYPE),))
 
 
@@ -191,6 +194,10 @@ class Endpoint:
         body = bytes(request.body)
         if body[:1] != b"{":
             return self._begin_exchange(request, self._usage.receive(body, max_batch=self.limits.max_batch))
+        if self.callbacks.instance_header in request.headers:
+            message = self._usage.read(body)
+            if isinstance(message, Success | Failure) and self.callbacks.take(message, request.headers):
+                return ACCEPTED
         handling = Handling(self, request)
         direct = self.service.direct(body, handling)
         if type(direct) is bytes:
@@ -251,7 +258,7 @@ class Endpoint:
                 return Reply(400, encode(Failure(id=None, error=INVALID_REQUEST)), ((b"content-type", JSON_TYPE),))
         if not exchange.work:
             reply = exchange.reply()
-            return Reply(202) if reply is None else reply
+            return ACCEPTED if reply is None else reply
         handling = Handling(self, request)
         if exchange.is_batch:
             handling.hold_batch(exchange)
@@ -259,9 +266,9 @@ class Endpoint:
         work = exchange.work[0]
         outcome = self.service.start(work, handling)
         if isinstance(outcome, Raw):
-            return encode_outcome(work, outcome) or Reply(202)
+            return encode_outcome(work, outcome) or ACCEPTED
         if isinstance(outcome, ErrorObject):
-            return handling.refusal(work, outcome) or Reply(202)
+            return handling.refusal(work, outcome) or ACCEPTED
         handling.hold(work, outcome)
         return self._taken(handling)
 

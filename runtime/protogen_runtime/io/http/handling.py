@@ -73,16 +73,16 @@ class Responder(Protocol):
         """Send a whole answer; bytes are JSON with the status 200."""
         ...
 
-    async def begin_stream(self, status: int, headers: Headers) -> None:
-        """Send the head of a stream."""
+    async def begin_stream(self, status: int, headers: Headers, first: bytes = b"") -> None:
+        """Send the head of a stream, and its first piece."""
         ...
 
     async def send(self, data: bytes) -> None:
         """Send a piece of it; returns when the peer's window has taken it."""
         ...
 
-    async def end(self) -> None:
-        """End it."""
+    async def end(self, last: bytes = b"") -> None:
+        """Send the last piece of it, and end it."""
         ...
 
     async def abort(self) -> None:
@@ -116,6 +116,7 @@ class Handling:
     _ended = False
     _timed_out = False
     _is_cut = False
+    _takes_stream: bool | None = None
     _parked: tuple[Telling, Callable[[], None]] | None = None
     scope: trio.CancelScope
 
@@ -298,38 +299,46 @@ class Handling:
             self._ended = True
             await self._responder.reply(Reply(202) if reply is None else reply)
             return
-        async with self._sending:
+        await self._take_turn(self._sending)
+        try:
             self._ended = True
             if not self._streaming:
                 await self._responder.reply(Reply(202) if reply is None else reply)
-                return
-            if self._is_cut:
+            elif self._is_cut:
                 # The answer has been sent, so that nothing else can say that the stream is not whole.
                 await self._responder.abort()
-                return
-            if isinstance(reply, bytes) and not self._answered:
-                await self._responder.send(encode_event(reply))
-            await self._responder.end()
+            else:
+                owed = reply if isinstance(reply, bytes) and not self._answered else None
+                await self._responder.end(b"" if owed is None else _event(owed))
+        finally:
+            self._sending.release()
+
+    @staticmethod
+    async def _take_turn(sending: trio.Lock) -> None:
+        # Without a turn of the event loop where nobody else sends, which is nearly always.
+        try:
+            sending.acquire_nowait()
+        except trio.WouldBlock:
+            await sending.acquire()
 
     async def _send_event(self, data: bytes, *, name: str | None = None) -> None:
         if self._sending is None:
             self._sending = trio.Lock()
-        async with self._sending:
+        await self._take_turn(self._sending)
+        try:
             if self._ended:
                 raise TransportError("the call that could carry this has been answered")
-            if not self._streaming:
-                self._streaming = True
-                callbacks = self._endpoint.callbacks
-                await self._responder.begin_stream(
-                    200,
-                    (
-                        (b"content-type", STREAM_TYPE),
-                        (b"cache-control", b"no-cache"),
-                        (callbacks.instance_header, callbacks.instance),
-                        *self._endpoint.marks(self._request),
-                    ),
-                )
-            await self._responder.send(encode_event(data, name=name))
+            event = _event(data) if name is None else encode_event(data, name=name)
+            if self._streaming:
+                await self._responder.send(event)
+                return
+            self._streaming = True
+            callbacks = self._endpoint.callbacks
+            await self._responder.begin_stream(
+                200, (*callbacks.stream_headers, *self._endpoint.marks(self._request)), event
+            )
+        finally:
+            self._sending.release()
 
     async def _emit(self, data: bytes) -> None:
         try:
@@ -357,7 +366,9 @@ class Handling:
         return any(isinstance(work, Call) for work in self._exchange.work)
 
     def _accepts_stream(self) -> bool:
-        return not self._accepted().isdisjoint((STREAM_TYPE, b"text/*", b"*/*"))
+        if self._takes_stream is None:
+            self._takes_stream = not self._accepted().isdisjoint((STREAM_TYPE, b"text/*", b"*/*"))
+        return self._takes_stream
 
     def _accepted(self) -> set[bytes]:
         accept = self._request.headers.get(b"accept", b"*/*").lower()
@@ -368,16 +379,27 @@ class Handling:
     async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Success | Failure:
         """See Channel; the answer to a call back carries no events. Errors: TransportError."""
         del on_event
+        answer = await self.call_within(method, params, inf)
+        assert answer is not None
+        return answer
+
+    async def call_within(self, method: str, params: Raw, seconds: float) -> Success | Failure | None:
+        """The answer to a call back; None where none came in time. Errors: TransportError."""
         self._require_stream(method)
-        callbacks = self._endpoint.callbacks
+        endpoint = self._endpoint
+        callbacks, deadlines = endpoint.callbacks, endpoint.deadlines
         request_id, ticket = callbacks.add()
+        ticket.deadline = deadlines.after(seconds)
+        deadlines.add(ticket)
         try:
             await self._send_event(encode(Call(id=request_id, method=method, params=params)))
-            await ticket.done.wait()
+            answer = await ticket.wait()
         finally:
-            callbacks.abandon(request_id)
-        if isinstance(ticket.answer, Success | Failure):
-            return ticket.answer
+            deadlines.discard(ticket)
+            if not ticket.is_answered:
+                callbacks.abandon(request_id)
+        if answer is None or type(answer) is Success or type(answer) is Failure:
+            return answer
         raise TransportError(f"the answer to {method} is no JSON-RPC answer")
 
     async def notify(self, method: str, params: Raw) -> None:
@@ -394,6 +416,11 @@ class Handling:
     def _require_stream(self, method: str) -> None:
         if not (self._accepts_stream() and self._owes_answer()):
             raise TransportError(f"{method}: the caller does not accept text/event-stream")
+
+
+def _event(data: bytes) -> bytes:
+    """An event without a name: most are one line."""
+    return encode_event(data) if b"\n" in data or b"\r" in data else b"data: %b\n\n" % data
 
 
 def encode_outcome(work: Work | None, outcome: Outcome) -> bytes | None:

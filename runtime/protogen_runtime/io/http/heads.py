@@ -19,12 +19,16 @@ MAX_HEAD_BYTES: Final = 1024
 
 
 class Heads:
-    """The heads of requests that carried a body by Content-Length, asked for nothing special and were admitted."""
+    """The heads of requests that carried a body by Content-Length, asked for nothing special and were admitted.
 
-    __slots__ = ("_is_used", "_known")
+    `also` is one more header that changes nothing: the name of the process that a client answers.
+    """
 
-    def __init__(self, *, is_used: bool = True) -> None:
+    __slots__ = ("_is_used", "_known", "_ordinary")
+
+    def __init__(self, *, is_used: bool = True, also: bytes = b"") -> None:
         self._is_used = is_used
+        self._ordinary = _ORDINARY | {also}
         self._known: dict[bytes, tuple[Request, int]] = {}
 
     def find(self, data: bytes) -> Request | None:
@@ -49,7 +53,7 @@ class Heads:
             or request.refused is not None
             or request.sink is not None
             or headers.get(b"content-length") != b"%d" % body_bytes
-            or not _ORDINARY.issuperset(headers)
+            or not self._ordinary.issuperset(headers)
         ):
             return
         if len(self._known) >= MAX_HEADS:

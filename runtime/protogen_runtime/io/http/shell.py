@@ -105,7 +105,9 @@ class Shell:
         )
         self.endpoint.tags_requests = instruments is not None and instruments.tags_requests
         # A rate is spent by each request, whatever its head says.
-        self.heads = Heads(is_used=self.limits.requests_per_second is None)
+        self.heads = Heads(
+            is_used=self.limits.requests_per_second is None, also=self.endpoint.callbacks.instance_header
+        )
         limits = self.limits
         self.websocket_bounds = msgspec.structs.replace(
             SERVER_BOUNDS,

@@ -11,12 +11,19 @@ from math import ceil
 from typing import Any, Final, Protocol
 
 import msgspec
+import trio
 from msgspec import UNSET, Raw
 from stepflow_protocol import PROTOCOL
+from stepflow_protocol._jsonrpc import Failure as AdoptedFailure
 from stepflow_protocol.client import RuntimeClient
 from stepflow_protocol.errors import ResourceUnavailableError
+from stepflow_protocol.methods import BLOBS_GET, BLOBS_PUT, METHODS
+from stepflow_protocol.methods import RUNS_GET as RUNS_GET_OF_09
+from stepflow_protocol.methods import RUNS_SUBMIT as RUNS_SUBMIT_OF_09
 from stepflow_protocol.rpc.boundary import ValidationError
-from stepflow_protocol.rpc.errors import InvalidResultError, RpcError
+from stepflow_protocol.rpc.errors import CallTimeoutError, InvalidResultError, RpcError
+from stepflow_protocol.rpc.errors import TransportError as NoAnswer
+from stepflow_protocol.rpc.table import read_error
 from stepflow_protocol.types import (
     BlobType,
     GetBlobParams,
@@ -30,11 +37,14 @@ from stepflow_protocol.types import (
 )
 from stepflow_v011_protocol.methods import RUNS_GET, RUNS_SUBMIT
 
+from protogen_runtime.dispatch import Channel
+from protogen_runtime.dispatch.channels import TransportError, adopt
+from protogen_runtime.jsonrpc import Failure
 from protogen_runtime.stepflow.plugins.contract import is_array, is_object
 
 from .blob_api import BlobApi
 from .dialects import understood
-from .values import Json
+from .values import Json, in_ascii
 
 SPARE_SECONDS: Final = 5
 """What a runtime of 0.11 may wait longer than we do: our own patience ends first, with an error that says so."""
@@ -81,22 +91,45 @@ class Calls(Protocol):
         ...
 
 
-class CallsOf09:
-    """Calls for everything."""
+class Asking(Protocol):
+    """An execution, as far as its calls need it."""
 
-    def __init__(self, client: RuntimeClient, seen: ObservabilityContext) -> None:
-        self._client = client
-        self._seen = seen
+    @property
+    def channel(self) -> Channel:
+        """The way to the runtime."""
+        ...
+
+    @property
+    def client(self) -> RuntimeClient:
+        """The same with types."""
+        ...
+
+    @property
+    def observability(self) -> ObservabilityContext:
+        """What ties the execution to its run."""
+        ...
+
+
+class CallsOf09:
+    """Calls for everything, typed as those of the generated client.
+
+    Not by way of it: it has a scope for each call, and tries again over ways that a callback does not have.
+    """
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self._seen = asking.observability
 
     async def put_blob(self, data: Json, blob_type: BlobType, seconds: float) -> str:
         """See Calls."""
         params = PutBlobParams(data=data, blob_type=blob_type, observability=self._seen)
-        return (await self._client.blobs_put(params, timeout=seconds)).blob_id
+        blob_id: str = (await self._ask(BLOBS_PUT, params, seconds)).blob_id
+        return blob_id
 
     async def get_blob(self, blob_id: str, seconds: float) -> Json:
         """See Calls."""
         params = GetBlobParams(blob_id=blob_id, observability=self._seen)
-        return (await self._client.blobs_get(params, timeout=seconds)).data
+        return (await self._ask(BLOBS_GET, params, seconds)).data
 
     async def submit_run(self, run: Submission, seconds: float) -> RunStatusProtocol:
         """See Calls; there are no keys."""
@@ -108,7 +141,8 @@ class CallsOf09:
             overrides=UNSET if run.overrides is None else msgspec.convert(run.overrides, WorkflowOverrides),
             observability=self._seen,
         )
-        return await self._client.runs_submit(params, timeout=seconds)
+        status: RunStatusProtocol = await self._ask(RUNS_SUBMIT_OF_09, params, seconds)
+        return status
 
     async def get_run(self, query: Query, seconds: float) -> RunStatusProtocol:
         """See Calls."""
@@ -119,15 +153,43 @@ class CallsOf09:
             result_order=query.result_order,
             observability=self._seen,
         )
-        return await self._client.runs_get(params, timeout=seconds)
+        status: RunStatusProtocol = await self._ask(RUNS_GET_OF_09, params, seconds)
+        return status
+
+    async def _ask(self, name: str, params: object, seconds: float) -> Any:
+        """The typed result of a method."""
+        method, codec, channel = METHODS[name], PROTOCOL.codec, self._asking.channel
+        assert method.params is not None
+        assert method.result is not None
+        text = Raw(in_ascii(codec.encode_as(method.params, params)))
+        await trio.lowlevel.checkpoint_if_cancelled()
+        answer: Any = None
+        # Ways that look after deadlines themselves do so for less than a scope costs.
+        within = getattr(channel, "call_within", None)
+        if within is not None:
+            try:
+                answer = await within(name, text, seconds)
+            except TransportError as error:
+                raise NoAnswer(str(error), status=error.status) from error
+        else:
+            with trio.move_on_after(seconds):
+                answer = await adopt(channel, RuntimeClient).call(name, text, None)
+        if answer is None:
+            raise CallTimeoutError(name, seconds)
+        if isinstance(answer, Failure | AdoptedFailure):
+            raise read_error(PROTOCOL, method, answer.error)
+        try:
+            return codec.decode(method.result, answer.result)
+        except ValidationError as error:
+            raise InvalidResultError(name, error.errors) from error
 
 
 class CallsOf011:
     """Blobs over HTTP, and runs that have a key within their step."""
 
-    def __init__(self, client: RuntimeClient, seen: ObservabilityContext, blobs: BlobApi | None) -> None:
-        self._client = client
-        self._seen = seen
+    def __init__(self, asking: Asking, blobs: BlobApi | None) -> None:
+        self._client = asking.client
+        self._seen = asking.observability
         self._blobs = blobs
         self._runs = 0
 

@@ -28,13 +28,13 @@ from protogen_runtime.dispatch import Channel, OnEvent
 from protogen_runtime.dispatch.channels import adopt
 from protogen_runtime.observe import get_logger
 
-from .calls import Calls, CallsOf09, Query, Submission
+from .calls import Asking, Calls, CallsOf09, Query, Submission
 from .values import Json, in_ascii, plain
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
-MakeCalls: TypeAlias = Callable[[RuntimeClient, ObservabilityContext], Calls]
+MakeCalls: TypeAlias = Callable[[Asking], Calls]
 Lend: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 
 IDS: Final = ("run_id", "step_id", "flow_id", "trace_id", "span_id")
@@ -131,7 +131,8 @@ class Context(_Told):
         make_calls: MakeCalls = CallsOf09,
     ) -> None:
         super().__init__(component, attempt, seen)
-        self._channel = channel
+        self.channel = channel
+        """The untyped way to the runtime."""
         self._patience = patience
         self._lend = lend
         self._make_calls = make_calls
@@ -142,7 +143,7 @@ class Context(_Told):
     def client(self) -> RuntimeClient:
         """The typed client of a runtime of 0.9, for whatever the methods below leave out."""
         if self._made is None:
-            channel = _InAscii(adopt(self._channel, RuntimeClient))
+            channel = _InAscii(adopt(self.channel, RuntimeClient))
             self._made = RuntimeClient(channel, timeout=self._patience.callback_seconds)
         return self._made
 
@@ -225,7 +226,7 @@ class Context(_Told):
     @property
     def _ask(self) -> Calls:
         if self._calls is None:
-            self._calls = self._make_calls(self.client, self.observability)
+            self._calls = self._make_calls(self)
         return self._calls
 
     def _within(self, seconds: float | None) -> float:

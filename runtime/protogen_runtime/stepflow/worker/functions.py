@@ -5,10 +5,11 @@ Knows no messages and runs nothing.
 
 from __future__ import annotations
 
+import dis
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
 import msgspec
 
@@ -42,6 +43,8 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None
     function: Callable[..., Any]
     is_async: bool
+    never_waits: bool
+    """Whether it is async, and has nothing in it that could wait."""
     input: Reader
     input_name: str | None
     """None where the function takes no input."""
@@ -201,6 +204,7 @@ def read_component(
         description=description if description is not None else _first_line(function),
         function=function,
         is_async=is_async,
+        never_waits=is_async and _never_waits(function),
         input=_reader(hints.get(input_name or "", Any), f"{where}: its input"),
         input_name=input_name,
         output_schema=_reader(hints.get("return", Any), f"{where}: its output").schema,
@@ -209,6 +213,15 @@ def read_component(
         seconds=seconds,
         infer=infer,
     )
+
+
+_WAITING: Final = frozenset(("GET_AWAITABLE", "SEND", "YIELD_FROM", "YIELD_VALUE"))
+"""Instructions of which every `await`, `async for` and `async with` has one."""
+
+
+def _never_waits(function: Callable[..., Any]) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and _WAITING.isdisjoint(it.opname for it in dis.get_instructions(code))
 
 
 def _hints(function: Callable[..., Any], where: str) -> dict[str, Any]:

@@ -5,8 +5,8 @@ Knows no transport. This is the one place where what a component raises becomes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, suppress
 from difflib import get_close_matches
 from functools import partial
 from math import inf
@@ -55,7 +55,7 @@ from protogen_runtime.stepflow.plugins.references import reference_to, resolved
 
 from .blob_api import BlobApi
 from .calls import CallsOf011, CallsOf09
-from .context import BlockingContext, Context, Patience
+from .context import BlockingContext, Context, Lend, Patience
 from .dialects import Peer, told
 from .functions import BadCapture, Component, Components, Found
 from .messages import USAGE
@@ -147,16 +147,48 @@ class Handler:
                 raise InvalidInputSchemaError(data) from reason
         return ComponentInferSchemaResult(output_schema=UNSET if schema is None else schema)
 
+    def components_execute_nowait(self, params: ComponentExecuteParams, call: CallContext) -> Raw | None:
+        """What a component gives that never waits; None where it is to be run.
+
+        Its deadline does not matter: only what waits can be stopped.
+        """
+        met = self._met(call)
+        if met.blobs is not None or not self._slots.is_free:
+            return None
+        path = params.component
+        try:
+            found = self._find(path)
+            component = found.component
+            if not component.never_waits:
+                return None
+            arguments = _arguments(found, path, params.input)
+            context: Context | None = None
+            if component.context_name is not None:
+                context = arguments[component.context_name] = self._context(params, call, met, _keeps)
+            running = component.function(**arguments)
+            try:
+                running.send(None)
+            except StopIteration as end:
+                return _result(path, end.value)
+            except (Exception, SystemExit) as error:
+                raise self._answer(context or self._context(params, call, met, _keeps), error) from error
+        except RpcError as error:
+            raise told(error, met.peer.dialect) from error.__cause__
+        raise AssertionError("a function without an await has waited")
+
+    def _met(self, call: CallContext) -> _Met:
+        return self._on_connections.get(call.channel, self._peer) if call.is_of_connection else self._peer
+
     async def components_execute(self, params: ComponentExecuteParams, call: CallContext) -> Raw:
         """Run a component under its deadline, when a slot is free."""
-        met = self._on_connections.get(call.channel, self._peer) if call.is_of_connection else self._peer
+        met = self._met(call)
         try:
             return await self._execute(params, call, met)
         except RpcError as error:
             raise told(error, met.peer.dialect) from error.__cause__
 
     async def _execute(self, params: ComponentExecuteParams, call: CallContext, met: _Met) -> Raw:
-        peer, blobs = met.peer, met.blobs
+        blobs = met.blobs
         path = params.component
         found = self._find(path)
         component = found.component
@@ -170,15 +202,7 @@ class Handler:
                 {"component": path, "concurrency": self._slots.concurrency, "backlog": self._slots.backlog},
                 message=f"{path}: the worker is busy; send it again later, or start another worker",
             ) from None
-        context = Context(
-            path,
-            params.attempt,
-            params.observability,
-            channel=call.channel,
-            patience=self._patience,
-            lend=slot.lent,
-            make_calls=CallsOf09 if peer.dialect == "0.9" else partial(CallsOf011, blobs=blobs),
-        )
+        context = self._context(params, call, met, slot.lent)
         seconds = self._seconds if component.seconds is None else component.seconds
         if seconds is None:
             return await self._output(found, arguments, params, context, slot, met)
@@ -186,6 +210,17 @@ class Handler:
             return await self._output(found, arguments, params, context, slot, met)
         raise ExecutionTimeoutError(
             {"component": path, "seconds": seconds}, message=f"{path} did not end within {seconds:g} s"
+        )
+
+    def _context(self, params: ComponentExecuteParams, call: CallContext, met: _Met, lend: Lend) -> Context:
+        return Context(
+            params.component,
+            params.attempt,
+            params.observability,
+            channel=call.channel,
+            patience=self._patience,
+            lend=lend,
+            make_calls=CallsOf09 if met.peer.dialect == "0.9" else partial(CallsOf011, blobs=met.blobs),
         )
 
     async def _output(
@@ -332,6 +367,12 @@ def _result(path: str, output: Any) -> Raw:
     except NoJson as reason:
         data = {"component": path, "reason": str(reason)}
         raise InternalError(data, message=f"{path}: its output is no JSON: {reason}") from None
+
+
+@asynccontextmanager
+async def _keeps() -> AsyncGenerator[None]:
+    """What has no slot has none to lend."""
+    yield
 
 
 _THREADS: Final = trio.CapacityLimiter(inf)

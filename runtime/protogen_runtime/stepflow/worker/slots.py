@@ -26,6 +26,11 @@ class Slots:
         """Slots in use."""
         return self.concurrency - self._free.value
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a slot is free."""
+        return self._free.value > 0
+
     async def acquire(self) -> None:
         """Wait for a slot. Errors: Full."""
         try:
