@@ -94,7 +94,7 @@ def test_an_error_without_an_id_answers_the_only_call() -> None:
         (httpx.Response(200, json={"sum": "x" * 2000}), "more than 1000 bytes", 200),
         (httpx.Response(200, headers=EVENTS, text=""), "the stream ended before the call was answered", 200),
         (httpx.Response(200, headers=EVENTS, text="data: 1\n\n"), "the stream ended before", 200),
-        (httpx.Response(200, headers=EVENTS, text="data: {\n\n"), "an event that is not JSON", None),
+        (httpx.Response(200, headers=EVENTS, text="data: {\n\n"), "an event that is not JSON", 200),
         (httpx.Response(200, headers=EVENTS, text=f"data: {'x' * 2000}\n\n"), "more than 1000 bytes", None),
         (httpx.Response(200, headers=EVENTS, text='data: {"jsonrpc":"2.0","id":9,"result":1}\n\n'), "before the", 200),
         (httpx.Response(200, headers=EVENTS, text='data: {"jsonrpc":"2.0","id":1,"result":1}\n'), "before the", 200),

@@ -374,6 +374,7 @@ class _StreamedCall:
         self._reply_headers = reply_headers
         self._answer: Answer | None = None
         self._fault: Exception | None = None
+        self._has_rubbish = False
         self._serving = 0
         self._served = trio.lowlevel.ParkingLot()
 
@@ -394,7 +395,10 @@ class _StreamedCall:
         if self._answer is not None:
             return self._answer
         status = self._response.status_code
-        raise TransportError("the stream ended before the call was answered", status=status)
+        told = "the stream ended before the call was answered"
+        if self._has_rubbish:
+            raise MalformedAnswer(f"{told}, and holds an event that is not JSON", status=status)
+        raise TransportError(told, status=status)
 
     async def _read(self, nursery: trio.Nursery) -> None:
         parser = SseParser(self._channel.bounds.max_frame_bytes)
@@ -406,7 +410,15 @@ class _StreamedCall:
         if self._on_event is None and event.name != "message":
             # Nobody wants it, and it may be a keepalive, which holds no JSON.
             return
-        value = parse(event.data)
+        try:
+            value = parse(event.data)
+        except MalformedAnswer:
+            if self._on_event is not None:
+                raise
+            # Whoever wants the answer alone can do without; one event is as far as its damage reaches.
+            self._has_rubbish = True
+            _logger.debug("an event that is not JSON is skipped: %.100r", event.data)
+            return
         if event.name != "message":
             await self._emit({"event": event.name, "data": value})
         elif isinstance(value, dict) and ("jsonrpc" in value or self._channel.read is not decode):
@@ -452,7 +464,8 @@ class _StreamedCall:
         try:
             await self._channel.reply(reply, self._reply_headers)
         except TransportError as fault:
-            if fault.status is not None and 400 <= fault.status < 500:
+            is_unread = isinstance(message, BadRequest) and message.id is None
+            if is_unread or (fault.status is not None and 400 <= fault.status < 500):
                 # The server has no use for it (any more); whether that ends the call is the server's to say.
                 _logger.debug("%s", fault)
                 return

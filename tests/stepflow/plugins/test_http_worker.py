@@ -246,6 +246,7 @@ def test_events_are_read_however_they_are_cut(line_end: bytes, size: int) -> Non
             first, rest = json.dumps(answer, ensure_ascii=False).split('"result"')
             lines = [
                 *(b": hello", b"retry: 10", b"id: 7", b"event: keepalive", b"data:", b""),
+                *(b"data: junk", b"", b"data: {", b"", b"data: \xff", b"", b"data: 1", b"", b'data: {"a":1}', b""),
                 *(b"event: message", b"data:" + json.dumps({**CALLBACK, "id": "c-1"}).encode(), b""),
                 *(b'data: {"jsonrpc":"2.0","method":"note","params":{}}', b"", b"data: 5", b""),
                 *(b"data: " + first.encode(), b'data: "result"' + rest.encode(), b"", b""),
