@@ -29,6 +29,7 @@ from protogen_compliance.targets import WrongTarget
 PREFIX = "/kit"
 CALLBACK_SECONDS = 5.0
 INSTANCE = "kit-worker"
+RAW = "put raw JSON here"
 TALK_SECONDS = 30.0
 """How long a run may take in which a component makes callbacks one after the other."""
 
@@ -68,10 +69,10 @@ class Stage:
         return PREFIX + name
 
     def executions(self, path: str) -> list[Json]:
-        """Params of the executions of a component."""
+        """Params of the executions of a component, under whatever route it is named."""
         name = path.removeprefix(PREFIX)
         found = [it.value.get("params") for it in self.asked if _method(it) == "components/execute"]
-        return [it for it in found if isinstance(it, dict) and it.get("component") == name]
+        return [it for it in found if isinstance(it, dict) and _own(it.get("component")) == name]
 
     def _answer(self, asked: Asked) -> None:
         value = asked.value
@@ -93,9 +94,9 @@ class Stage:
             case "components/list":
                 asked.result({"components": []})
             case "components/execute":
-                name = (value.get("params") or {}).get("component")
+                name = _own((value.get("params") or {}).get("component"))
                 with self._lock:
-                    component = self._components.get(str(name))
+                    component = self._components.get(name)
                 if component is None:
                     asked.respond(_error(asked, -32001, "Component not found"))
                 else:
@@ -138,6 +139,8 @@ class Stage:
         whole = {"jsonrpc": "2.0", "id": f"callback-{next(self._ids)}", **message}
         box: queue.Queue[Asked] = queue.Queue()
         self._waiting[json.dumps(whole["id"])] = box
+        if not isinstance(whole["id"], str) and type(whole["id"]) is not int:
+            self._waiting["null"] = box  # what is no id may be answered under null
         return whole, box
 
 
@@ -166,22 +169,27 @@ class Conversation:
         self._stage = stage
         self._send = send
 
-    def begin(self, message: dict[str, Json]) -> Pending:
-        """Makes a callback and does not wait; raises Unmet where the runtime dropped the stream."""
-        whole, box = self._stage.waiting(message)
-        return self.begin_text(json.dumps(whole), Pending(self._stage, whole, box))
+    def begin(self, message: dict[str, Json], *, raw: str = "") -> Pending:
+        """Makes a callback and does not wait; raises Unmet where the runtime dropped the stream.
 
-    def begin_text(self, text: str, pending: Pending) -> Pending:
-        """Makes a callback whose text is given, for what JSON of Python cannot say."""
+        `raw` is sent in place of the value RAW: JSON that Python would write in another way.
+        """
+        whole, box = self._stage.waiting(message)
+        text = json.dumps(whole).replace(json.dumps(RAW), raw) if raw else json.dumps(whole)
         try:
             self._send(f"data: {text}\n\n".encode())
         except OSError as gone:
             raise Unmet((), f"the runtime dropped the stream of an execution: {gone}") from None
-        return pending
+        return Pending(self._stage, whole, box)
 
     def ask(self, message: dict[str, Json]) -> Json:
         """The answer to a callback, None where none came within CALLBACK_SECONDS."""
         return self.begin(message).answer()
+
+
+def _own(component: Json) -> str:
+    """The name of a component on the stage, also where the runtime left the route before it."""
+    return str(component).removeprefix(PREFIX)
 
 
 def _method(asked: Asked) -> Json:
