@@ -56,12 +56,27 @@ def launched(
                 runtime.peer.close()
 
 
+Answers = Mapping[str, Component]
+"""What a worker answers otherwise than is right, by method."""
+
+
 @contextmanager
-def with_worker(settings: Settings, template: str, answers: Mapping[str, Component]) -> Generator[Launched, None, None]:
-    """Another runtime with a worker over HTTP some of whose answers are other than usual; raises as `launched` does."""
-    stage = Stage(answers=answers)
-    with stage.server, launched(settings, template, stage, {"kit": over_http(stage)}) as runtime:
-        yield runtime
+def with_workers(
+    settings: Settings, template: str, workers: Mapping[str, Answers]
+) -> Generator[tuple[Launched, dict[str, Stage]], None, None]:
+    """Another runtime with workers over HTTP that answer as each is told, by their names; raises as `launched` does."""
+    stages = {name: Stage(answers=answers) for name, answers in workers.items()}
+    with ExitStack() as stack:
+        for it in stages.values():
+            stack.enter_context(it.server)
+        plugins = {name: over_http(it) for name, it in stages.items()}
+        first = next(iter(stages.values()))
+        yield stack.enter_context(launched(settings, template, first, plugins)), stages
+
+
+def path_of(plugin: str, stage: Stage, component: Component) -> str:
+    """The path within a flow of a component that a plugin has from now on."""
+    return f"/{plugin}/{stage.add(component).rpartition('/')[2]}"
 
 
 @contextmanager

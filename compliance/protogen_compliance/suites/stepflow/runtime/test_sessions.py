@@ -15,7 +15,7 @@ from protogen_compliance.peer.server import Asked
 from protogen_compliance.plugin import Record, Settings
 from protogen_compliance.registry import clause, needs, profile
 from protogen_compliance.suites.stepflow.runtime.callbacks import put
-from protogen_compliance.suites.stepflow.runtime.launching import Launched, launched, or_lacking
+from protogen_compliance.suites.stepflow.runtime.launching import Launched, launched, or_lacking, path_of
 from protogen_compliance.suites.stepflow.runtime.sessions import SessionStage
 from protogen_compliance.suites.stepflow.runtime.stage import CALLBACK_SECONDS, Stage, success
 from protogen_compliance.targets import NoTarget
@@ -56,12 +56,6 @@ def in_session(opened_in_session: InSession, record: Record) -> InSession:
     return opened_in_session
 
 
-def path_of(kind: str, stage: SessionStage, component: Callable[[Asked], None]) -> str:
-    """The path of a component of one of the workers."""
-    name = stage.add(component).rpartition("/")[2]
-    return f"/kit-{kind}/{name}"
-
-
 def target(endpoint: str) -> str:
     """The target of a request to an endpoint."""
     parts = urlsplit(endpoint)
@@ -90,7 +84,9 @@ def test_session_is_opened_first_and_kept(in_session: InSession, kind: str) -> N
 @pytest.mark.parametrize("kind", ENDPOINTS)
 def test_messages_go_to_the_endpoint(in_session: InSession, kind: str) -> None:
     stage = in_session.stages[kind]
-    outcome = in_session.runtime.run_path(path_of(kind, stage, lambda asked: asked.respond(success(asked, "ü"))), 1)
+    outcome = in_session.runtime.run_path(
+        path_of(f"kit-{kind}", stage, lambda asked: asked.respond(success(asked, "ü"))), 1
+    )
     expected = target(stage.endpoint)
     methods = ("initialize", "initialized", "components/execute")
     wrong = [
@@ -114,7 +110,7 @@ def test_answers_go_to_the_endpoint(in_session: InSession, kind: str) -> None:
         answers.put(stage.ask(put(kind), CALLBACK_SECONDS))
         asked.respond(success(asked, "ü"))
 
-    outcome = in_session.runtime.run_path(path_of(kind, stage, component), 1)
+    outcome = in_session.runtime.run_path(path_of(f"kit-{kind}", stage, component), 1)
     assert outcome.result == "ü", f"an execution that makes a callback gave {outcome.summary()}"
     answer = answers.get(timeout=CALLBACK_SECONDS)
     assert answer is not None, f"a callback on the session's stream was not answered within {CALLBACK_SECONDS:g} s"
