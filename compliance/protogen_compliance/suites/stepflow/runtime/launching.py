@@ -74,6 +74,13 @@ def with_workers(
         yield stack.enter_context(launched(settings, template, first, plugins)), stages
 
 
+@contextmanager
+def with_worker(settings: Settings, template: str, answers: Answers) -> Generator[Launched, None, None]:
+    """Another runtime with a worker over HTTP that answers as it is told; raises as `launched` does."""
+    with with_workers(settings, template, {"kit": answers}) as (runtime, _):
+        yield runtime
+
+
 def path_of(plugin: str, stage: Stage, component: Component) -> str:
     """The path within a flow of a component that a plugin has from now on."""
     return f"/{plugin}/{stage.add(component).rpartition('/')[2]}"

@@ -10,7 +10,7 @@ from protogen_compliance.peer.rpc import Json
 from protogen_compliance.peer.server import Asked
 from protogen_compliance.plugin import Record, Settings
 from protogen_compliance.registry import clause, last, needs, profile
-from protogen_compliance.suites.stepflow.runtime.launching import Answers, path_of, with_workers
+from protogen_compliance.suites.stepflow.runtime.launching import Answers, path_of, with_worker, with_workers
 from protogen_compliance.suites.stepflow.runtime.stage import Component, Stage, success
 from protogen_compliance.targets import NoTarget
 
@@ -120,7 +120,7 @@ def chatting(asked: Asked) -> None:
 def test_worker_without_handshake_is_not_used(settings: Settings, stage: Stage, answer: Component) -> None:
     """A runtime may refuse to start with such a worker, or to use it; the control is the worker of all other tests."""
     try:
-        with with_workers(settings, stage.template, {"kit": {"initialize": answer}}) as (runtime, _):
+        with with_worker(settings, stage.template, {"initialize": answer}) as runtime:
             runtime.peer.patience = HANDSHAKE_SECONDS
             path = runtime.stage.add(lambda asked: asked.respond(success(asked, 1)))
             runtime.run_path(path, 1)
