@@ -304,7 +304,8 @@ def test_callbacks_run_side_by_side_and_are_answered_by_posts() -> None:
 REFUSED: list[tuple[str, dict[str, Any], Any, int]] = [
     ("unknown method", {"id": 1, "method": "no/such", "params": {}}, 1, -32601),
     ("a method of the worker's", {"id": "x", "method": "components/list", "params": {}}, "x", -32601),
-    ("a fractional id", {"id": 1.5, "method": "blobs/get", "params": {}}, 1.5, -32602),
+    ("a fractional id", {**CALLBACK, "id": 1.5}, 1.5, -32600),
+    ("an id that is null", {**CALLBACK, "id": None}, None, -32600),
     ("an id that is none", {"id": [1], "method": "blobs/get", "params": {}}, None, -32600),
     ("an id that is an object", {"id": {}, "method": "blobs/get", "params": {}}, None, -32600),
     ("a method that is a number", {"id": 2, "method": 5, "params": {}}, 2, -32600),

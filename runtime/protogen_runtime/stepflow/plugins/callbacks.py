@@ -6,7 +6,7 @@ into that form first (spec sections 3.4 and 9).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -22,7 +22,8 @@ from stepflow_protocol.types import (
     SubmitRunProtocolParams,
 )
 
-from protogen_runtime.dispatch import CallContext, Codec, Method, Report, Sdk, Service, Usage, sdk_of
+from protogen_runtime.dispatch import CallContext, Codec, Link, Method, Outcome, Report, Sdk, Service, Usage, sdk_of
+from protogen_runtime.jsonrpc import INVALID_REQUEST, Call, Work
 
 from .contract import CallRefused, DialectName, RunQuery, RunRequest, Runtime, StepContext, is_object
 
@@ -166,6 +167,16 @@ class _Handler:
             raise _Refusal(refused, self._dialect()) from refused
 
 
+class _Callbacks(Service):
+    """Refuses calls whose id is null or has a fraction: Stepflow has no such ids (spec section 2)."""
+
+    def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
+        """See Service."""
+        if type(work) is Call and type(work.id) not in (str, int):
+            return INVALID_REQUEST
+        return super().start(work, link)
+
+
 def callbacks_of(
     runtime: Runtime, in_flight: InFlight, report: Report, *, dialect: Callable[[], DialectName]
 ) -> Service:
@@ -177,7 +188,7 @@ def callbacks_of(
     """
     sdk = Sdk(_Refusal, _SDK.invalid, _SDK.types, frozenset())
     usage = Usage(has_batches=False)
-    return Service(_INFO, "runtime", _Handler(runtime, in_flight, dialect), sdk=sdk, report=report, usage=usage)
+    return _Callbacks(_INFO, "runtime", _Handler(runtime, in_flight, dialect), sdk=sdk, report=report, usage=usage)
 
 
 def _plain(data: bytes | Raw) -> bytes | None:
