@@ -197,6 +197,8 @@ class _Bundler:
         declared = document.tree.get("$schema") if isinstance(document.tree, dict) else None
         if not isinstance(declared, str):
             return keywords.DIALECTS.get(self._main.dialect, keywords.LATEST)
+        if declared.rpartition("/")[2] == keywords.META_SCHEMA:
+            return keywords.LATEST
         draft = keywords.DIALECTS.get(declared.removesuffix("#"))
         if draft is None:
             known = closest(declared, keywords.DIALECTS)

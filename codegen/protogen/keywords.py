@@ -12,6 +12,9 @@ from typing import Any
 DRAFT_04, DRAFT_06, DRAFT_07, DRAFT_2019, DRAFT_2020 = range(5)
 LATEST = DRAFT_2020
 
+META_SCHEMA = "protogen.schema.json"
+"""Last part of a `$schema` that names a copy of our meta-schema: such a document is one of 2020-12."""
+
 DIALECTS: dict[str, int] = {
     "http://json-schema.org/draft-04/schema": DRAFT_04,
     "http://json-schema.org/draft-06/schema": DRAFT_06,

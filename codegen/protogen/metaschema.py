@@ -10,6 +10,7 @@ import re
 from functools import cache
 from typing import Any
 
+from protogen.keywords import META_SCHEMA
 from protogen.load import Document
 from protogen.positions import escape
 from protogen.problems import Problem, closest, error, warning
@@ -49,9 +50,14 @@ def _unclaimed(document: Document) -> list[Problem]:
     ][:1]
 
 
+def text() -> str:
+    """The meta-schema as it is kept, for editors."""
+    return (data_root() / "schemas" / META_SCHEMA).read_text("utf-8")
+
+
 @cache
 def _meta_schema() -> dict[str, Any]:
-    meta: dict[str, Any] = json.loads((data_root() / "schemas" / "protogen.schema.json").read_text("utf-8"))
+    meta: dict[str, Any] = json.loads(text())
     return meta
 
 

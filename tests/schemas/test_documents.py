@@ -64,6 +64,7 @@ BROKEN: dict[str, tuple[Breaker, str]] = {
     "no protocol": (lambda d: d.pop("x-protocol"), ""),
     "no dialect": (lambda d: d.pop("$schema"), ""),
     "unknown dialect": (lambda d: d.update({"$schema": "http://json-schema.org/draft-04/schema#"}), "$schema"),
+    "another meta-schema": (lambda d: d.update({"$schema": "../my-protogen.schema.json"}), "$schema"),
     "misspelt annotation at the root": (lambda d: d.update({"x-method": {}}), ""),
     "misspelt keyword at the root": (lambda d: d.update({"defs": {}}), ""),
     "protocol without a version": (lambda d: d["x-protocol"].pop("version"), "x-protocol"),
@@ -127,6 +128,13 @@ BROKEN: dict[str, tuple[Breaker, str]] = {
 
 def test_sound_document_conforms(meta: Any) -> None:
     assert meta(SOUND) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["protogen.schema.json", "../protogen.schema.json", "https://protogen.dev/x/protogen.schema.json"]
+)
+def test_document_may_name_a_copy_of_the_meta_schema(path: str, meta: Any) -> None:
+    assert meta({**SOUND, "$schema": path}) == []
 
 
 @pytest.mark.parametrize("case", BROKEN)

@@ -19,6 +19,7 @@ from protogen.config import Refusal
 from .options import DONE, USAGE
 
 COMMANDS: Final = {
+    "init": "init",
     "build": "build",
     "verify": "verify",
     "import": "importing",
@@ -37,6 +38,7 @@ COMMANDS: Final = {
     "fuzz": "fuzz",
     "replay": "replay",
     "targets": "about",
+    "schema": "about",
     "explain": "about",
     "completion": "about",
 }

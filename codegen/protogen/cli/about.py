@@ -1,4 +1,4 @@
-"""Commands that say something of protogen itself: `targets`, `explain`, `completion`."""
+"""Commands that say something of protogen itself: `targets`, `schema`, `explain`, `completion`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,19 @@ def targets(style: str) -> None:
         return
     for name, summary in found:
         click.echo(f"{name:<12}{summary}")
+
+
+@click.command(
+    short_help="Print the meta-schema of protocol documents.", epilog="Example: protogen schema > protogen.schema.json"
+)
+def schema() -> None:
+    """Print the meta-schema of protocol documents, which editors complete and check them by.
+
+    A document whose $schema is the path of such a copy needs no settings: see docs/how-to/editors.md.
+    """
+    from protogen.metaschema import text
+
+    click.echo(text(), nl=False)
 
 
 @click.command(short_help="Say what a finding means.", epilog="Example: protogen explain PG103")

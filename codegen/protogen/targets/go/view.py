@@ -34,6 +34,28 @@ def module(protocol: ir.Protocol, options: Options) -> tuple[Module, list[Proble
     return _Builder(protocol, options).module()
 
 
+class HandlerMethod(msgspec.Struct, frozen=True, kw_only=True):
+    """A method of a handler: its comment, its signature, and the type of its result, empty where it has none."""
+
+    wire: str
+    doc: list[str]
+    signature: str
+    result: str
+
+
+class Handler(msgspec.Struct, frozen=True, kw_only=True):
+    """What a role has to answer, and what puts it behind a dispatcher; types are those of the package itself."""
+
+    name: str
+    dispatcher: str
+    methods: tuple[HandlerMethod, ...]
+
+
+def handler(protocol: ir.Protocol, options: Options, role: str) -> Handler:
+    """The handler of a role that can be called. Errors: naming.Collision."""
+    return _Builder(protocol, options).handler(role)
+
+
 class _Builder:
     def __init__(self, protocol: ir.Protocol, options: Options) -> None:
         self.protocol = protocol
@@ -252,7 +274,7 @@ class _Builder:
             "codes": codes,
             "tables": tables,
             "lookup": [{"table": name, "methods": ", ".join(found)} for name, found in methods.items()],
-            "json": uses_json(code),
+            "json": uses_json(code) or any(entry["raw"] for entry in errors),
         }
 
     def error(self, error: ir.ErrorCode) -> dict[str, object]:
@@ -376,6 +398,21 @@ class _Builder:
             "result": result.text if method.result is not None else "",
             "register": self.register(method, name),
         }
+
+    def handler(self, role: str) -> Handler:
+        methods: list[HandlerMethod] = []
+        for method in ir.served(self.protocol, role):
+            shown = self.served(method)
+            methods.append(
+                HandlerMethod(
+                    wire=method.name,
+                    doc=self.method_doc(method, str(shown["name"]), "answers"),
+                    signature=str(shown["signature"]),
+                    result=str(shown["result"]),
+                )
+            )
+        name, dispatcher = self.derived[f"handler:{role}"], self.derived[f"dispatcher:{role}"]
+        return Handler(name=name, dispatcher=dispatcher, methods=tuple(methods))
 
     def register(self, method: ir.Method, name: str) -> list[str]:
         """The lines that tell a dispatcher of the handler's method."""

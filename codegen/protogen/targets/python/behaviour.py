@@ -401,20 +401,23 @@ class Behaviour:
         )
         lines = [f"class {name}(Protocol):", docstring(about, indent=4)]
         for method in self.received(role.name):
-            client = self.client_for(method.sender)
-            clients.add(client)
-            if method.events is None:
-                context = f"Context[{client}]"
-            else:
-                context = f"StreamContext[{client}, {self.annotation(method.events, used)}]"
-            arguments = ["self"]
-            if method.params is not None:
-                arguments.append(f"params: {self.annotation(method.params, used)}")
-            arguments.append(f"context: {context}")
-            result = self.annotation(method.result, used)
-            head = _signature(f"async def {self.names.method_functions[method.name]}", arguments, result)
-            lines += ["", head, self.method_doc(method), "        ..."]
+            lines += ["", self.handler_head(method, used, clients), self.method_doc(method), "        ..."]
         return "\n".join(lines)
+
+    def handler_head(self, method: ir.Method, used: set[str], clients: set[str]) -> str:
+        """The signature of what serves a method; notes the names to import."""
+        client = self.client_for(method.sender)
+        clients.add(client)
+        if method.events is None:
+            context = f"Context[{client}]"
+        else:
+            context = f"StreamContext[{client}, {self.annotation(method.events, used)}]"
+        arguments = ["self"]
+        if method.params is not None:
+            arguments.append(f"params: {self.annotation(method.params, used)}")
+        arguments.append(f"context: {context}")
+        result = self.annotation(method.result, used)
+        return _signature(f"async def {self.names.method_functions[method.name]}", arguments, result)
 
     def client_for(self, role: str) -> str:
         """The client that calls a role; the untyped one for a role on which nothing is called."""
