@@ -29,6 +29,12 @@ def get(name: Json) -> dict[str, Json]:
     return {"method": "blobs/get", "params": {"blob_id": name}}
 
 
+def submit(stage: Stage, flow: str, inputs: Json, **more: Json) -> dict[str, Json]:
+    """A callback that starts a run."""
+    key = {"subflowKey": str(uuid.uuid4())} if stage.dialect == "S2" else {}
+    return {"method": "runs/submit", "params": {"flowId": flow, "inputs": inputs, **key, **more}}
+
+
 def result(answer: Json) -> Json:
     """The result of an answer; MISSING where it has none."""
     return answer.get("result", MISSING) if isinstance(answer, dict) else MISSING

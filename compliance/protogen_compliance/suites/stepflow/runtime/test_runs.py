@@ -17,7 +17,7 @@ from protogen_compliance.peer.rpc import MISSING, Json
 from protogen_compliance.peer.server import Asked
 from protogen_compliance.plugin import Record, Unmet
 from protogen_compliance.registry import clause, last, needs, profile
-from protogen_compliance.suites.stepflow.runtime.callbacks import INVALID_PARAMS, code, result
+from protogen_compliance.suites.stepflow.runtime.callbacks import INVALID_PARAMS, code, result, submit
 from protogen_compliance.suites.stepflow.runtime.stage import Conversation, Runtime, Stage, flow_of, success
 
 pytestmark = [profile("runs"), needs("SF-METH-004")]
@@ -34,12 +34,6 @@ NO_FLOW = {"S1": (-32011, -32008, -32012), "S2": (-32000, -32005, -32011, -32012
 NO_RUN = {"S1": (-32000, -32012), "S2": (-32000, -32005, -32012, -32201)}
 NO_UUID = {"S1": (-32012, -32011, -32602), "S2": (-32004, -32005, -32011, -32012, -32602)}
 """By dialect, the codes that are right; where the documents and the released runtimes differ, each is."""
-
-
-def submit(stage: Stage, flow: str, inputs: Json, **more: Json) -> dict[str, Json]:
-    """A callback that starts a run."""
-    key = {"subflowKey": str(uuid.uuid4())} if stage.dialect == "S2" else {}
-    return {"method": "runs/submit", "params": {"flowId": flow, "inputs": inputs, **key, **more}}
 
 
 def read(name: Json, **more: Json) -> dict[str, Json]:

@@ -205,6 +205,7 @@ def test_observability_names_the_run(stage: Stage) -> None:
 
 @last
 @clause("SF-METH-005")
+@needs("SF-LIFE-001")
 def test_nothing_else_is_sent(stage: Stage) -> None:
     foreign = [it["method"] for _, it in sent(stage) if it["method"] not in TO_WORKERS]
     assert not foreign, f"the runtime sent {foreign[0]!r} to a worker"
