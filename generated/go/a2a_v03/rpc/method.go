@@ -161,15 +161,19 @@ func fromPositions(params *Value, fields []string) (*Value, error) {
 	return parseText(string(text))
 }
 
-// invalidParams is the error object for params that were refused.
-func invalidParams(err error) *Error {
-	violations := []Violation{{Path: "$", Message: err.Error()}}
+// violationsOf is what is wrong with params that could not be read.
+func violationsOf(err error) []Violation {
 	switch err := err.(type) {
 	case *ValidationError:
-		violations = err.Errors
+		return err.Errors
 	case *DecodeError:
-		violations = []Violation{{Path: err.Path, Message: err.Problem}}
+		return []Violation{{Path: err.Path, Message: err.Problem}}
 	}
+	return []Violation{{Path: "$", Message: err.Error()}}
+}
+
+// invalidParams is the error object for params that were refused.
+func invalidParams(violations []Violation) *Error {
 	data, err := Encode(map[string]any{"errors": violations})
 	if err != nil {
 		data = nil

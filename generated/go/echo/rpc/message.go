@@ -61,7 +61,8 @@ type message struct {
 	kind   messageKind
 	id     *Value // nil when absent
 	method string
-	params *Value // nil when absent or null
+	params *Value // nil when absent
+	object *Value // the whole call
 	answer Response
 }
 
@@ -79,23 +80,23 @@ func classify(v *Value) *message {
 	if version := v.Member("jsonrpc"); version == nil || version.Text() != "2.0" {
 		return m
 	}
-	if method := v.Member("method"); method != nil {
+	method := v.Member("method")
+	switch isAnswer := v.Member("result") != nil || v.Member("error") != nil; {
+	case method != nil && !isAnswer:
 		m.asCall(v, method)
-	} else if id != nil {
+	case method == nil && id != nil:
 		m.asAnswer(v)
 	}
 	return m
 }
 
 func (m *message) asCall(v, method *Value) {
+	// Parameters are an array or an object (JSON-RPC 2.0, section 4.2); null is neither.
 	params := v.Member("params")
-	if params != nil && params.kind == KindNull {
-		params = nil
-	}
 	if method.kind != KindString || params != nil && params.kind != KindObject && params.kind != KindArray {
 		return
 	}
-	m.method, m.params = method.text, params
+	m.method, m.params, m.object = method.text, params, v
 	m.kind = requestMessage
 	if m.id == nil {
 		m.kind = notificationMessage

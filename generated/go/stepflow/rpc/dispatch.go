@@ -20,6 +20,7 @@ type Dispatcher struct {
 	protocol Protocol
 	handlers map[string]handler
 	report   func(ctx context.Context, method string, err error)
+	explain  func(method string, params json.RawMessage, violations []Violation) error
 }
 
 type handler struct {
@@ -36,6 +37,12 @@ func WithErrorReport(report func(ctx context.Context, method string, err error))
 	return func(d *Dispatcher) { d.report = report }
 }
 
+// WithExplanation words the refusal of params that break their schema, for protocols that say what such an error
+// looks like. Where explain gives nil, it is "Invalid params" with all violations.
+func WithExplanation(explain func(method string, params json.RawMessage, violations []Violation) error) DispatcherOption {
+	return func(d *Dispatcher) { d.explain = explain }
+}
+
 // NewDispatcher makes a Dispatcher without handlers.
 func NewDispatcher(protocol Protocol, options ...DispatcherOption) *Dispatcher {
 	d := &Dispatcher{protocol: protocol, handlers: make(map[string]handler)}
@@ -50,7 +57,7 @@ func Handle[P, R any](d *Dispatcher, m *Method[P, R], handle func(context.Contex
 	d.handlers[m.Name] = handler{call: func(ctx context.Context, params *Value) ([]byte, error) {
 		decoded, err := m.incoming(params)
 		if err != nil {
-			return nil, invalidParams(err)
+			return nil, &refusedParams{params: params, violations: violationsOf(err)}
 		}
 		result, err := handle(ctx, decoded)
 		if err != nil || m.Result == nil {
@@ -80,8 +87,21 @@ type Call struct {
 	ID     json.RawMessage // JSON text of the request's id, nil for a notification
 	Method string
 	Header http.Header // of the HTTP request; empty elsewhere
+	object *Value
 	back   Transport
 	emit   func(event []byte) error // nil: the caller takes no events
+}
+
+// Member is the JSON text of a member of the request that stands beside those of JSON-RPC, as it came; nil where
+// there is none.
+func (c *Call) Member(name string) json.RawMessage {
+	if c.object == nil {
+		return nil
+	}
+	if value := c.object.Member(name); value != nil {
+		return value.Raw()
+	}
+	return nil
 }
 
 type callKey struct{}
@@ -142,7 +162,7 @@ func (e *Emitter[E]) Emit(event E) error {
 
 // serve answers a request, and runs a notification and answers nil.
 func (d *Dispatcher) serve(ctx context.Context, m *message, call *Call) []byte {
-	call.Method = m.method
+	call.Method, call.object = m.method, m.object
 	if m.kind == requestMessage {
 		call.ID = m.id.Raw()
 	}
@@ -158,7 +178,8 @@ func (d *Dispatcher) serve(ctx context.Context, m *message, call *Call) []byte {
 
 func (d *Dispatcher) run(ctx context.Context, m *message) (result []byte, err error) {
 	h, ok := d.handlers[m.method]
-	if !ok || h.notification != (m.kind == notificationMessage) {
+	// A request sent without an id runs, too: its caller does not want the answer (JSON-RPC 2.0, section 4.1).
+	if !ok || h.notification && m.kind == requestMessage {
 		return nil, &Error{Code: CodeMethodNotFound, Message: "Method not found"}
 	}
 	defer func() {
@@ -174,12 +195,40 @@ func (d *Dispatcher) run(ctx context.Context, m *message) (result []byte, err er
 
 // failure is the one place where errors become error objects.
 func (d *Dispatcher) failure(ctx context.Context, method string, err error) *Error {
+	var refused *refusedParams
+	if errors.As(err, &refused) {
+		err = refused.explained(method, d.explain)
+	}
 	var known Failure
 	if errors.As(err, &known) {
 		return known.RPCError()
 	}
 	d.tell(ctx, method, err)
 	return &Error{Code: CodeInternalError, Message: "Internal error"}
+}
+
+// refusedParams means that params break their schema.
+type refusedParams struct {
+	params     *Value // nil when absent
+	violations []Violation
+}
+
+func (e *refusedParams) Error() string {
+	return (&ValidationError{Type: "params", Errors: e.violations}).Error()
+}
+
+// explained is the error to answer with.
+func (e *refusedParams) explained(method string, explain func(string, json.RawMessage, []Violation) error) error {
+	if explain != nil {
+		params := json.RawMessage("{}")
+		if e.params != nil {
+			params = e.params.Raw()
+		}
+		if err := explain(method, params, e.violations); err != nil {
+			return err
+		}
+	}
+	return invalidParams(e.violations)
 }
 
 func (d *Dispatcher) tell(ctx context.Context, method string, err error) {

@@ -155,10 +155,12 @@ func (c *Client) Notify(ctx context.Context, method string, params any, options 
 }
 
 func rawParams(params any) (json.RawMessage, error) {
-	if params == nil {
-		return nil, nil
+	text, err := Encode(params)
+	if err != nil || string(text) == "null" {
+		// Parameters are an array or an object; those of a nil map or pointer are none.
+		return nil, err
 	}
-	return Encode(params)
+	return text, nil
 }
 
 // Invoke makes a typed call. Errors: the typed errors of the method, *Error for other codes,

@@ -105,14 +105,7 @@ func MustSchema(text string) *Schema {
 		panic(err)
 	}
 	c := &compiler{named: make(map[string]*node)}
-	definitions := root.Member("definitions")
-	for i := range definitions.members {
-		c.named[definitions.members[i].name] = new(node)
-	}
-	for i := range definitions.members {
-		m := &definitions.members[i]
-		c.into(c.named[m.name], &m.value)
-	}
+	c.define(root.Member("definitions"))
 	return &Schema{definitions: c.named}
 }
 
@@ -124,6 +117,26 @@ func (s *Schema) MustType(text string) *Type {
 	}
 	c := &compiler{named: s.definitions}
 	return &Type{node: c.compile(source)}
+}
+
+// ParseType compiles a schema that came at run time, such as one that a user has sent; its references lead to its
+// own definitions. Values are checked by Validate. Errors: *SyntaxError, or what of the schema is of no use.
+func ParseType(text []byte) (t *Type, err error) {
+	source, err := Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	// The compiler relies on keywords having the values that the draft gives them, and this text nobody has checked.
+	defer func() {
+		if reason := recover(); reason != nil {
+			t, err = nil, fmt.Errorf("not a usable schema: %v", reason)
+		}
+	}()
+	c := &compiler{named: make(map[string]*node), eager: true}
+	if definitions := source.Member("definitions"); definitions != nil {
+		c.define(definitions)
+	}
+	return &Type{node: c.compile(source)}, nil
 }
 
 // Type is one schema that values can be checked against.
@@ -141,6 +154,25 @@ func (s *Schema) Named(name string) *Type {
 
 type compiler struct {
 	named map[string]*node
+	eager bool // patterns are compiled, too
+}
+
+func (c *compiler) define(definitions *Value) {
+	for i := range definitions.members {
+		c.named[definitions.members[i].name] = new(node)
+	}
+	for i := range definitions.members {
+		m := &definitions.members[i]
+		c.into(c.named[m.name], &m.value)
+	}
+}
+
+func (c *compiler) pattern(source string) *pattern {
+	p := newPattern(source)
+	if c.eager {
+		p.compile()
+	}
+	return p
 }
 
 func (c *compiler) compile(source *Value) *node {
@@ -169,7 +201,7 @@ func (c *compiler) resolve(ref string) *node {
 	name = strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
 	n := c.named[name]
 	if !ok || n == nil {
-		panic(fmt.Sprintf("the embedded schema refers to %q, which it does not have", ref))
+		panic(fmt.Sprintf("it refers to %q, which it does not have", ref))
 	}
 	return n
 }
@@ -190,7 +222,7 @@ func (c *compiler) keyword(n *node, keyword string, v *Value) {
 	case "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains":
 		*n.limit(keyword) = sizeOf(v)
 	case "pattern":
-		n.pattern = newPattern(v.text)
+		n.pattern = c.pattern(v.text)
 	case "uniqueItems":
 		n.unique = v.truth
 	case "required":
@@ -200,7 +232,7 @@ func (c *compiler) keyword(n *node, keyword string, v *Value) {
 	case "patternProperties":
 		for i := range v.members {
 			m := &v.members[i]
-			n.patternProperties = append(n.patternProperties, patternNode{newPattern(m.name), c.compile(&m.value)})
+			n.patternProperties = append(n.patternProperties, patternNode{c.pattern(m.name), c.compile(&m.value)})
 		}
 	case "dependentRequired", "dependentSchemas", "dependencies":
 		c.dependencies(n, v)

@@ -229,6 +229,68 @@ func TestInvalidParamsAreListed(t *testing.T) {
 	})
 }
 
+func TestRefusalsOfParamsCanBeWorded(t *testing.T) {
+	explain := func(method string, params json.RawMessage, violations []rpc.Violation) error {
+		if method != echo.AddMethod {
+			return nil
+		}
+		text := fmt.Sprintf(`{"params":%s,"first":%q}`, params, violations[0].Path)
+		return &rpc.Error{Code: rpc.CodeInvalidParams, Message: "Bad sum", Data: json.RawMessage(text)}
+	}
+	handler := rpc.NewHTTPHandler(echo.NewServerDispatcher(newServer(), rpc.WithExplanation(explain)))
+	web := httptest.NewServer(handler)
+	defer web.Close()
+	client := echo.NewServerClient(rpc.NewHTTP(web.URL))
+	defer client.Close()
+	_, err := client.Call(t.Context(), echo.AddMethod, map[string]any{"a": 1, "b": "x"})
+	want := &rpc.Error{Code: rpc.CodeInvalidParams, Message: "Bad sum", Data: json.RawMessage(`{"params":{"a":1,"b":"x"},"first":"$.b"}`)}
+	if !reflect.DeepEqual(err, error(want)) {
+		t.Errorf("got %#v", err)
+	}
+	_, err = client.Call(t.Context(), echo.EchoMethod, nil)
+	if refused := new(rpc.Error); !errors.As(err, &refused) || refused.Message != "Invalid params" {
+		t.Errorf("got %#v", err)
+	}
+}
+
+type members struct {
+	echo.UnimplementedServerHandler
+}
+
+func (members) Echo(ctx context.Context, _ echo.EchoParams) (echo.EchoResult, error) {
+	call := rpc.CallFrom(ctx)
+	if call.Member("nothing") != nil {
+		return echo.EchoResult{}, errors.New("a member that is not there")
+	}
+	return echo.EchoResult{Value: call.Member("metadata")}, nil
+}
+
+func TestHandlersReadMembersOfTheRequest(t *testing.T) {
+	handler := rpc.NewHTTPHandler(echo.NewServerDispatcher(members{}))
+	body := `{"jsonrpc":"2.0","id":1,"method":"echo","params":{"value":1},"metadata":{"a":[1.0]}}`
+	request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	request.Header.Set("Content-Type", "application/json")
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, request)
+	if got, want := answer.Body.String(), `{"jsonrpc":"2.0","id":1,"result":{"value":{"a":[1.0]}}}`; got != want {
+		t.Errorf("got %s", got)
+	}
+	if call := rpc.CallFrom(t.Context()); call.Member("metadata") != nil {
+		t.Error("a member outside of a call")
+	}
+}
+
+func TestRequestsSentWithoutIDRun(t *testing.T) {
+	s := newServer()
+	request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"jsonrpc":"2.0","method":"echo","params":{"value":1}}`))
+	request.Header.Set("Content-Type", "application/json")
+	answer := httptest.NewRecorder()
+	rpc.NewHTTPHandler(echo.NewServerDispatcher(s)).ServeHTTP(answer, request)
+	if answer.Code != http.StatusAccepted || answer.Body.Len() != 0 || s.calls.Load() != 1 {
+		t.Errorf("got %d %q after %d calls", answer.Code, answer.Body, s.calls.Load())
+	}
+}
+
 func TestResultsThatBreakTheirSchemaStayInside(t *testing.T) {
 	everywhere(t, func(t *testing.T, c *echo.ServerClient, _ *server) {
 		_, err := c.Sleep(t.Context(), echo.SleepParams{Seconds: "0"})
@@ -380,6 +442,9 @@ var exchanges = []exchange{
 	{name: "invalid UTF-8", body: "\"\xff\"", status: 200, answer: `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}`},
 	{name: "no version", body: `{"id":1,"method":"echo"}`, status: 200, answer: `{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"Invalid Request"}}`},
 	{name: "an id that is none", body: `{"jsonrpc":"2.0","id":{},"method":"echo"}`, status: 200, answer: `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Invalid Request"}}`},
+	{name: "null params", body: `{"jsonrpc":"2.0","id":1,"method":"echo","params":null}`, status: 200, answer: `{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"Invalid Request"}}`},
+	{name: "a call that is an answer, too", body: `{"jsonrpc":"2.0","id":1,"method":"echo","result":1}`, status: 200, answer: `{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"Invalid Request"}}`},
+	{name: "a fractional id", body: `{"jsonrpc":"2.0","id":1.50,"method":"nope"}`, status: 200, answer: `{"jsonrpc":"2.0","id":1.50,"error":{"code":-32601,"message":"Method not found"}}`},
 	{name: "scalar params", body: `{"jsonrpc":"2.0","id":1,"method":"echo","params":3}`, status: 200, answer: `{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"Invalid Request"}}`},
 	{name: "a scalar", body: `3`, status: 200, answer: `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Invalid Request"}}`},
 	{name: "notification", body: `{"jsonrpc":"2.0","method":"notify","params":{"topic":"t"}}`, status: 202},

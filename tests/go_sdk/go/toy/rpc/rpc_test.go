@@ -47,6 +47,32 @@ func TestEqualNumbersHaveOneKey(t *testing.T) {
 	}
 }
 
+func TestSchemasOfUsersAreCompiled(t *testing.T) {
+	list, err := ParseType([]byte(`{"$ref":"#/definitions/list","definitions":{"list":{"items":{"type":"string","pattern":"^a"},"maxItems":2}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, count := range map[string]int{`["a","ab"]`: 0, `{}`: 0, `["b",1]`: 2, `["a","a","a"]`: 1} {
+		if got := list.Validate(value(t, text)); len(got) != count {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	for _, text := range []string{
+		`{`, `{"$ref":"#/definitions/none"}`, `{"$ref":"other.json"}`, `{"pattern":"("}`, `{"patternProperties":{"(?=a)":true}}`,
+		`{"definitions":{"a":{"properties":{"b":{"pattern":"["}}}}}`,
+	} {
+		if _, err := ParseType([]byte(text)); err == nil {
+			t.Errorf("%s is taken", text)
+		}
+	}
+	// What breaks the draft is refused or means nothing, and never ends the program.
+	for _, text := range []string{`5`, `{"properties":5}`, `{"minimum":"e"}`, `{"type":{}}`, `{"items":null}`, `{"enum":1}`, `{"$ref":1}`} {
+		if t1, err := ParseType([]byte(text)); err == nil {
+			t1.Validate(value(t, `[1]`))
+		}
+	}
+}
+
 func TestMultiples(t *testing.T) {
 	for _, x := range []struct {
 		number, of string
