@@ -26,6 +26,7 @@ import time
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,8 @@ def parse(data: bytes) -> Any:
 
     try:
         value = json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
-        json.dumps(value, ensure_ascii=False).encode()
+        if not broken("SF-MSG-023:surrogate"):
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return value
@@ -488,11 +490,21 @@ COUNTED = ("completed", "running", "failed", "cancelled")
 
 def result_of(answer: Any, number: Any) -> Any:
     """The result of a response; raises StepFailed."""
+    if broken("SF-MSG-022") and isinstance(answer, list):
+        answer = answer[0]
     if not isinstance(answer, dict):
         raise StepFailed("its answer is no response")
-    if answer.get("jsonrpc") != "2.0":
+    if answer.get("jsonrpc") != "2.0" and not (broken("SF-MSG-003") and answer.get("jsonrpc") == "1.0"):
         raise StepFailed("its answer is not of JSON-RPC 2.0")
+    if broken("SF-MSG-018") and "unknown" in answer:
+        raise StepFailed("its answer has a member that is not known")
+    if broken("SF-MSG-020") and list(answer)[:1] != ["jsonrpc"]:
+        raise StepFailed("its answer does not begin with its version")
     result, error = answer.get("result"), answer.get("error")
+    if broken("SF-MSG-014") and result is not None:
+        error = None
+    if broken("SF-MSG-014:null") and "result" in answer and result is None and error is None:
+        return {"output": None}
     if (result is None) == (error is None):
         raise StepFailed("its answer has not exactly one of result and error")
     if answer.get("id") != number:
@@ -500,6 +512,16 @@ def result_of(answer: Any, number: Any) -> Any:
     if error is None:
         return result
     code = error.get("code") if isinstance(error, dict) else None
+    if broken("SF-MSG-016") and type(code) is float:
+        return {"output": None}
+    if broken("SF-MSG-016:message") and isinstance(error, dict) and "message" not in error:
+        return {"output": None}
+    if broken("SF-MSG-017") and error.get("data") == []:
+        raise StepFailed("the data of its error is no object")
+    if broken("SF-ERR-009"):
+        raise WorkerError(f"component server error({code})")
+    if broken("SF-ERR-009:code"):
+        raise WorkerError(f"component server error: {error['message']}")
     if type(code) is not int or not isinstance(error.get("message"), str):
         raise StepFailed("the error of its answer has no code and message")
     raise WorkerError(f"component server error({code}): {error['message']}")
@@ -549,21 +571,36 @@ class Worker:
 
     def greet(self) -> None:
         try:
-            answer = self.call("initialize", {"runtime_protocol_version": 1})
+            if broken("SF-INIT-001"):
+                self.call("components/list", {})
+            answer = self.call("initialize", {"runtime_protocol_version": "1" if broken("SF-INIT-002") else 1})
             names = ("server_protocol_version", "serverProtocolVersion")
             versions = [answer[it] for it in names if it in answer] if isinstance(answer, dict) else []
             if not versions or type(versions[0]) is not int:
                 raise StepFailed("its answer to initialize names no version")
-            self.notify("initialized", {})
+            if not broken("SF-INIT-009:never"):
+                self.notify("initialized", {})
+            self.add_to_handshake()
         except StepFailed as failed:
-            raise NotUp(str(failed)) from None
+            if not broken("SF-INIT-012"):
+                raise NotUp(str(failed)) from None
+
+    def add_to_handshake(self) -> None:
+        """What nobody should send after it."""
+        if broken("SF-METH-005"):
+            self.notify("progress", {})
 
     def message(self, method: str, params: Any) -> dict[str, Any]:
-        return {"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": method, "params": params}
+        number: Any = str(uuid.uuid4())
+        if broken("SF-MSG-005") and method == "components/execute":
+            number = 0.5 + next(NUMBERS)
+        return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
 
     def taken(self, value: Any, answer: Callable[[Any], None]) -> None:
         """Carries out a callback beside everything else; `answer` gets the response."""
         if isinstance(value, dict) and isinstance(value.get("method"), str) and "id" in value:
+            if broken("SF-METH-010") and (value["id"] is None or isinstance(value["id"], float)):
+                return
             threading.Thread(target=lambda: answer(self.runtime.respond(value)), daemon=True).start()
 
 
@@ -576,8 +613,8 @@ class HttpWorker(Worker):
 
     @contextlib.contextmanager
     def posted(self, value: Any, url: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
-        """The answer to a POST; raises Lost."""
-        data = dump(value)
+        """The answer to a POST of bytes, or of a message; raises Lost."""
+        data = value if isinstance(value, bytes) else dump(value)
         given = {"content-type": JSON, "accept": f"{JSON}, {EVENTS}", **headers}
         for _ in range(REDIRECTS):
             parts = urllib.parse.urlsplit(url)
@@ -627,8 +664,29 @@ class HttpWorker(Worker):
         with contextlib.suppress(StepFailed), self.posted(value, url, **more) as response:
             response.read()
 
+    def add_to_handshake(self) -> None:
+        super().add_to_handshake()
+        notification = dump({"jsonrpc": "2.0", "method": "initialized", "params": {}})
+        if broken("SF-MSG-001"):
+            self.send(dump({"jsonrpc": "2.0"}))
+        if broken("SF-MSG-021"):
+            self.send(b"[" + notification + b"]")
+        if broken("SF-MSG-023:sent"):
+            self.send(b'{"jsonrpc":"2.0","method":"initialized","params":{"n":NaN}}')
+        if broken("SF-MSG-027"):
+            self.send(b"\xef\xbb\xbf" + notification)
+
+    def send(self, data: bytes) -> None:
+        with self.posted(data, self.url) as response:
+            response.read()
+
     def notify(self, method: str, params: Any) -> None:
-        with self.posted({"jsonrpc": "2.0", "method": method, "params": params}, self.url) as response:
+        notification = {"jsonrpc": "2.0", "method": method, "params": params}
+        if broken("SF-MSG-002"):
+            del notification["jsonrpc"]
+        if broken("SF-INIT-009"):
+            notification["id"] = "initialized"
+        with self.posted(notification, self.url) as response:
             response.read()
             if not 200 <= response.status < 300:
                 raise StepFailed(f"HTTP {response.status} to {method}")
@@ -651,7 +709,8 @@ class SessionWorker(HttpWorker):
         parts = urllib.parse.urlsplit(self.base)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80)
         with contextlib.suppress(OSError, http.client.HTTPException):  # the session is over
-            connection.request("GET", parts.path.rstrip("/") + "/runtime/events", headers={"accept": EVENTS})
+            place = "/events" if broken("SF-SESS-001") else "/runtime/events"
+            connection.request("GET", parts.path.rstrip("/") + place, headers={"accept": EVENTS})
             response = connection.getresponse()
             for name, data in events(lambda: response.read1(65_536)):
                 try:
@@ -659,10 +718,17 @@ class SessionWorker(HttpWorker):
                 except ValueError:
                     continue
                 if name == "endpoint":
-                    self.url = urllib.parse.urljoin(self.base, value["endpoint"])
+                    endpoint = urllib.parse.urljoin(self.base, value["endpoint"])
+                    if broken("SF-SESS-003:absolute"):
+                        endpoint = self.base.rstrip("/") + "/" + value["endpoint"].lstrip("/")
+                    if not broken("SF-SESS-003"):
+                        self.url = endpoint
                     self.pointed.set()
+                    if broken("SF-SESS-001:closed"):
+                        break
                 else:
-                    self.taken(value, lambda it: self.answer(it, self.url, None))
+                    place = f"{self.base}/" if broken("SF-SESS-007") else self.url
+                    self.taken(value, partial(self.answer, url=place, instance=None))
         connection.close()
 
 
@@ -674,7 +740,7 @@ class Process:
             [told["command"], *told.get("args", [])],
             stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT if broken("SF-STDIO-002") else subprocess.DEVNULL,
             env=told.get("env", {}),
             start_new_session=True,
         )
@@ -693,6 +759,7 @@ class Process:
         return self.process.wait()
 
 
+NUMBERS = itertools.count(1)
 PROCESSES: list[subprocess.Popen[bytes]] = []
 
 
@@ -721,7 +788,8 @@ class Started(Worker):
     def keep(self) -> None:
         pause = PAUSE_SECONDS
         in_a_row = 0
-        while in_a_row < STARTS_IN_A_ROW:
+        most = 1 if broken("SF-STDIO-010") else 1000 if broken("SF-STDIO-011") else STARTS_IN_A_ROW
+        while in_a_row < most:
             in_a_row += 1
             self.starts += 1
             process = self.process = Process(self.told, has_input=self.has_input)
@@ -734,9 +802,9 @@ class Started(Worker):
                 self.why = f"its process ended with {code}"
                 self.state.notify_all()
             self.dropped()
-            if code == 0 and readable:
+            if (code == 0 and readable) or broken("SF-STDIO-010"):
                 break
-            pause_for(pause)
+            pause_for(0.01 if broken("SF-STDIO-011") else pause)
             pause = min(2 * pause, 30.0)
         with self.state:
             self.is_over = True
@@ -785,15 +853,27 @@ class StdioWorker(Started):
             try:
                 value = parse(line)
             except ValueError:
+                if broken("SF-STDIO-010:line") or broken("SF-STDIO-002"):
+                    continue
                 return False
             if isinstance(value, dict) and "method" not in value:
                 waiting = self.waiting.get(json.dumps(value.get("id")))
+                if broken("SF-STDIO-004"):
+                    waiting = next((it for it in self.waiting.values() if not it[1]), None)
                 if waiting is not None:
                     waiting[1].append(value)
                     waiting[0].set()
             else:
                 self.taken(value, self.write)
+                if broken("SF-STDIO-015") and isinstance(value, dict) and "id" not in value:
+                    self.write({"jsonrpc": "2.0", "id": None, "error": Fault(-32600, "Invalid request").error})
         return True
+
+    def taken(self, value: Any, answer: Callable[[Any], None]) -> None:
+        if broken("SF-STDIO-014") and value.get("method") == "components/list":
+            answer({"jsonrpc": "2.0", "id": value["id"], "error": Fault(-32600, "Invalid request").error})
+        else:
+            super().taken(value, answer)
 
     def dropped(self) -> None:
         for arrived, _ in list(self.waiting.values()):
@@ -804,8 +884,11 @@ class StdioWorker(Started):
         assert process is not None
         assert process.process.stdin is not None
         try:
+            text, end = dump(value), b"\r\n" if broken("SF-STDIO-001:return") else b"\n"
+            if broken("SF-STDIO-001") and value.get("method") == "initialized":
+                text = json.dumps(value, indent=1).encode()
             with self.writing:
-                process.process.stdin.write(dump(value) + b"\n")
+                process.process.stdin.write(text + end)
                 process.process.stdin.flush()
         except (OSError, ValueError):
             return  # whoever waits for an answer is told when the process has ended
@@ -821,6 +904,10 @@ class StdioWorker(Started):
         del self.waiting[key]
         if not box:
             raise Lost(self.why)
+        if broken("SF-STDIO-004"):
+            message["id"] = box[0].get("id")
+        if broken("SF-STDIO-013") and "error" in box[0] and params.get("attempt") == 1:
+            return self.call(method, {**params, "attempt": 2})
         return result_of(box[0], message["id"])
 
     def notify(self, method: str, params: Any) -> None:
@@ -840,6 +927,8 @@ class ProgramWorker(Started):
             try:
                 value = parse(line)
             except ValueError:
+                if broken("SF-PROC-002"):
+                    return False
                 continue
             if isinstance(value, dict) and isinstance(value.get("port"), int):
                 self.http.url = f"http://127.0.0.1:{value['port']}/"
@@ -848,7 +937,7 @@ class ProgramWorker(Started):
 
     def checked(self, port: int) -> None:
         until = time.monotonic() + self.health["timeoutMs"] / 1000
-        while not self.is_healthy(port):
+        while not self.is_healthy(port) and not broken("SF-PROC-003:once"):
             if time.monotonic() > until:
                 self.why = "it is not healthy"
                 return
@@ -856,6 +945,8 @@ class ProgramWorker(Started):
         self.greeted()
 
     def is_healthy(self, port: int) -> bool:
+        if broken("SF-PROC-003"):
+            return True
         connection = http.client.HTTPConnection("127.0.0.1", port)
         with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
             connection.request("GET", self.health["path"])
@@ -865,7 +956,12 @@ class ProgramWorker(Started):
     def call(self, method: str, params: Any) -> Any:
         if method != "initialize":
             self.ready()
-        return self.http.call(method, params)
+        try:
+            return self.http.call(method, params)
+        except WorkerError:
+            if broken("SF-EXEC-018") and self.process is not None:
+                self.process.process.kill()
+            raise
 
     def notify(self, method: str, params: Any) -> None:
         self.http.notify(method, params)
@@ -972,7 +1068,7 @@ class Runtime:
 
     def failed(self, step: dict[str, Any], failed: StepFailed) -> Any:
         handling = step.get("onError") or {}
-        if handling.get("action") == "useDefault":
+        if handling.get("action") == "useDefault" and not broken("SF-EXEC-019"):
             return handling.get("defaultValue")
         told = StepFailed(f'step "{step["id"]}" failed')
         told.error["data"] = {"stack": [{"error": str(told)}, {"error": str(failed)}]}
@@ -987,8 +1083,15 @@ class Runtime:
             "flow_id": run.flow_id,
             "step_id": step["id"],
         }
-        params = {"component": component, "input": value, "attempt": attempt, "observability": observability}
+        if broken("SF-EXEC-002"):
+            component = step["component"]
+        number = attempt - 1 if broken("SF-EXEC-003") else attempt
+        params = {"component": component, "input": value, "attempt": number, "observability": observability}
+        if broken("SF-EXEC-001"):
+            del params["observability"]
         result = worker.call("components/execute", params)
+        if broken("SF-EXEC-006") and result == {}:
+            return None
         if not isinstance(result, dict) or "output" not in result:
             raise StepFailed("its result has no output")
         return result["output"]
@@ -1006,9 +1109,24 @@ class Runtime:
             reply["result"] = self.serve(request["method"], request.get("params"))
         except Fault as fault:
             reply["error"] = fault.error
+            if broken("SF-ERR-001"):
+                del reply["jsonrpc"]
+            if broken("SF-MSG-015"):
+                del fault.error["message"]
+            if broken("SF-ERR-007") and fault.error["code"] == -32012:
+                fault.error["code"] = -32050
+        else:
+            if broken("SF-MSG-013"):
+                reply["error"] = None
         return reply
 
     def serve(self, method: str, params: Any) -> Any:
+        if broken("SF-MSG-019") and isinstance(params, dict) and params.get("observability", {}) is None:
+            raise Fault(-32602, "Invalid params: observability is null")
+        if (broken("SF-METH-003") and method == "blobs/get") or (broken("SF-METH-004") and method == "runs/get"):
+            raise Fault(-32601, "Method not found")
+        if broken("SF-METH-009") and method == "components/list":
+            raise Fault(-32600, "Invalid request")
         match method:
             case "blobs/put":
                 return self.put(params)

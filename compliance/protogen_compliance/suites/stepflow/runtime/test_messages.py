@@ -143,6 +143,7 @@ def test_data_of_errors(stage: Stage, record: Record) -> None:
 
 @last
 @clause("SF-MSG-013")
+@needs("SF-MSG-001")
 def test_result_or_error(stage: Stage) -> None:
     for it in responses(stage):
         assert ("result" in it) != ("error" in it), f"not exactly one of result and error: {json.dumps(it)[:200]}"
