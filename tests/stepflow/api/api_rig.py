@@ -192,6 +192,9 @@ class FakeRuns:
             raise Conflict(f"Flow {flow_id} is in use")
         del self.flows[flow_id]
 
+    def run_nowait(self, request: SubmitRun) -> None:
+        """Runs are submitted, and waited for."""
+
     async def submit(self, request: SubmitRun) -> str:
         await self._enter()
         run = FakeRun(str(uuid4()), request, self._flow(request.flow_id))

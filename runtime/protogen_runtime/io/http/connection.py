@@ -211,7 +211,7 @@ class Connection:
         def abort(_: object) -> trio.lowlevel.Abort:
             self._sleeper = None
             watch.discard(fileno)
-            if isinstance(self._running, Handling) and not self._is_set_off:
+            if isinstance(self._running, Handling | Errand) and not self._is_set_off:
                 self._running.unpark()
                 self._running.drop()
             return trio.lowlevel.Abort.SUCCEEDED
@@ -240,7 +240,7 @@ class Connection:
 
     def _rouse(self) -> None:
         """Wake the task that sleeps."""
-        if isinstance(self._running, Handling):
+        if isinstance(self._running, Handling | Errand):
             self._running.unpark()
         sleeper, self._sleeper = self._sleeper, None
         if sleeper is not None:
@@ -250,7 +250,11 @@ class Connection:
     def _park(self) -> bool:
         """Whether the call that waits now needs no task: nothing else came, and whoever knows its outcome will tell."""
         running = self._running
-        return isinstance(running, Handling) and self._can_sleep_on() and running.park(self._answer_parked, self._rouse)
+        return (
+            isinstance(running, Handling | Errand)
+            and self._can_sleep_on()
+            and running.park(self._answer_parked, self._rouse)
+        )
 
     def _set_off(self) -> bool:
         """Let the request that waits now run in a task of its own, and the connection's task sleep on meanwhile."""
@@ -270,7 +274,7 @@ class Connection:
             and not (self._unsent or self._ahead or parser.requests or parser.refused or self._upgrade)
         )
 
-    def _answer_parked(self, body: bytes) -> None:
+    def _answer_parked(self, body: bytes | Reply) -> None:
         """Called with the answer to a call that was parked: send it, and wake the task where more is to be done."""
         self._running = None
         responder = self._responder

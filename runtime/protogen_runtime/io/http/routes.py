@@ -9,14 +9,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 import trio
 from msgspec import Raw
 
-from protogen_runtime.dispatch import AnswerEarly, Channel, Emit
+from protogen_runtime.dispatch import AnswerEarly, Channel, Emit, Later
 from protogen_runtime.dispatch.channels import TransportError
 from protogen_runtime.jsonrpc import INTERNAL_ERROR, Call, ErrorObject
 from protogen_runtime.observe import Observation, Observer
@@ -41,7 +41,7 @@ class Stream(msgspec.Struct, frozen=True):
 Answer: TypeAlias = Reply | Stream
 
 Answering: TypeAlias = Callable[[Request, Mapping[str, str]], Answer | Awaitable[Answer]]
-"""Answers a request, whose path had these values in the places of `{name}`."""
+"""Answers a request, whose path had these values in the places of `{name}`. A `Later` is of a Reply: it needs no task."""
 
 Admitting: TypeAlias = Callable[[Request], Reply | None]
 """Decides on a head, before the body is read: it refuses, sets how large the body may be, or where it goes."""
@@ -223,11 +223,42 @@ class Errand:
         self._route = route
         self._answer = answer
         self._observation = observation
+        self._is_parked = False
+
+    def park(self, answer: Callable[[Reply], None], wake: Callable[[], None]) -> bool:
+        """Leave it to whoever knows the answer to call `answer`; see `Handling.park`."""
+        del wake
+        later = self._answer
+        if not isinstance(later, Later):
+            return False
+
+        def settle() -> None:
+            self.unpark()
+            try:
+                reply = later.result()
+            except Exception as error:  # noqa: BLE001 - whatever a function raises, its client gets an answer
+                reply = self._routes.fail(self._route, error)
+            self._routes.end(self._observation, reply)
+            answer(reply)
+
+        self._is_parked = True
+        self._host.in_flight += 1
+        later.tell(settle)
+        return True
+
+    def unpark(self) -> None:
+        """It is going to be run or dropped."""
+        if self._is_parked:
+            self._is_parked = False
+            self._host.in_flight -= 1
+            cast("Later[Reply]", self._answer).tell(None)
 
     def drop(self) -> None:
         """It will not be run after all."""
         if inspect.iscoroutine(self._answer):
             self._answer.close()
+        elif isinstance(self._answer, Later):
+            self._answer.withdraw()
         if self._request.sink is not None:
             self._request.sink.close()
         self._routes.end(self._observation, None)

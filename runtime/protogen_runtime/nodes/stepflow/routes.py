@@ -6,9 +6,10 @@ Knows no operation; `protogen_runtime.stepflow.api` has them.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Final
 
+from protogen_runtime.dispatch import Later, Mapped
 from protogen_runtime.io.http.messages import Reply, Request
 from protogen_runtime.io.http.routes import Answer as Routed
 from protogen_runtime.io.http.routes import Route, Routes, Stream
@@ -47,7 +48,7 @@ def _route(serving: Serving, operation: Operation) -> Route:
             request.sink = tempfile.SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115 - the server closes it
         return None
 
-    async def answer(request: Request, values: Mapping[str, str]) -> Routed:
+    def answer(request: Request, values: Mapping[str, str]) -> Awaitable[Routed]:
         asked = Asked(
             values=values,
             query=request.target.partition(b"?")[2],
@@ -55,10 +56,18 @@ def _route(serving: Serving, operation: Operation) -> Route:
             body=bytes(request.body),
             file=request.sink,
         )
-        found = await serving.answer(operation, asked)
-        return Stream(found.status, found.source, found.headers) if isinstance(found, Pieces) else _reply(found)
+        answering = serving.answer(operation, asked)
+        return Mapped(answering, _routed) if isinstance(answering, Later) else _waited(answering)
 
     return Route(operation.method, PREFIX + operation.path, answer, admit)
+
+
+async def _waited(answering: Awaitable[Answer | Pieces]) -> Routed:
+    return _routed(await answering)
+
+
+def _routed(found: Answer | Pieces) -> Routed:
+    return Stream(found.status, found.source, found.headers) if isinstance(found, Pieces) else _reply(found)
 
 
 def _reply(answer: Answer) -> Reply:

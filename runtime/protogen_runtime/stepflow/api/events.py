@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 import trio
 
-from protogen_runtime.stepflow.runs.contract import Feed, RunEvent
+from protogen_runtime.stepflow.runs.contract import Ending, Feed, RunEvent
 
 from .exchange import EVENTS_TYPE, Answer, Pieces
 
@@ -32,6 +32,7 @@ class Following:
 
     def __init__(self) -> None:
         self._scopes: set[trio.CancelScope] = set()
+        self._endings: set[Ending] = set()
         self.has_ended = False
 
     @contextmanager
@@ -49,9 +50,19 @@ class Following:
         finally:
             self._scopes.discard(scope)
 
+    def add(self, ending: Ending) -> None:
+        """Have it left when all is ended, until `discard`."""
+        self._endings.add(ending)
+
+    def discard(self, ending: Ending) -> None:
+        """Nobody waits for it any more."""
+        self._endings.discard(ending)
+
     def end(self) -> None:
         """End all that wait, and whoever comes later."""
         self.has_ended = True
+        for ending in tuple(self._endings):
+            ending.leave()
         for scope in tuple(self._scopes):
             scope.cancel()
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import IO, Final
+from typing import IO, Any, Final
 from urllib.parse import quote
 
 import msgspec
 import trio
 from msgspec import UNSET, UnsetType
 
+from protogen_runtime.dispatch import Later
 from protogen_runtime.stepflow.flow import canonical, documents, faults, validation
 from protogen_runtime.stepflow.flow.model import FlowResult
 from protogen_runtime.stepflow.plugins.contract import DialectName, Json, is_object
@@ -24,6 +25,8 @@ from protogen_runtime.stepflow.runs.contract import (
     DEFAULT_PAGE,
     Busy,
     Conflict,
+    Ended,
+    Ending,
     Invalid,
     NotFound,
     Refused,
@@ -138,7 +141,7 @@ class Api:
 
     # --- runs -------------------------------------------------------------------------------------
 
-    async def create_run(self, asked: Asked) -> Answer:
+    def create_run(self, asked: Asked) -> Awaitable[Answer]:
         """POST /runs: waits in dialect 0.9, and does not in 0.11, unless the request says otherwise."""
         body = requests.read_body(asked.body, requests.CreateRun)
         submitted = SubmitRun(
@@ -149,6 +152,13 @@ class Api:
             max_concurrency=body.max_concurrency,
         )
         waits = (not self._is_newer) if body.wait is None else body.wait
+        if waits and not self._is_newer and body.timeout_secs is None and not self._following.has_ended:
+            ending = self._runs.run_nowait(submitted)
+            if ending is not None:
+                return _Awaited(ending, self._following)
+        return self._submitted(submitted, body, waits=waits)
+
+    async def _submitted(self, submitted: SubmitRun, body: requests.CreateRun, *, waits: bool) -> Answer:
         run_id = await self._runs.submit(submitted)
         if waits:
             # Nobody waits for ever in 0.11; in 0.9 the client decides how long, by going away.
@@ -181,7 +191,7 @@ class Api:
             return summary
         with self._following.waiting():
             return await self._runs.wait(run_id, seconds)
-        raise BadRequest(503, f"the server is shutting down; the run {run_id} goes on when it is back")
+        raise _stopping(run_id)
 
     async def list_runs(self, asked: Asked) -> Answer:
         """GET /runs: the newest first."""
@@ -324,6 +334,53 @@ class Api:
             async for piece in reader:
                 yield piece
             yield behind
+
+
+class _Awaited(Later[Answer]):
+    """The answer to whoever waits for the end of a run: dialect 0.9, where it has the result of a run of one item."""
+
+    __slots__ = ("_ending", "_following")
+
+    def __init__(self, ending: Ending, following: Following) -> None:
+        self._ending = ending
+        self._following = following
+        following.add(ending)
+
+    def tell(self, listener: Callable[[], None] | None) -> None:
+        """See Later."""
+        self._ending.tell(listener)
+
+    def withdraw(self) -> bool:
+        """See Later."""
+        self._following.discard(self._ending)
+        return self._ending.withdraw()
+
+    def result(self) -> Answer:
+        """See Later."""
+        self._following.discard(self._ending)
+        return self._told(self._ending.result())
+
+    def __await__(self) -> Generator[Any, Any, Answer]:
+        try:
+            ended = yield from self._ending.__await__()
+        finally:
+            self._following.discard(self._ending)
+        return self._told(ended)
+
+    @staticmethod
+    def _told(ended: Ended) -> Answer:
+        if ended.status == "running":
+            raise _stopping(ended.run_id)
+        result: FlowResult | UnsetType = UNSET
+        if ended.items == 1:
+            assert ended.results is not None
+            result = ended.results[0].result
+        told = answers.RunEnded(run_id=ended.run_id, item_count=ended.items, result=result, status=ended.status)
+        return answer_json(200, told)
+
+
+def _stopping(run_id: str) -> BadRequest:
+    return BadRequest(503, f"the server is shutting down; the run {run_id} goes on when it is back")
 
 
 def _run_id(asked: Asked) -> str:

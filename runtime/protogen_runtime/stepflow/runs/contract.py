@@ -6,6 +6,7 @@ store.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal, Protocol, TypeAlias
@@ -13,6 +14,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from protogen_runtime.dispatch import Later
 from protogen_runtime.stepflow.engine import ResultOrder, RunState, StepState
 from protogen_runtime.stepflow.flow.model import FlowResult
 from protogen_runtime.stepflow.flow.validation import Diagnostic
@@ -26,6 +28,8 @@ __all__ = [
     "Conflict",
     "Damaged",
     "Diagnostic",
+    "Ended",
+    "Ending",
     "EventKind",
     "Feed",
     "FlowVariable",
@@ -320,6 +324,25 @@ class BlobReader(Protocol):
 # --- the service ------------------------------------------------------------------------------------------
 
 
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a run that was waited for; `results` is None where they are to be asked for."""
+
+    run_id: str
+    status: RunState
+    items: int
+    results: Sequence[ItemResult] | None
+
+
+class Ending(Later[Ended]):
+    """The end of a run that is waited for."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Wait no longer than until the run is stored: its status may be `running` then."""
+
+
 class RunService(Protocol):
     """The runtime. Every method may raise Unavailable; what is said to be done is on the disk."""
 
@@ -346,6 +369,13 @@ class RunService(Protocol):
         """Make a run; its id, once it is stored. The run may be over by then.
 
         Errors: NotFound (flow), Invalid, TooLarge, Busy.
+        """
+        ...
+
+    def run_nowait(self, request: SubmitRun) -> Ending | None:
+        """Make a run whose end is waited for; None where only `submit` can do it, since its flow is not in memory.
+
+        Its components may be called before it is stored: nobody has been told of it. Errors: Invalid, TooLarge, Busy.
         """
         ...
 

@@ -1,13 +1,14 @@
 """Live: one run that has not ended: its engine, what is to be kept of it next, and the calls that are out.
 
 The engine is driven here and nowhere else. It goes ahead of the disk: an outcome is told to it at once, and what it
-says is to be done waits until the outcome is kept. Starts no task: the host calls components.
+says is to be done waits until the outcome is kept; save for a run whose submitter waits for its end and has been told
+nothing yet, which is ahead of the disk for a moment. Starts no task: the host calls components.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 from weakref import WeakSet
 
@@ -37,6 +38,7 @@ from .feeds import Feed, News, events_of
 from .gates import Gate
 from .journaling import Replay, row
 from .ledger import Staged
+from .moments import Moment
 from .records import (
     Header,
     RunDocument,
@@ -52,6 +54,9 @@ from .records import (
 
 AT_ONCE: Final = 128
 """Steps that are executed at once between two commits: some milliseconds, for which everybody else waits."""
+
+AHEAD_ITEMS: Final = 16
+"""Runs with more items are kept before their components are called: they take longer than that does."""
 
 REMEMBERED_BYTES: Final = 16 * 1024
 """The result of a run of one item up to this size is remembered for whoever asks next."""
@@ -111,7 +116,13 @@ class Host(Protocol):
 class Live:
     """A run that has not ended. Without an engine it waits on the disk for its turn."""
 
-    def __init__(self, host: Host, header: Header, tree: Tree, parent: Live | None) -> None:
+    def __init__(
+        self, host: Host, header: Header, tree: Tree, parent: Live | None, *, is_awaited: bool = False
+    ) -> None:
+        self.is_ahead = is_awaited and header.total <= AHEAD_ITEMS
+        """Whether its components are called although it is not kept: nobody has been told of it."""
+        self.listener: Callable[[], None] | None = None
+        """Called whenever something was kept."""
         self._host = host
         self.header: Final = header
         self.tree: Final = tree
@@ -123,11 +134,13 @@ class Live:
         self._feeds: WeakSet[Feed] | None = None
         """Those that somebody still reads; a set of this kind takes longer to make than all else here."""
         self.engine: Run | None = None
-        self.accepted: Final = trio.Event()
-        self.ended: Final = trio.Event()
+        self.accepted: Final = Moment()
+        self.ended: Final = Moment()
         self.refusal: StoreError | None = None
         self.results: list[ItemResult] | None = None
-        """Those of a run of one item, if they are small."""
+        """Those of a run of one item."""
+        self.is_small = False
+        """Whether they are to be remembered for whoever asks next."""
         # What is kept:
         self.status: RunState = "running"
         self.told = 0
@@ -176,6 +189,11 @@ class Live:
             self.header, self.status, succeeded=self._succeeded, failed=self._failed, ended=self._ended_at
         )
 
+    @property
+    def kept_counts(self) -> tuple[int, int, int | None]:
+        """Items that have succeeded, those that have failed, and when it has ended, as far as it is kept."""
+        return self._succeeded, self._failed, self._ended_at
+
     # --- what happens to it -------------------------------------------------------------------------
 
     def begin(self, engine: Run, begun: bytes, refers_to: Iterable[str], *, goes_on: bool = True) -> None:
@@ -184,6 +202,7 @@ class Live:
         self._refers.update(refers_to)
         self._refers |= blob_ids_in(begun)
         self._refers.discard(self.header.flow_id)
+        self.is_ahead = self.is_ahead and goes_on
         if goes_on:
             self.engine = engine
             self._news.append("run_started")
@@ -259,8 +278,9 @@ class Live:
                     )
                     document = encode_item(item)
                     self._items.append((index, document))
-                    if self.header.total == 1 and len(document) <= REMEMBERED_BYTES:
+                    if self.header.total == 1:
                         self.results = [item]
+                        self.is_small = len(document) <= REMEMBERED_BYTES
                 case RunCompleted(status):
                     self._end = status
                 case _:
@@ -279,8 +299,19 @@ class Live:
 
     # --- what is kept of it -------------------------------------------------------------------------
 
+    def keep(self) -> None:
+        """Keep it now, though its end has not come: somebody is going to know of it."""
+        if self.is_ahead:
+            self.is_ahead = False
+            self._mark()
+
     def _mark(self) -> None:
         self._compute()
+        if self.is_ahead and self._end is None and not self._deferred:
+            held, self._held = self._held, []
+            self._act(held)
+            return
+        self.is_ahead = False
         if not self._is_marked:
             self._is_marked = True
             self._host.mark(self)
@@ -327,13 +358,7 @@ class Live:
                 for feed in feeds:
                     feed.publish(event)
         self.told += len(taken.news)
-        for effect in taken.held:
-            if isinstance(effect, StopStep):
-                call = self.calls.get((effect.item, effect.step_id))
-                if call is not None and call.start.attempt == effect.attempt:
-                    call.scope.cancel()
-            elif self._end is None:
-                self._host.launch(self, effect)
+        self._act(taken.held)
         if taken.end is not None:
             self.status, self._ended_at = taken.end, taken.at
             self._host.ended(self)
@@ -343,13 +368,31 @@ class Live:
         self.accepted.set()
         if self._deferred or self._news:
             self._mark()
+        if self.listener is not None:
+            self.listener()
+
+    def _act(self, held: Sequence[StartStep | StopStep]) -> None:
+        """Do what the engine said."""
+        for effect in held:
+            if isinstance(effect, StopStep):
+                call = self.calls.get((effect.item, effect.step_id))
+                if call is not None and call.start.attempt == effect.attempt:
+                    call.scope.cancel()
+            elif self._end is None:
+                self._host.launch(self, effect)
 
     def refused(self, reason: StoreError) -> None:
         """See ledger.Source."""
         self.refusal = reason
         self._host.withdrawn(self)
         self.accepted.set()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Nothing more comes of it."""
         self.ended.set()
+        if self.listener is not None:
+            self.listener()
 
 
 class _Taken(msgspec.Struct, frozen=True, gc=False):

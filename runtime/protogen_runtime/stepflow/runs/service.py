@@ -63,6 +63,7 @@ from .contract import (
     BlobReader,
     Busy,
     Conflict,
+    Ended,
     FlowVariable,
     Invalid,
     ItemResult,
@@ -87,6 +88,7 @@ from .journaling import LAZY_FROM, begun_of
 from .ledger import Ledger, journal_of
 from .limits import Limits
 from .live import Live, Tree, subrun_key
+from .moments import LiveEnding
 from .records import (
     ITEMS,
     REFERENCES,
@@ -99,6 +101,7 @@ from .records import (
     read_document,
     read_item,
     stored_summary,
+    summary_of,
 )
 from .telling import ItemSteps, Past, Story, story_of
 
@@ -110,14 +113,26 @@ MAX_RECENT: Final = 1_000
 MAX_LISTED: Final = 1_000
 """Runs on a page."""
 
+AHEAD_SECONDS: Final = 0.05
+"""Between this and twice as long a run may be ahead of the disk while its submitter waits for its end: a short run is
+then one commit, and whoever looks for it among all runs finds it soon."""
+
 _logger = logging.getLogger(__name__)
 
 
 class _Recent(NamedTuple):
     """A run that ended a moment ago; results are None where they are to be read."""
 
-    summary: RunSummary
+    header: Header
+    status: RunState
+    succeeded: int
+    failed: int
+    ended: int | None
     results: Sequence[ItemResult] | None
+
+    def summary(self) -> RunSummary:
+        """The run."""
+        return summary_of(self.header, self.status, succeeded=self.succeeded, failed=self.failed, ended=self.ended)
 
 
 def _kept(method: F) -> F:
@@ -152,6 +167,8 @@ class Runs:
         self._room = trio.Event()
         self._loading = trio.Lock()
         self._recent: OrderedDict[str, _Recent] = OrderedDict()
+        self._ahead: deque[Live] = deque()
+        self._has_ahead = trio.Event()
         self._execution: Execution | None = None
 
     # --- flows --------------------------------------------------------------------------------------
@@ -189,9 +206,23 @@ class Runs:
         """See RunService."""
         return (await self._submit(request, None, None)).run_id
 
+    def run_nowait(self, request: SubmitRun) -> LiveEnding | None:
+        """See RunService."""
+        planned = self._flows.plan_nowait(request.flow_id)
+        if planned is None:
+            return None
+        return LiveEnding(self._make(planned, request, None, None, is_awaited=True), self._ended)
+
+    def _ended(self, live: Live) -> Ended:
+        if live.refusal is not None:
+            raise Unavailable(f"the run was not kept: {live.refusal}")
+        if live.status == "running" and live.ended.is_set():
+            self._check_open()
+        return Ended(run_id=live.run_id, status=live.status, items=live.header.total, results=live.results)
+
     async def submit_within(self, request: SubmitRun, caller: StepContext | None, key: str | None) -> str:
         """Make a run for a step; one that the step has made under the same key is found, unless it failed."""
-        parent = None if caller is None else self._live.get(caller.run_id)
+        parent = None if caller is None else await self._kept_live(caller.run_id)
         if caller is None or parent is None:
             return await self.submit(request)
         name = None if key is None else subrun_key(caller.item, caller.step_id, key)
@@ -212,6 +243,15 @@ class Runs:
         except NotFound:
             return False
 
+    async def _kept_live(self, run_id: str) -> Live | None:
+        """A run that has not ended, once it is kept."""
+        live = self._live.get(run_id)
+        if live is not None and not live.accepted.is_set():
+            live.keep()
+            await live.accepted.wait()
+            return self._live.get(run_id)
+        return live
+
     async def _submit(self, request: SubmitRun, parent: Live | None, name: str | None) -> Live:
         planned = self._flows.plan_nowait(request.flow_id) or await self._flows.plan(request.flow_id)
         live = self._make(planned, request, parent, name)
@@ -220,7 +260,15 @@ class Runs:
             raise Unavailable(f"the run was not kept: {live.refusal}")
         return live
 
-    def _make(self, planned: Planned, request: SubmitRun, parent: Live | None, name: str | None) -> Live:
+    def _make(
+        self,
+        planned: Planned,
+        request: SubmitRun,
+        parent: Live | None,
+        name: str | None,
+        *,
+        is_awaited: bool = False,
+    ) -> Live:
         """Begin a run; without a wait, so that all checks hold until it is there."""
         self._check_open()
         waits = parent is None and (self._active >= self.limits.active_runs or bool(self._queue))
@@ -239,8 +287,12 @@ class Runs:
             created=now,
             total=len(request.inputs),
         )
-        live = self._enter(header, Tree(request.max_concurrency) if parent is None else parent.tree, parent)
+        tree = Tree(request.max_concurrency) if parent is None else parent.tree
+        live = self._enter(header, tree, parent, is_awaited=is_awaited)
         live.begin(engine, begun, planned.refers_to, goes_on=not waits)
+        if live.is_ahead:
+            self._ahead.append(live)
+            self._has_ahead.set()
         if waits:
             self._queue.append(live)
         else:
@@ -303,8 +355,8 @@ class Runs:
             raise Invalid(str(reason)) from None
         return begun, engine
 
-    def _enter(self, header: Header, tree: Tree, parent: Live | None) -> Live:
-        live = Live(self, header, tree, parent)
+    def _enter(self, header: Header, tree: Tree, parent: Live | None, *, is_awaited: bool = False) -> Live:
+        live = Live(self, header, tree, parent, is_awaited=is_awaited)
         self._live[live.run_id] = live
         tree.runs += 1
         if parent is not None:
@@ -337,6 +389,7 @@ class Runs:
             raise NotFound("run", run_id)
         if live.status == "running" and live.ended.is_set():
             self._check_open()
+        await self._kept_live(run_id)
         return live.summary()
 
     @_kept
@@ -346,12 +399,14 @@ class Runs:
 
     async def _summary(self, run_id: str) -> RunSummary:
         live = self._live.get(run_id)
+        if live is not None and live.is_ahead:
+            live = await self._kept_live(run_id)
         # Without a turn of the event loop: whoever asks has waited, for the request or for the run.
         if live is not None and live.accepted.is_set():
             return live.summary()
         recent = self._recent.get(run_id)
         if recent is not None:
-            return recent.summary
+            return recent.summary()
         return stored_summary(await self._record(run_id, documents=False))
 
     async def _record(self, run_id: str, *, documents: bool = True) -> Record:
@@ -466,7 +521,7 @@ class Runs:
         live = self._live.get(run_id)
         if live is None:
             raise Conflict(f"run {run_id} has ended: it is {(await self._summary(run_id)).status}")
-        await live.accepted.wait()
+        await self._kept_live(run_id)
         if live.refusal is not None:
             raise NotFound("run", run_id)
         within: list[Live] = []
@@ -545,7 +600,7 @@ class Runs:
         self, data: Json, blob_type: Literal["data", "flow"], *, filename: str | None = None, run_id: str | None = None
     ) -> str:
         """See RunService; `run_id` is the run that refers to it from now on."""
-        source = run_id if run_id in self._live else None
+        source = None if run_id is None or await self._kept_live(run_id) is None else run_id
         if blob_type == "flow":
             return await self._flows.put(data, source=source)
         try:
@@ -635,7 +690,8 @@ class Runs:
     def ended(self, live: Live) -> None:
         """See live.Host."""
         self._leave(live)
-        self._recent[live.run_id] = _Recent(live.summary(), live.results)
+        results = live.results if live.is_small else None
+        self._recent[live.run_id] = _Recent(live.header, live.status, *live.kept_counts, results)
         if len(self._recent) > MAX_RECENT:
             self._recent.popitem(last=False)
 
@@ -650,8 +706,8 @@ class Runs:
     def _stop_waiting(self, reason: str) -> None:
         """Nothing can be kept any more: nobody shall wait for what cannot come."""
         del reason
-        for live in self._live.values():
-            live.ended.set()
+        for live in tuple(self._live.values()):
+            live.give_up()
 
     @property
     def _execution_now(self) -> Execution:
@@ -671,12 +727,15 @@ class Runs:
                     await self._recover()
                     nursery.start_soon(self._start_queued)
                     nursery.start_soon(self._sweep)
+                    nursery.start_soon(self._keep_late)
                     try:
                         yield
                     finally:
                         self._execution.close()
                         nursery.cancel_scope.cancel()
             finally:
+                for live in self._ahead:
+                    live.keep()
                 self._ledger.close()
 
     async def _recover(self) -> None:
@@ -750,7 +809,18 @@ class Runs:
         await self._store.write(Update(RUNS, [Patch(key=live.run_id, fields=fields)]))
         live.status = "failed"
         self._leave(live)
-        live.ended.set()
+        live.give_up()
+
+    async def _keep_late(self) -> None:
+        """Keep runs that have been ahead of the disk for long enough."""
+        while True:
+            if not self._ahead:
+                self._has_ahead = trio.Event()
+                await self._has_ahead.wait()
+            count = len(self._ahead)
+            await trio.sleep(AHEAD_SECONDS)
+            for _ in range(count):
+                self._ahead.popleft().keep()
 
     async def _sweep(self) -> None:
         """Collect garbage now and then."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from math import ceil
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 import trio
@@ -177,7 +177,8 @@ class CallsOf09:
         if answer is None:
             raise CallTimeoutError(name, seconds)
         if isinstance(answer, Failure | AdoptedFailure):
-            raise read_error(PROTOCOL, method, answer.error)
+            # The SDK's class of errors or the runtime's, whose members are the same.
+            raise read_error(PROTOCOL, method, cast("Any", answer.error))
         try:
             return codec.decode(method.result, answer.result)
         except ValidationError as error:
