@@ -454,9 +454,19 @@ CODES_OF_REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize("dialect", ["0.9", "0.11"])
+SPELLINGS = [
+    ({"server_protocol_version": 1}, "0.11", "0.9"),
+    ({"serverProtocolVersion": 1}, "0.9", "0.11"),
+    ({"server_protocol_version": 1, "serverProtocolVersion": 1}, "0.9", "0.9"),
+    ({"server_protocol_version": 1, "serverProtocolVersion": 1}, "0.11", "0.11"),
+]
+
+
+@pytest.mark.parametrize(("answered", "configured", "dialect"), SPELLINGS)
 @pytest.mark.parametrize(("method", "params", "codes"), CODES_OF_REFUSALS)
-def test_what_is_refused_has_the_code_of_the_dialect(method: str, params: Any, codes: Any, dialect: str) -> None:
+def test_what_is_refused_has_the_code_of_the_dialect(
+    method: str, params: Any, codes: Any, answered: Any, configured: Any, dialect: str
+) -> None:
     class Refusing(MemoryRuntime):
         async def submit_run(self, request: Any, caller: Any) -> Any:
             raise FlowNotFound(request.flow_id)
@@ -474,8 +484,8 @@ def test_what_is_refused_has_the_code_of_the_dialect(method: str, params: Any, c
             await request.event({"jsonrpc": "2.0", "id": request.message["id"], "result": {"output": None}})
             await request.chunk(b"")
 
-        member = "server_protocol_version" if dialect == "0.9" else "serverProtocolVersion"
-        async with raw_worker(handle, runtime=Refusing(), initialized={member: 1}) as (worker, plugins):
+        runtime = Refusing()
+        async with raw_worker(handle, runtime=runtime, initialized=answered, dialect=configured) as (worker, plugins):
             assert await plugins.execute("/w/x", None, CONTEXT) is None
             assert worker.requests[-1].message["error"]["code"] == codes[dialect]
 
