@@ -27,6 +27,7 @@ GROUPS = {
     "interop-stepflow-runtime": [],
     "interop-stepflow-runtime-s2": [],
     "interop-mcp": [],
+    "interop-jsonrpc": [],
 }
 """Per group the file whose own dependencies are locked with it: `dev` installs the project too."""
 
@@ -45,7 +46,7 @@ def main() -> None:
     npm = shutil.which("npm", path=f"{ROOT / '.venv/toolchain/bin'}{os.pathsep}{os.environ['PATH']}")
     if npm is None:
         sys.exit("lock: npm not found; run `make lock`, which provides it")
-    for package in (ROOT, ROOT / "bench"):
+    for package in (ROOT, ROOT / "bench", ROOT / "tests" / "interop" / "endpoints" / "node"):
         print(f"lock: {(package / 'package-lock.json').relative_to(ROOT)}", flush=True)
         (package / "package-lock.json").unlink(missing_ok=True)
         subprocess.run([npm, "install", "--package-lock-only", "--loglevel=error"], check=True, cwd=package)

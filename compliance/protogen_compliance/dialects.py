@@ -29,10 +29,14 @@ class Spelling(NamedTuple):
 
 
 class Dialect(NamedTuple):
-    """Methods of the protocol with their spelling, and the clauses that the spelling breaks, each with how."""
+    """Methods of the protocol with their spelling, and the clauses that the spelling breaks, each with how.
+
+    `lacks` are roles of executors that no target of the dialect can play, each with why: what needs one is SKIPPED.
+    """
 
     spellings: Mapping[str, Spelling]
     deviations: Mapping[str, str]
+    lacks: Mapping[str, str] = {}
 
 
 def findings(name: str, dialect: Dialect) -> list[Evidence]:

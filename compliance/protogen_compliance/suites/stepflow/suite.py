@@ -10,6 +10,7 @@ import msgspec
 
 from protogen_compliance.registry import Clause, clauses
 from protogen_compliance.suite import Suite
+from protogen_compliance.suites.stepflow.dialects import DIALECTS
 from protogen_compliance.suites.stepflow.runtime.preflight import preflight as runtime_preflight
 from protogen_compliance.suites.stepflow.runtime.stage import prepared
 from protogen_compliance.suites.stepflow.worker.preflight import preflight as worker_preflight
@@ -52,11 +53,12 @@ SUITES = (
     Suite(
         protocol="stepflow",
         role="worker",
-        summary="a worker of Stepflow 0.9, by address, by command, or over stdio",
+        summary="a worker of Stepflow, by address, by command, or over stdio",
         folder=HERE / "worker",
         clauses=partial(of_role, "worker", NOT_OF_WORKERS),
         preflight=worker_preflight,
         profiles=WORKER_PROFILES,
+        dialects=DIALECTS,
         takes=("url", "command", "stdio"),
     ),
     Suite(

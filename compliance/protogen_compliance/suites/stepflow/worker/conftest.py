@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from protogen_compliance.dialects import Dialect
 from protogen_compliance.peer.http import parse_url
 from protogen_compliance.peer.link import Answer, HttpLink, Seen, StdioLink
 from protogen_compliance.peer.rpc import MISSING, Json
 from protogen_compliance.peer.wire import Garbled, TimedOut, Unreachable
 from protogen_compliance.plugin import SHAPES, Lacking, Lost, Record, Settings, Unmet
+from protogen_compliance.suites.stepflow.dialects import DIALECTS
 from protogen_compliance.suites.stepflow.worker.first import COMPONENTS, First, meet
 from protogen_compliance.suites.stepflow.worker.link import INSTANCE, Runtime, Worker
 
@@ -69,14 +71,18 @@ def make_link(settings: Settings, seen: Seen, runtime: Runtime) -> Iterator[Call
 def first(make_link: Callable[[], HttpLink | StdioLink], settings: Settings) -> First:
     """What the worker said to the first messages of this run, in their order."""
     said = {role: (name,) for role, name in settings.executors.items()}
-    return meet(Worker(make_link(), {}), {**COMPONENTS, **said})
+    dialect = DIALECTS.get(settings.dialect)
+    found = {role: names for role, names in COMPONENTS.items() if dialect is None or role not in dialect.lacks}
+    return meet(Worker(make_link(), {}, dialect), {**found, **said})
 
 
 class Watched(Worker):
     """A worker that ends the run where it went away."""
 
-    def __init__(self, link: HttpLink | StdioLink, components: Mapping[str, str], seen: Seen) -> None:
-        super().__init__(link, components)
+    def __init__(
+        self, link: HttpLink | StdioLink, components: Mapping[str, str], seen: Seen, dialect: Dialect | None = None
+    ) -> None:
+        super().__init__(link, components, dialect)
         self._seen = seen
 
     def send(self, body: bytes | Json, **more: Json) -> Answer:
@@ -92,8 +98,10 @@ class Watched(Worker):
         return answer
 
     def params(self, role: str, value: Json, **more: Json) -> Json:
-        """As Worker does; raises Lacking where no component plays the role."""
+        """As Worker does; raises Lacking where no component plays the role, and skips where none can."""
         if role not in self.components:
+            if self.dialect is not None and role in self.dialect.lacks:
+                pytest.skip(self.dialect.lacks[role])
             raise Lacking(f"the worker lists no component for {role!r}; name one with --executor {role}=/NAME")
         return super().params(role, value, **more)
 
@@ -113,7 +121,7 @@ def worker(
     """The worker under test, after the handshake."""
     link = make_link()
     record.exchanges = link.log
-    return Watched(link, {**first.components, **settings.executors}, seen)
+    return Watched(link, {**first.components, **settings.executors}, seen, DIALECTS.get(settings.dialect))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Mapping
 
+from protogen_compliance.dialects import Dialect
 from protogen_compliance.peer.link import Answer, HttpLink, StdioLink, done, failed
 from protogen_compliance.peer.rpc import MISSING, Json
 
@@ -47,9 +48,13 @@ class Worker:
 
     _ids = itertools.count(1)
 
-    def __init__(self, link: HttpLink | StdioLink, components: Mapping[str, str]) -> None:
+    def __init__(
+        self, link: HttpLink | StdioLink, components: Mapping[str, str], dialect: Dialect | None = None
+    ) -> None:
         self.link = link
         self.components = components
+        self.dialect = dialect
+        self._spellings = dialect.spellings if dialect is not None else {}
 
     @property
     def over_http(self) -> bool:
@@ -62,16 +67,24 @@ class Worker:
         return self.link.exchange(data, **more)
 
     def message(self, method: str, params: Json = MISSING, /, *, id: Json = MISSING, **members: Json) -> Json:  # noqa: A002 - the member's name
-        """A request with an id that nobody has used, or with the given one; params are left out where MISSING."""
+        """A request with an id that nobody has used, or with the given one, in the worker's spelling.
+
+        Params are left out where MISSING.
+        """
         number = f"kit-{next(self._ids)}" if id is MISSING else id
-        made = {"jsonrpc": "2.0", "id": number, "method": method, **members}
+        spelling = self._spellings.get(method)
+        made = {"jsonrpc": "2.0", "id": number, "method": spelling.method if spelling else method, **members}
         if params is not MISSING:
-            made["params"] = params
+            made["params"] = spelling.params(params) if spelling else params
         return made
 
     def call(self, method: str, params: Json = MISSING, /, *, id: Json = MISSING, **more: Json) -> Answer:  # noqa: A002 - the member's name
-        """Sends a well-formed request."""
-        return self.send(self.message(method, params, id=id), **more)
+        """Sends a well-formed request; its result comes in the protocol's spelling."""
+        answer = self.send(self.message(method, params, id=id), **more)
+        spelling = self._spellings.get(method)
+        if spelling is not None and answer.result is not MISSING:
+            answer.value = {**answer.value, "result": spelling.result(params, answer.result)}
+        return answer
 
     def notify(self, method: str, params: Json, **more: Json) -> Answer:
         """Sends a notification."""

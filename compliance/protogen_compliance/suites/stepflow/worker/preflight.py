@@ -12,6 +12,7 @@ from protogen_compliance.peer.stdio import StdioPeer
 from protogen_compliance.peer.wire import Deadline, Garbled, PeerFault, TimedOut
 from protogen_compliance.plugin import Settings
 from protogen_compliance.preflight import METHOD_NOT_FOUND, endpoint
+from protogen_compliance.suites.stepflow.dialects import DIALECTS
 from protogen_compliance.suites.stepflow.worker.first import COMPONENTS
 from protogen_compliance.targets import NoTarget, parse_target
 
@@ -27,7 +28,8 @@ def preflight(settings: Settings) -> Settings:
         url = endpoint(settings, PROBE, expects="components/list", wrong=_wrong)
         settings = msgspec.structs.replace(settings, url=url)
         own = ("http", "subprocess") if parse_target(settings.target).kind == "command" else ("http",)
-        if {"put", "get"} <= _roles(settings).keys() | settings.executors.keys():
+        lacks = DIALECTS[settings.dialect].lacks if settings.dialect else {}
+        if {"put", "get"} <= (_roles(settings).keys() | settings.executors.keys()) - lacks.keys():
             own = (*own, "callbacks")
     return msgspec.structs.replace(settings, profiles=tuple(dict.fromkeys([*own, *settings.profiles])))
 

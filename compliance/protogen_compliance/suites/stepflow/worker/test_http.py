@@ -227,7 +227,7 @@ def test_nothing_else_is_waited_for(worker: Watched, settings: Settings) -> None
             headers=settings.headers,
             patience=settings.timeout,
         )
-        fresh = Watched(link, worker.components, worker.link.seen)
+        fresh = Watched(link, worker.components, worker.link.seen, worker.dialect)
         for number in range(20):
             answer = fresh.call("components/list", {})
             assert answer.result is not MISSING, f"call {number + 1} of a started worker gave {answer.summary()}"

@@ -58,6 +58,7 @@ def test_unknown_method(worker: Watched, method: str) -> None:
 
 
 @clause("SF-METH-008")
+@needs("SF-METH-007")
 def test_method_of_the_other_direction(worker: Watched) -> None:
     answer = worker.call("blobs/get", {"blob_id": "0" * 64})
     assert answer.code == NOT_FOUND, f"blobs/get: expected -32601, got {answer.summary()}"
