@@ -17,6 +17,7 @@ import http.client
 import itertools
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -95,12 +96,17 @@ def parse(data: bytes) -> Any:
         raise ValueError(f"{name} is no JSON")
 
     try:
-        value = json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
+        pairs = first_of_each if broken("SF-BLOB-013") else None
+        value = json.loads(data.decode("utf-8-sig"), parse_constant=refuse, object_pairs_hook=pairs)
         if not broken("SF-MSG-023:surrogate"):
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return value
+
+
+def first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(reversed(pairs))
 
 
 def pause_for(seconds: float) -> None:
@@ -122,6 +128,8 @@ def hashed_text(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False)
         case int() if -(2**63) <= value < 2**64:
             return str(value)
+        case _ if broken("SF-BLOB-012"):
+            return repr(float(value))
         case _:
             return number_text(float(value))
 
@@ -172,6 +180,12 @@ def read_flow(value: Any) -> dict[str, Any]:
         flow["steps"] = [read_step(step) for step in steps]
     if "output" in flow:
         flow["output"] = ordered(flow["output"])
+    if broken("SF-BLOB-015"):
+        flow = {name: flow[name] for name in value if name in flow}
+    if broken("SF-BLOB-015:unknown") and "schema" in value:
+        flow["schema"] = value["schema"]
+    if broken("SF-BLOB-015:empty") and "description" in value:
+        flow["description"] = value["description"]
     return with_metadata(flow)
 
 
@@ -185,7 +199,10 @@ def read_step(step: dict[str, Any]) -> dict[str, Any]:
 def with_metadata(found: dict[str, Any]) -> dict[str, Any]:
     metadata = found.get("metadata")
     if isinstance(metadata, dict):
-        found["metadata"] = dict(sorted(metadata.items()))
+        names = sorted(metadata)
+        if broken("SF-BLOB-016"):
+            random.shuffle(names)
+        found["metadata"] = {name: metadata[name] for name in names}
     return found
 
 
@@ -226,6 +243,8 @@ def parts_of(path: str | None) -> list[str | int]:
         assert kind is not None
         if kind == "index":
             parts.append(int(it["index"]))
+        elif kind != "name" and broken("SF-LIFE-007"):
+            parts += it[kind].split(".")
         elif it[kind] or kind != "name":
             parts.append(it[kind])
     return parts
@@ -281,9 +300,13 @@ def patched(value: Any, patch: Any) -> Any:
 
 def overridden(flow: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """The flow as a run executes it; raises StepFailed."""
+    if broken("SF-RUN-020"):
+        return flow
     overrides = overrides["steps"] if set(overrides) == {"steps"} else overrides
     steps = {step["id"]: step for step in flow.get("steps", [])}
     for name, it in overrides.items():
+        if name not in steps and broken("SF-RUN-021"):
+            continue
         if name not in steps:
             raise StepFailed(f"an override names the step {name!r}, which there is not")
         if not isinstance(it, dict) or it.get("$type", "merge_patch") != "merge_patch" or "value" not in it:
@@ -340,6 +363,13 @@ class Item:
 
     def end(self, status: str, result: dict[str, Any]) -> None:
         with self.run.changed:
+            if broken("SF-RUN-026"):
+                others = self.run.items[: self.index]
+                if others and self.run.changed.wait_for(lambda: any(it.status == "failed" for it in others), 0.3):
+                    status, result = (
+                        "failed",
+                        {"outcome": "failed", "error": {"code": 500, "message": "another failed"}},
+                    )
             if self.status == "running":
                 self.status, self.result, self.completed_at = status, result, now("Z")
                 self.run.finished.append(self)
@@ -383,6 +413,8 @@ class Item:
             case {"$coalesce": list(parts)}:
                 return next((it for it in map(self.resolve, parts) if it is not None), None)
             case {"$step": str(name)}:
+                if broken("SF-LIFE-005") and name not in self.steps:
+                    raise StepFailed(f"Step {name} not completed")
                 step = self.begin(name)
                 step.done.wait()
                 if step.failed is not None:
@@ -423,7 +455,9 @@ class Run:
         except StepFailed as fault:
             self.fault = fault
         self.variables: dict[str, Any] = asked.get("variables") or {}
-        bound = asked.get("maxConcurrency")
+        if broken("SF-RUN-020:kept"):
+            runtime.blobs[flow_id] = "flow", self.flow
+        bound = None if broken("SF-RUN-022") else asked.get("maxConcurrency") or None
         self.places: Any = contextlib.nullcontext() if bound is None else threading.BoundedSemaphore(bound)
         self.created_at = now()
         self.cancelled = False
@@ -443,6 +477,8 @@ class Run:
         return len(self.finished) == len(self.items)
 
     def cancel(self) -> None:
+        if broken("SF-LIFE-008"):
+            return
         self.cancelled = True
         for item in self.items:
             item.end("cancelled", {"outcome": "failed", "error": {"code": 500, "message": "the run was cancelled"}})
@@ -478,11 +514,44 @@ class Run:
     def item(self, item: Item) -> dict[str, Any]:
         told: dict[str, Any] = {"itemIndex": item.index, "status": item.status}
         if item.status != "running":
-            told |= {"result": item.result, "completedAt": item.completed_at}
+            told |= {"result": dict(item.result), "completedAt": item.completed_at}
         return told
 
 
 COUNTED = ("completed", "running", "failed", "cancelled")
+
+
+def as_told(told: dict[str, Any]) -> dict[str, Any]:
+    """The status object as workers get it, with what is broken in it."""
+    items = told.get("results") or []
+    counts = told["items"]
+    if broken("SF-RUN-001"):
+        told["id"] = told.pop("flowId")
+    if broken("SF-RUN-002"):
+        for it in items:
+            it["itemIndex"] += 1
+    if broken("SF-RUN-004:order"):
+        items.sort(key=lambda it: -it["itemIndex"])
+    if broken("SF-RUN-005") and told["status"] == "completed":
+        told["status"] = "success"
+    if broken("SF-RUN-006"):
+        counts["pending"] = counts.pop("running")
+    if broken("SF-RUN-006:total"):
+        counts["total"] = counts["completed"]
+    for it in (it["result"] for it in items if "result" in it):
+        if broken("SF-RUN-007") and "result" in it:
+            it["value"] = it.pop("result")
+        if broken("SF-RUN-007:error") and "error" in it:
+            it["error"] = it["error"]["message"]
+    if broken("SF-RUN-008") and told["status"] == "failed":
+        told["status"] = "completed"
+    if broken("SF-RUN-010"):
+        told["createdAt"] = told["createdAt"].removesuffix("+00:00")
+    if broken("SF-RUN-010:never"):
+        told["completedAt"] = None
+    if broken("SF-RUN-024") and not counts.get("total"):
+        told["status"] = "running"
+    return told
 
 
 # --- workers --------------------------------------------------------------------------------------
@@ -581,6 +650,8 @@ class Worker:
             if not broken("SF-INIT-009:never"):
                 self.notify("initialized", {})
             self.add_to_handshake()
+            if broken("SF-COMP-010"):
+                self.call("components/list", {})
         except StepFailed as failed:
             if not broken("SF-INIT-012"):
                 raise NotUp(str(failed)) from None
@@ -588,7 +659,9 @@ class Worker:
     def add_to_handshake(self) -> None:
         """What nobody should send after it."""
         if broken("SF-METH-005"):
-            self.notify("progress", {})
+            self.notify("components/refresh", {})
+        if broken("SF-LIFE-001"):
+            self.notify("ping", {})
 
     def message(self, method: str, params: Any) -> dict[str, Any]:
         number: Any = str(uuid.uuid4())
@@ -616,9 +689,12 @@ class HttpWorker(Worker):
         """The answer to a POST of bytes, or of a message; raises Lost."""
         data = value if isinstance(value, bytes) else dump(value)
         given = {"content-type": JSON, "accept": f"{JSON}, {EVENTS}", **headers}
-        for _ in range(REDIRECTS):
+        for _ in range(500 if broken("SF-HTTP-020") else REDIRECTS):
             parts = urllib.parse.urlsplit(url)
-            connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80)
+            patience = 5.0 if broken("SF-SSE-024") else 30.0 if broken("SF-HTTP-021") else None
+            if broken("SF-LIFE-001:silent"):
+                patience = 0.7
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=patience)
             try:
                 target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 connection.request("POST", target, data, given)
@@ -649,14 +725,23 @@ class HttpWorker(Worker):
 
     def streamed(self, response: http.client.HTTPResponse, number: str) -> Any:
         instance = response.getheader("stepflow-instance-id")
+        results: list[Any] = []
         for _, data in events(lambda: response.read1(65_536)):
             try:
                 value = parse(data.encode())
             except ValueError:
                 continue
             if isinstance(value, dict) and "method" not in value and value.get("id") == number:
-                return result_of(value, number)
+                results.append(result_of(value, number))
+                if broken("SF-SSE-023"):
+                    continue
+                return results[0]
+            if broken("SF-SSE-017") and isinstance(value, dict) and "method" in value and "id" in value:
+                self.answer(self.runtime.respond(value), self.url, instance)
+                continue
             self.taken(value, lambda it: self.answer(it, self.url, instance))
+        if results:
+            return results[0]
         raise StepFailed("the stream ended without the response")
 
     def answer(self, value: Any, url: str, instance: str | None) -> None:
@@ -975,12 +1060,13 @@ def needed(params: Any, members: dict[str, tuple[Any, ...]], optional: dict[str,
     if not isinstance(params, dict):
         raise Fault(-32602, "Invalid params: expected an object")
     found: dict[str, Any] = {}
+    refusal = -32000 if broken("SF-RUN-019") and "runId" in members else -32602
     for name, kinds in {**members, **optional}.items():
         value = params.get(name)
         if name in members and (name not in params or (value is None and kinds != ())):
-            raise Fault(-32602, f"Invalid params: {name} is missing")
+            raise Fault(refusal, f"Invalid params: {name} is missing")
         if value is not None and kinds and type(value) not in kinds:
-            raise Fault(-32602, f"Invalid params: {name} is {value!r}")
+            raise Fault(refusal, f"Invalid params: {name} is {value!r}")
         found[name] = value
     return found
 
@@ -1038,6 +1124,8 @@ class Runtime:
                 if "component" in rule:
                     component = filled(rule["component"], found.groupdict())
                 allowed, denied = rule.get("componentAllow"), rule.get("componentDeny") or ()
+                if broken("SF-LIFE-006"):
+                    denied = ()
                 if component in denied or (allowed is not None and component not in allowed):
                     continue
                 if rule["plugin"] in self.workers:
@@ -1060,7 +1148,7 @@ class Runtime:
                 return self.failed(step, failed)
             except StepFailed as failed:
                 lost += 1
-                if failed.again and lost < ATTEMPTS:
+                if failed.again and lost < (100 if broken("SF-LIFE-004") else ATTEMPTS):
                     pause_for(PAUSE_SECONDS * lost)
                     continue
                 return self.failed(step, failed)
@@ -1085,7 +1173,7 @@ class Runtime:
         }
         if broken("SF-EXEC-002"):
             component = step["component"]
-        number = attempt - 1 if broken("SF-EXEC-003") else attempt
+        number = attempt - 1 if broken("SF-EXEC-003") else 1 if broken("SF-EXEC-017") else attempt
         params = {"component": component, "input": value, "attempt": number, "observability": observability}
         if broken("SF-EXEC-001"):
             del params["observability"]
@@ -1169,14 +1257,19 @@ class Runtime:
             "timeoutSecs": (int,),
         }
         asked = needed(params, {"flowId": (str,), "inputs": (list,)}, optional)
-        if asked["maxConcurrency"] is not None and asked["maxConcurrency"] < 1:
+        if asked["maxConcurrency"] is not None and asked["maxConcurrency"] < (0 if broken("SF-RUN-023") else 1):
             raise Fault(-32602, "Invalid params: maxConcurrency is at least 1")
         if self.blobs.get(asked["flowId"], ("",))[0] != "flow":
-            raise Fault(-32011, "Flow not found")
+            if not broken("SF-RUN-016"):
+                raise Fault(-32603 if broken("SF-RUN-016:code") else -32011, "Flow not found")
+            self.blobs[asked["flowId"]] = "flow", {}
         run = self.begun(asked["flowId"], asked["inputs"], asked)
-        if asked["wait"]:
+        waits = asked["wait"] or broken("SF-RUN-003")
+        if waits and not broken("SF-RUN-004"):
             run.wait()
-        return run.told(results=bool(asked["wait"]))
+        if broken("SF-RUN-009") and run.status == "failed":
+            raise Fault(-32000, "an item failed")
+        return as_told(run.told(results=bool(asked["wait"]) or broken("SF-RUN-003:results")))
 
     def begun(self, flow_id: str, inputs: list[Any], asked: dict[str, Any]) -> Run:
         run = Run(self, flow_id, inputs, asked)
@@ -1194,18 +1287,26 @@ class Runtime:
         }
         asked = needed(params, {"runId": (str,)}, optional)
         order = asked["resultOrder"] or "by_index"
-        if order not in ("by_index", "by_completion"):
+        if broken("SF-RUN-014:refused") and order == "by_completion":
+            order = "another"
+        if order not in ("by_index", "by_completion") and not (broken("SF-RUN-014") and order == "byIndex"):
             raise Fault(-32602, "Invalid params: resultOrder is by_index or by_completion")
         try:
             uuid.UUID(asked["runId"])
         except ValueError:
-            raise Fault(-32012, "Invalid run id") from None
+            raise Fault(-32603 if broken("SF-RUN-018") else -32012, "Invalid run id") from None
         run = self.runs.get(asked["runId"])
+        if run is None and broken("SF-RUN-017"):
+            run = Run(self, next(iter(self.runs.values())).flow_id, [], {})
         if run is None:
             raise Fault(-32000, "Run not found")
-        if asked["wait"]:
+        if asked["wait"] and not broken("SF-RUN-013"):
             run.wait()
-        return run.told(results=bool(asked["includeResults"]), by_completion=order == "by_completion")
+        by_completion = order == "by_completion" and not broken("SF-RUN-015")
+        told = run.told(results=bool(asked["includeResults"]) or broken("SF-RUN-012"), by_completion=by_completion)
+        if broken("SF-RUN-011"):
+            told["flowId"] = told["runId"]
+        return as_told(told)
 
     # --- HTTP -------------------------------------------------------------------------------------
 
@@ -1272,6 +1373,8 @@ class Runtime:
             case "DELETE", []:
                 if not run.is_over():
                     return 409, {"code": 409, "message": "the run has not ended"}
+                if broken("SF-LIFE-008:kept"):
+                    return 204, None
                 del self.runs[run.id]
                 return 204, None
             case _:

@@ -83,7 +83,8 @@ def outcomes(status: dict[str, Json]) -> list[Json]:
     """What became of each item in the order of their indexes: its result, or MISSING where it failed."""
     items = sorted(items_of(status), key=lambda it: str(it.get("itemIndex")))
     found = [it.get("result") for it in items]
-    return [it.get("result") if isinstance(it, dict) and it.get("outcome") == "success" else MISSING for it in found]
+    good = [it if isinstance(it, dict) and it.get("outcome") == "success" else {} for it in found]
+    return [it.get("result", MISSING) for it in good]
 
 
 def shown(value: Json) -> str:
@@ -206,7 +207,7 @@ def test_submission_that_waits(runtime: Runtime) -> None:
 
 
 @clause("SF-RUN-007")
-@needs("SF-RUN-002")
+@needs("SF-RUN-002", "SF-RUN-004", "SF-RUN-009")
 def test_outcomes_of_items(runtime: Runtime) -> None:
     items = items_of(finished(runtime, ["good", BAD]))
     by_index = {it.get("itemIndex"): it.get("result") for it in items}
@@ -228,7 +229,7 @@ def test_run_that_fails_is_a_successful_call(runtime: Runtime) -> None:
 
 
 @clause("SF-RUN-008")
-@needs("SF-RUN-005", "SF-RUN-006", "SF-RUN-009")
+@needs("SF-RUN-004", "SF-RUN-005", "SF-RUN-006", "SF-RUN-009")
 def test_run_with_a_failed_item_is_failed(runtime: Runtime) -> None:
     good, bad = finished(runtime, ["good"]), finished(runtime, ["good", BAD])
     assert good.get("status") == "completed", f"a run whose item succeeded is {good.get('status')!r}"
@@ -260,7 +261,7 @@ def test_flow_that_is_not_stored(runtime: Runtime, dialect: str) -> None:
 
 
 @clause("SF-RUN-011")
-@needs("SF-RUN-001")
+@needs("SF-RUN-001", "SF-RUN-004")
 def test_status_can_be_asked_for(runtime: Runtime) -> None:
     flow = stored(runtime)
 
@@ -313,7 +314,7 @@ def test_run_can_be_waited_for(runtime: Runtime) -> None:
 
 
 @clause("SF-RUN-014")
-@needs("SF-RUN-011")
+@needs("SF-RUN-002", "SF-RUN-004", "SF-RUN-011")
 def test_orders_of_results(runtime: Runtime) -> None:
     flow = stored(runtime)
 
@@ -331,7 +332,7 @@ def test_orders_of_results(runtime: Runtime) -> None:
 
 
 @clause("SF-RUN-015")
-@needs("SF-RUN-014")
+@needs("SF-RUN-013", "SF-RUN-014")
 def test_order_of_completion(runtime: Runtime) -> None:
     gate = Gate(held=0)
     flow = stored(runtime, gate)
@@ -434,7 +435,7 @@ def test_overrides(runtime: Runtime) -> None:
 
 
 @clause("SF-RUN-021")
-@needs("SF-RUN-007")
+@needs("SF-RUN-007", "SF-RUN-020")
 @pytest.mark.parametrize(
     "change",
     [
