@@ -105,10 +105,11 @@ def node(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
                 "options": {"user": "kit", "other-user": "other"},
             }
         return
-    with program("node").ReferenceNode(*broken) as running:
+    path = "/rpc" if "AF-TRANS-003" in broken else "/"
+    with program("node").ReferenceNode(*broken, path=path) as running:
         again = f"import urllib.request as r; r.urlopen(r.Request('{running.url}/restart', b''))"
         restart = shlex.join([sys.executable, "-I", "-c", again])
-        yield {"url": running.url, "profiles": tuple(profiles), "restart": restart}
+        yield {"url": running.url + path.rstrip("/"), "profiles": tuple(profiles), "restart": restart}
 
 
 @contextmanager
@@ -135,14 +136,51 @@ def endpoint(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
 def client(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The client of JSON-RPC, which the kit starts for each call."""
     words = (sys.executable, "-I", "-S", str(HERE / "reference_client.py"), *broken)
-    yield {"target": f"stdio:{shlex.join(words)}"}
+    slow = not broken or broken[0].startswith("KC-TIME")
+    options = {"stall": "5"}  # longer than the program's own patience
+    yield {"target": f"stdio:{shlex.join(words)}", "profiles": ("slow",) if slow else (), "options": options}
 
+
+@contextmanager
+def runtime(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The runtime of Stepflow, with the profiles that its defect belongs to; without defects all that take no minutes.
+
+    Workers of its own cost it starts, so that what concerns them is judged apart from the rest.
+    """
+    common = ("http", "callbacks", "blobs", "routing", "flows", "runs", "http-api")
+    own = {"SF-STDIO": ("stdio",), "SF-SESS": ("session-sse",), "SF-PROC": ("subprocess",)}
+    own |= {"SF-EXEC-018": ("subprocess",), "SF-HTTP-021": ("slow",), "SF-SSE-024": ("slow",)}
+    found = next((profiles for start, profiles in own.items() for it in broken if it.startswith(start)), common)
+    if not broken:
+        found = (*common, "dialects", "stdio", "session-sse", "subprocess")
+    command = shlex.join([sys.executable, "-I", "-S", str(HERE / "reference_runtime.py")])
+    yield {"target": " ".join([command, "{config}", *broken]), "profiles": found}
+
+
+SAME_TEST = "it says the same, and one test proves both"
+OF_NODES = {
+    "AF-NODE-001": ("AF-TRANS-001", SAME_TEST),
+    "AF-STORE-002": ("AF-CREATE-002", SAME_TEST),
+    "AF-STORE-004": ("AF-GET-002", SAME_TEST),
+    "AF-STORE-009": ("AF-TREEQ-001", SAME_TEST),
+    "AF-STORE-011": ("AF-CHILD-001", SAME_TEST),
+    "AF-DELETE-001": ("AF-STORE-006", SAME_TEST),
+    "AF-DELETE-002": ("AF-STORE-007", SAME_TEST),
+    "AF-ERR-023": ("AF-ERR-009", "codes that are right each for itself differ"),
+    "AF-CANCEL-003": ("AF-DATA-019", "the error of every cancelled task is looked at"),
+    "AF-EXEC-005": ("AF-EXEC-008", "what may not be executed does not complete"),
+    "AF-EXEC-009": ("AF-IND-005", "a flow that completes was executed by something"),
+    "AF-EXECUTE-002": ("AF-IND-005", "it sums up the clauses on dependencies and priorities"),
+    "AF-MGR-001": ("AF-DEP-007", "where each task waits for its dependencies, the order is legal"),
+    "AF-MGR-003": ("AF-IND-005", "it sums up the clauses on execution, cancelling and failures"),
+}
 
 KINDS: dict[str, Kind] = {
-    "node": Kind("apflow", "node", node, {}),
+    "node": Kind("apflow", "node", node, OF_NODES),
     "worker": Kind("stepflow", "worker", worker, {}),
-    "endpoint": Kind("jsonrpc", "server", endpoint, {}),
-    "client": Kind("jsonrpc", "client", client, {}),
+    "runtime": Kind("stepflow", "runtime", runtime, {}),
+    "endpoint": Kind("jsonrpc", "server", endpoint, {"JR-COMPAT-001": ("JR-RESP-003", SAME_TEST)}),
+    "client": Kind("jsonrpc", "client", client, {"JR-COMPAT-001": ("JR-REQ-001", SAME_TEST)}),
 }
 
 

@@ -8,14 +8,15 @@ Usage: reference_client.py [DEFECT ...] URL METHOD PARAMS
 
 from __future__ import annotations
 
-import http.client
 import json
 import math
+import socket
 import sys
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
 
 REDIRECTS = 5
+PATIENCE_SECONDS = 3.0
 ABSENT = object()
 
 
@@ -23,11 +24,15 @@ class Failed(Exception):
     pass
 
 
+class CutOff(Failed):
+    pass
+
+
 def main(words: list[str]) -> int:
     *defects, url, method, params = words
     try:
         told = call(frozenset(defects), url, method, json.loads(params))
-    except (Failed, OSError, http.client.HTTPException, ValueError) as reason:
+    except (Failed, OSError, ValueError) as reason:
         print(f"{type(reason).__name__}: {reason}", file=sys.stderr)
         return 3
     print(json.dumps(told))
@@ -45,31 +50,87 @@ def call(broken: frozenset[str], url: str, method: str, params: Any) -> dict[str
         request["params"] = {name.upper(): value for name, value in params.items()}
     if "JR-PARAM-001" in broken:
         request["params"] = "text"
-    body = json.dumps(request)
+    told = send(broken, url, json.dumps(request), number)
+    after = {"JR-CONV-001": "{bad", "JR-REQ-003": json.dumps({**request, "method": 5})}
+    after["JR-EXT-002"] = json.dumps({"jsonrpc": "2.0", "method": "rpc.failed"})
+    for defect in broken & after.keys() if "error" in told else ():
+        b"".join(ask(url, after[defect], PATIENCE_SECONDS).pieces)
+    return told
+
+
+def send(broken: frozenset[str], url: str, body: str, number: Any) -> dict[str, Any]:
+    patience = 1.0 if "KC-TIME-001" in broken else None if "KC-TIME-002" in broken else PATIENCE_SECONDS
     for _ in range(REDIRECTS):
-        parts = urlsplit(url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-        headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
-        connection.request("POST", parts.path or "/", body, headers)
-        answer = connection.getresponse()
-        location = answer.getheader("location")
-        if location is not None and 300 <= answer.status < 400:
-            if "KC-HTTP-003" in broken:
-                return {"result": None}
-            continue
-        return read(broken, answer, number)
+        answer = ask(url, body, patience)
+        if "location" not in answer.headers or not 300 <= answer.status < 400:
+            return read(broken, answer, number)
+        if "KC-HTTP-003" in broken:
+            return {"result": None}
     raise Failed("too many redirects")
 
 
-def read(broken: frozenset[str], answer: http.client.HTTPResponse, number: Any) -> dict[str, Any]:
-    kind = answer.getheader("content-type") or ""
+# --- HTTP, without http.client, whose import is most of the time of a call -------------------------
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    pieces: Iterator[bytes]
+
+
+def ask(url: str, body: str, patience: float | None) -> Answer:
+    address, _, path = url.removeprefix("http://").partition("/")
+    host, _, port = address.partition(":")
+    connection = socket.create_connection((host, int(port or 80)), timeout=patience)
+    data = body.encode()
+    head = f"POST /{path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {len(data)}\r\nconnection: close\r\n"
+    head += "content-type: application/json\r\naccept: application/json, text/event-stream\r\n\r\n"
+    connection.sendall(head.encode() + data)
+    file = connection.makefile("rb")
+    first = file.readline().split()
+    if len(first) < 2:
+        raise Failed("no answer")
+    headers = {}
+    while line := file.readline().strip():
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name.lower()] = value.strip()
+    return Answer(int(first[1]), headers, pieces(file, headers))
+
+
+def pieces(file: BinaryIO, headers: dict[str, str]) -> Iterator[bytes]:
+    if "transfer-encoding" in headers:
+        while size := int(file.readline(), 16):
+            yield file.read(size)
+            file.readline()
+    elif "content-length" in headers:
+        size = int(headers["content-length"])
+        data = file.read(size)
+        yield data
+        if len(data) < size:
+            raise CutOff("the body is shorter than its content-length")
+    else:
+        yield file.read()
+
+
+def lines(answer: Answer) -> Iterator[bytes]:
+    rest = b""
+    for piece in answer.pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+
+
+# --- what an answer says --------------------------------------------------------------------------
+
+
+def read(broken: frozenset[str], answer: Answer, number: Any) -> dict[str, Any]:
+    kind = answer.headers.get("content-type", "")
     if kind.startswith("text/event-stream"):
         return stream(broken, answer, number)
-    if "KC-HTTP-004" in broken and answer.getheader("transfer-encoding"):
+    if "KC-HTTP-004" in broken and "transfer-encoding" in answer.headers:
         raise Failed("no content-length")
     try:
-        data = answer.read()
-    except http.client.IncompleteRead:
+        data = b"".join(answer.pieces)
+    except CutOff:
         if "KC-HTTP-005" in broken:
             return {"result": None}
         raise
@@ -91,11 +152,11 @@ def read(broken: frozenset[str], answer: http.client.HTTPResponse, number: Any) 
     return found
 
 
-def stream(broken: frozenset[str], answer: http.client.HTTPResponse, number: Any) -> dict[str, Any]:
+def stream(broken: frozenset[str], answer: Answer, number: Any) -> dict[str, Any]:
     data: list[str] = []
     last = None
     end = b"\n"
-    for raw in answer:
+    for raw in lines(answer):
         line = raw.rstrip(end if "KC-SSE-001" in broken else b"\r\n").decode()
         if line.startswith("data:"):
             data.append(line.removeprefix("data:").removeprefix(" "))

@@ -173,6 +173,8 @@ class ReferenceEndpoint:
             raise Fault(-32601 if self.broken("JR-ERR-012") else -32000)
         if method == "rpc.nope" and self.broken("JR-REQ-005"):
             return {}
+        if method == "rpc.discover" and self.broken("JR-EXT-002"):
+            return {"methods": [{"name": "rpc.add"}]}
         if method != "add" and not (self.broken("JR-ERR-010:case") and method == "ADD"):
             raise Fault(-32000 if self.broken("JR-ERR-010") else -32601)
         if isinstance(params, list):

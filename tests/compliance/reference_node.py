@@ -166,6 +166,13 @@ def expression_fits(kind: Any, expression: Any) -> bool:
     return kind not in GRAMMARS or re.fullmatch(GRAMMARS[kind], expression) is not None
 
 
+def without_nulls(value: Any) -> Any:
+    """What is left of a value when members of null are dropped."""
+    if isinstance(value, dict):
+        return {key: without_nulls(it) for key, it in value.items() if it is not None}
+    return [without_nulls(it) for it in value] if isinstance(value, list) else value
+
+
 def schemas_fit(value: Any) -> bool:
     if not isinstance(value, dict):
         return value is None
@@ -253,10 +260,17 @@ SHOWN: dict[str, Callable[[Task], None]] = {
     "AF-DATA-031": lambda task: task.update(started_at="2099-01-01T00:00:00Z") if task["status"] == "failed" else None,
     "AF-TIME-005": lambda task: task.update(next_run_at="2099-12-31T23:59:59Z") if task["schedule_end_at"] else None,
     "AF-STATE-008": _where(["completed"], progress=0.9),
+    "AF-STATE-014": lambda task: (
+        task.update(started_at=str(int(task["started_at"][:4]) - 1) + task["started_at"][4:])
+        if task["status"] == "failed"
+        else None
+    ),
+    "AF-STATE-015": lambda task: task.update(progress=0.9) if task["result"] == {} else None,
 }
 
 # What a broken node answers: (method, request, response) -> None, changing the response.
 ANSWERED: dict[str, Callable[[str, Any, dict[str, Any]], Any]] = {
+    "AF-RPC-001": lambda method, request, reply: reply.update(node="reference"),
     "AF-RPC-002:reply": lambda method, request, reply: reply.update(jsonrpc="1.0"),
     "AF-RPC-006": lambda method, request, reply: reply.update(id=str(reply["id"])),
     "AF-RPC-009": lambda method, request, reply: reply.update(error=None) if "result" in reply else None,
@@ -271,6 +285,11 @@ ANSWERED: dict[str, Callable[[str, Any, dict[str, Any]], Any]] = {
     ),
     "AF-CREATE-003": lambda method, request, reply: (
         reply["result"].update(status="created") if method == "tasks.create" and "result" in reply else None
+    ),
+    "AF-GET-001": lambda method, request, reply: (
+        reply["result"].update(name=" ".join(reply["result"]["name"].split()[:2]))
+        if method == "tasks.get" and "result" in reply
+        else None
     ),
     "AF-CANCEL-007": lambda method, request, reply: (
         reply.update(result=True) if method == "tasks.cancel" and "result" in reply else None
@@ -328,6 +347,8 @@ class ReferenceNode:
         self.tokens = tokens or {}
         self.path = path
         self.executors = dict(EXECUTORS)
+        self.bodies: set[bytes] = set()
+        self.deleted: list[Task] = []
         self.unprioritised: set[str] = set()
         self.tasks: dict[str, Task] = {}
         self.runs: list[Run] = []
@@ -417,6 +438,8 @@ class ReferenceNode:
             if handler is None or (self.broken("AF-RPC-013") and name == "children"):
                 handler = {"message/send": self.a2a_send}.get(method)
             if handler is None or (self.broken("AF-COPY-001") and name == "copy"):
+                if self.broken("AF-EXT-001") and (named := self.tasks.get(params.get("task_id"))):
+                    self.change(named, "cancelled", error="cancelled by a method that is none")
                 raise Fault(-32601)
             if not isinstance(params, dict):
                 raise Fault(-32602)
@@ -558,6 +581,8 @@ class ReferenceNode:
             found.append(_wrong("params", "Unknown field", "known fields", None, ()))
         if self.broken("AF-CREATE-001") and found:
             self.keep(self.built({"name": "left behind", "user_id": params.get("user_id")}, self.new_id()))
+        if self.broken("AF-VAL-001") and len(found) > 2:
+            params, found = {"user_id": params.get("user_id")}, []
         self.check(found, -32602)
         with self.changed:
             task = self.built({"name": "unnamed", **params}, self.new_id())
@@ -601,6 +626,8 @@ class ReferenceNode:
         with self.changed:
             if self.broken("AF-DATA-001:lost"):
                 task["params"] = None
+            if self.broken("AF-STORE-003") and task["params"]:
+                task["params"] = without_nulls(task["params"])
             self.tasks[task["id"].lower()] = task
 
     def show(self, task: Task) -> Task:
@@ -638,6 +665,10 @@ class ReferenceNode:
             to = updates.get("status", task["status"])
             self.check_transition(task, to)
             kept = {key: value for key, value in updates.items() if key not in OWN and key != "id"}
+            if self.broken("AF-CONC-006") and updates == {"priority": 0}:
+                before = dict(task)  # read, then written whole: what others changed meanwhile is lost
+                self.changed.wait_for(lambda: task["status"] != before["status"], timeout=0.05)
+                task.update(before)
             if self.broken("AF-TIME-008"):
                 kept.update({key: value for key, value in updates.items() if key == "next_run_at"})
             changed = {**task, **kept}
@@ -681,13 +712,16 @@ class ReferenceNode:
                 for child in referring:
                     self.tasks.pop(child["id"], None)
                 referring = []
+            several = self.broken("AF-STORE-012") and len(referring) > 1
             if not self.broken("AF-STORE-010"):
                 referring += [
                     it for it in self.tasks.values() if any(d["id"] == task["id"] for d in it["dependencies"])
                 ]
-            if (task["status"] != "pending" and not self.broken("AF-STORE-006")) or referring:
+            if (task["status"] != "pending" and not self.broken("AF-STORE-006")) or (referring and not several):
                 raise Fault(-32009, _wrong("task_id", "Cannot delete", "a pending task alone", task["id"], ()))
             self.tasks.pop(task["id"].lower())
+            if self.broken("AF-STORE-001"):
+                self.deleted.append(task)
         return {"success": True}
 
     def do_list(self, params: Any, request: Any, user: str | None) -> Any:
@@ -697,9 +731,8 @@ class ReferenceNode:
             found.append(_wrong("limit", "Out of range", "1..1000", limit, ("limit",)))
         if not (whole(offset) and offset >= 0):
             found.append(_wrong("offset", "Out of range", ">= 0", offset, ("offset",)))
-        known = self.broken("AF-DATA-009")
         for name, holds in (
-            ("status", lambda v: known or v in STATUSES),
+            ("status", lambda v: self.broken("AF-DATA-009") or v in STATUSES),
             ("user_id", lambda v: isinstance(v, str) and v != ""),
         ):
             if name in params and not holds(params[name]):
@@ -711,7 +744,8 @@ class ReferenceNode:
         if user is not None and not self.broken("AF-AUTH-002"):
             wanted["user_id"] = user
         with self.changed:
-            matching = [it for it in self.tasks.values() if all(it[key] == value for key, value in wanted.items())]
+            known = [*self.tasks.values(), *self.deleted]
+            matching = [it for it in known if all(it[key] == value for key, value in wanted.items())]
         if self.broken("AF-LIST-001"):
             offset = 0
         limit = limit if whole(limit) else 100
@@ -820,6 +854,9 @@ class ReferenceNode:
             return Run(str(uuid.uuid4()), [])
         for at, item in enumerate(given):
             found = self.faults(item, ("tasks", at))
+            if self.broken("AF-DATA-036") and found and found[0]["field"] == "params":
+                item.pop("params")
+                found = []
             if isinstance(item, dict) and "name" not in item:
                 found.append(_wrong("name", "Missing", "1..255 characters", None, ("tasks", at, "name")))
             self.check(found, -32005)
@@ -838,7 +875,13 @@ class ReferenceNode:
                     fault = _wrong("id", "Already in progress", "a task that rests", task_id, ("tasks", at))
                     raise Fault(-32008, fault)
                 self.start(stored)
+            plain = stored is not None and stored["status"] == "pending" and not stored["dependencies"]
+            if self.broken("AF-DATA-003") and plain and stored is not None:
+                self.deleted.append(stored)
             tasks[task_id] = stored or self.built(item, task_id)
+            if self.broken("AF-ERR-015") and stored is not None and len(given) == 1 and stored["dependencies"]:
+                self.start(stored)
+                return Run(task_id, [task_id])
             if user is not None:
                 tasks[task_id]["user_id"] = user
             self.check(self.across(tasks[task_id], ("tasks", at)), -32005)
@@ -933,7 +976,7 @@ class ReferenceNode:
                     self.change(other, "cancelled", error="a dependency failed")
         kind = {"completed": "task_completed", "failed": "task_failed", "cancelled": "task_cancelled"}
         event = {"event": kind.get(to, "task_status_update"), "task": json.loads(json.dumps(task))}
-        for run in self.runs:
+        for run in self.runs if to not in TERMINAL or not self.broken("AF-STREAM-001") else ():
             if task["id"] in run.ids:
                 for listener in (run.feed, run.push):
                     if listener is not None:
@@ -941,8 +984,15 @@ class ReferenceNode:
         self.changed.notify_all()
 
     def ready(self, task: Task) -> bool:
+        if len(task["dependencies"]) > 1:
+            if self.broken("AF-IND-005"):
+                return False
+            if self.broken("AF-DEP-007"):
+                return True
         for dependency in task["dependencies"]:
             other = self.tasks.get(dependency["id"])
+            if self.broken("AF-PRIO-002") and other and (task["priority"], other["priority"]) == (0, 3):
+                continue
             status = other["status"] if other else "completed"
             if dependency["required"]:
                 if status == "failed" and self.broken("AF-DEP-009"):
@@ -1121,7 +1171,7 @@ class ReferenceNode:
             "name": "reference node",
             "description": "A node for tests.",
             "url": self.url + self.path,
-            "version": "1.0",
+            "version": 1 if self.broken("AF-VER-001") else "1.0",
             "protocolVersion": "0.3.0",
             "capabilities": {"streaming": True, "pushNotifications": True},
             "defaultInputModes": ["application/json"],
@@ -1197,8 +1247,14 @@ class _Handler(BaseHTTPRequestHandler):
             if self.node.broken("AF-STORE-014"):
                 self.node.tasks.clear()
             return self.send(200, {})
-        if self.path not in (self.node.path, "/", "/tasks"):
+        served = (self.node.path,) if self.node.broken("AF-TRANS-003") else (self.node.path, "/", "/tasks")
+        if self.path not in served:
             return self.send(404, {"error": "no such page"})
+        if self.node.broken("AF-TRANS-001") and b'"tasks.list"' in body and body in self.node.bodies:
+            return self.send(200, None)  # a body that came before is taken for a repetition
+        self.node.bodies.add(body)
+        if self.node.broken("AF-ERR-001") and b'"tasks.nope", "params": {}' in body:
+            return self.send(404, "no such method")
         user: str | None = None
         if self.node.tokens:
             user = self.node.tokens.get((self.headers.get("authorization") or "").removeprefix("Bearer "))
@@ -1225,6 +1281,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         kind = "text/plain" if self.node.broken("AF-TRANS-004") else "application/json"
         self.send_header("content-type", kind)
+        if not self.node.broken("AF-VER-001"):
+            self.send_header("x-protocol-version", "1.0")
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

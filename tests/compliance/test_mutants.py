@@ -33,10 +33,10 @@ def _mutants() -> ModuleType:
 
 
 mutants = _mutants()
-EXCEPTIONS = {"node": 0, "worker": 0, "endpoint": 0, "client": 0}
+EXCEPTIONS = {"node": 14, "worker": 0, "endpoint": 1, "client": 1}
 """Kind to how many MUSTs no defect breaks alone, so that nobody adds one unnoticed."""
 
-OPEN = {"node": 35, "worker": 22, "endpoint": 2, "client": 6}
+OPEN = {"worker": 22}
 """Kind to how many MUSTs have neither a defect nor a reason yet."""
 
 

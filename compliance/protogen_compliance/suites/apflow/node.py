@@ -59,7 +59,7 @@ BLAME_OF_FIELDS = {"parent_id": "AF-CREATE-005", "dependencies": "AF-DEP-001"}
 """Field of a new task to the clause whose own test tells whether tasks.create takes it."""
 
 SHAPE_CLAUSES = ("AF-DATA-001", "AF-DATA-002", *(name for names in BLAME.values() for name in names))
-TIMES = ("AF-DATA-023", "AF-DATA-027", "AF-DATA-028", "AF-DATA-029", "AF-DATA-030", "AF-DATA-031")
+TIMES = ("AF-DATA-023", "AF-DATA-027", "AF-DATA-028", "AF-DATA-029", "AF-DATA-030", "AF-DATA-031", "AF-STATE-014")
 RESULTS = ("AF-DATA-015", "AF-DATA-016", "AF-DATA-017")
 ERRORS = ("AF-DATA-018", "AF-DATA-019")
 """What a test relies on that reads these fields of a task."""

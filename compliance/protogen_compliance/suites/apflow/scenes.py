@@ -110,6 +110,19 @@ def ordering(node: Node, tick: float) -> Seen:
 
 
 @scene
+@caught
+def awaited(node: Node, tick: float) -> Seen:
+    """A slow task and dependants of both kinds, all of the same priority."""
+    slow = node.task("slow", node.slow(tick))
+    required = node.task("required", node.ok(), dependencies=[needs_task(slow, required=True)])
+    optional = node.task("optional", node.ok(), dependencies=[needs_task(slow, required=False)])
+    sent = node.flow(node.task("root", node.ok()), required, optional, slow)
+    node.execute(*sent)
+    during = node.running(slow)
+    return Seen(named(*sent), read(sent, node.settled(*sent)), {}, {"during": during})
+
+
+@scene
 def running(node: Node) -> Seen:
     """A task that stays in progress, with a child that waits for it."""
     long = node.task("long", node.slow(LONG_SECONDS), inputs={"seconds": LONG_SECONDS})

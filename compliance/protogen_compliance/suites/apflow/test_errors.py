@@ -226,6 +226,7 @@ def test_tree_is_invalid(node: Node) -> None:
 
 
 @clause("AF-ERR-023")
+@needs("AF-ERR-007", "AF-ERR-009")
 @sums("AF-ERR-00", "AF-ERR-01", "AF-ERR-020")
 def test_cases_have_codes_of_their_own(node: Node) -> None:
     missing = node.call("tasks.get", {"task_id": new_id()})

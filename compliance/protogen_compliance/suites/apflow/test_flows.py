@@ -98,9 +98,9 @@ def test_each_task_starts_after_its_dependencies(node: Node, diamond: Seen) -> N
 
 @clause("AF-DEP-008")
 @needs(*TIMES)
-def test_required_dependency_is_completed_first(node: Node, ordering: Seen) -> None:
-    assert ordering.more["during"].get("status") == "in_progress", "the slow task was never seen in progress"
-    late = starts_after(ordering.end["required"], ordering.end["slow"])
+def test_required_dependency_is_completed_first(node: Node, awaited: Seen) -> None:
+    assert awaited.more["during"].get("status") == "in_progress", "the slow task was never seen in progress"
+    late = starts_after(awaited.end["required"], awaited.end["slow"])
     assert late, "a task started before its required dependency was completed"
 
 
@@ -126,9 +126,9 @@ def test_dependant_of_a_failed_task_stays_pending(node: Node, failure: Seen) -> 
 
 @clause("AF-DEP-012")
 @needs(*TIMES)
-def test_optional_dependency_is_awaited(node: Node, ordering: Seen) -> None:
-    assert ordering.more["during"].get("status") == "in_progress", "the slow task was never seen in progress"
-    late = starts_after(ordering.end["optional"], ordering.end["slow"])
+def test_optional_dependency_is_awaited(node: Node, awaited: Seen) -> None:
+    assert awaited.more["during"].get("status") == "in_progress", "the slow task was never seen in progress"
+    late = starts_after(awaited.end["optional"], awaited.end["slow"])
     assert late, "a task started before its optional dependency had come to its end"
 
 

@@ -38,7 +38,7 @@ def test_use_streaming_gives_server_sent_events(node: Node, streamed: Streamed) 
 
 
 @clause("AF-STREAM-004")
-@needs("AF-STREAM-002")
+@needs("AF-STREAM-001", "AF-STREAM-002")
 def test_events_come_as_things_happen(node: Node, streamed: Streamed) -> None:
     running = [at for at, _, data in streamed.events if isinstance(data, dict) and data.get("status") == "in_progress"]
     ended = [at for at, name, _ in streamed.events if name in ENDS]
@@ -103,6 +103,7 @@ def test_a2a_streams(node: Node) -> None:
 
 
 @clause("AF-PUSH-001")
+@needs("AF-STREAM-001")
 def test_callback_is_a_post_to_the_url(node: Node, pushed: Pushed) -> None:
     assert pushed.reply.error is None, f"an execution with callbacks was refused: {pushed.reply.summary()}"
     assert pushed.callbacks, f"no callback came to 127.0.0.1 after {pushed.reply.summary()}"

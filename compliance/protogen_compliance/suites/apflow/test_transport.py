@@ -6,11 +6,11 @@ import json
 
 from protogen_compliance.peer.http import parse_url
 from protogen_compliance.peer.rpc import MISSING, RpcPeer
-from protogen_compliance.plugin import Record
+from protogen_compliance.plugin import Record, Unmet
 from protogen_compliance.registry import clause, last, needs
-from protogen_compliance.suites.apflow.node import CARD_PATHS, Node, new_id
+from protogen_compliance.suites.apflow.node import ALWAYS_BLAMED, CARD_PATHS, Node, new_id
 from protogen_compliance.suites.apflow.preflight import PATHS
-from protogen_compliance.suites.apflow.scenes import Seen
+from protogen_compliance.suites.apflow.scenes import Scenes, Seen
 
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tasks.list", "params": {"limit": 1}}
 
@@ -39,7 +39,10 @@ def test_connection_of_http_1_1_may_be_kept(node: Node) -> None:
 @clause("AF-TRANS-003")
 @needs("AF-TRANS-001")
 def test_endpoint_is_post_on_root_or_tasks(node: Node, record: Record) -> None:
-    served = [path for path in PATHS if node.send(LIST, path=path).member("jsonrpc") is not MISSING]
+    # What another path says is no reply of the endpoint, so that nothing else looks at it.
+    replies = {path: node.peer.send(json.dumps(LIST).encode(), path=path) for path in PATHS}
+    node.log += [reply.exchange for reply in replies.values()]
+    served = [path for path, reply in replies.items() if reply.member("jsonrpc") is not MISSING]
     assert served, "neither POST / nor POST /tasks answers tasks.list"
     if "/" not in served:
         record.warn("only /tasks answers; / is the path to prefer, /tasks the legacy one (reading A5)")
@@ -67,7 +70,7 @@ def test_version_is_stated_somewhere(node: Node, record: Record) -> None:
     cards = [reply.value for reply in replies[1:] if isinstance(reply.value, dict)]
     stated = [card for card in cards if isinstance(card.get("version"), str)]
     if not headers and not stated:
-        record.note("no version in a header or an agent card; the protocol names no place for it (reading A45)")
+        record.warn("no version in a header or an agent card; the protocol names no place for it (reading A45)")
 
 
 @clause("AF-IND-004")
@@ -96,7 +99,14 @@ def test_further_methods_and_fields_do_not_disturb(node: Node, record: Record) -
 
 @last
 @clause("AF-IND-005")
-def test_a_flow_is_created_validated_and_run(diamond: Seen) -> None:
+@needs("AF-STATE-008", "AF-TREE-008", *ALWAYS_BLAMED)
+def test_a_flow_is_created_validated_and_run(node: Node, scenes: Scenes) -> None:
+    try:
+        diamond: Seen = scenes.watch("diamond", node)
+    except Unmet as reason:
+        if "AF-IND-005" not in reason.blame:
+            raise
+        raise AssertionError(f"a flow of six plain tasks does not run: {reason}") from None
     ended = {name: task.get("status") for name, task in diamond.end.items()}
     assert set(ended.values()) == {"completed"}, f"a flow of six plain tasks ended as {ended}"
 
