@@ -39,6 +39,18 @@ JSON parsers keep the last of two equal keys, so that the first one says nothing
         """\
 A document nested deeper than 200 levels is refused. Move inner schemas into definitions and refer to them.""",
     ),
+    "PG006": Entry(
+        "number too large",
+        """\
+Numbers are read as doubles where they are no integers, and none is larger than 1.8e308. JSON allows the text, but
+hardly a reader keeps it, so that a bound or a constant would mean something else to everybody.""",
+    ),
+    "PG007": Entry(
+        "half a surrogate pair",
+        """\
+JSON allows the escape of a lone surrogate (\\ud800), which is no character and cannot be written as UTF-8. Write the
+character itself, or the escapes of both halves.""",
+    ),
     "PG101": Entry(
         "not a protocol document",
         """\

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ import msgspec
 
 from protogen.positions import position
 from protogen.problems import Place, Problem, error, warning
+
+_LONE = re.compile(r"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|[c-fC-F][0-9a-fA-F]{2})")
+"""The escape of half a surrogate pair, or what looks like one: the second half of a pair does, too."""
 
 MAX_DEPTH = 200
 """Nesting beyond this is refused: no real schema comes near it, and Python's own recursion ends soon after."""
@@ -118,8 +123,12 @@ def _unreadable(name: str, reason: OSError) -> Problem:
 
 
 def parsed(text: str, name: str) -> tuple[Any, list[Problem]]:
-    """The tree of a text that is shown as `name`; None and the reason where it is not JSON, or nested too deep."""
+    """The tree of a text that is shown as `name`; None and the reason where it is not JSON, or not to be had.
+
+    That is: nested too deep, a number that no double holds, or half a surrogate pair, which is no text.
+    """
     repeated: list[str] = []
+    endless: list[str] = []
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         built = dict(pairs)
@@ -134,10 +143,16 @@ def parsed(text: str, name: str) -> tuple[Any, list[Problem]]:
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is not JSON")
 
+    def real(token: str) -> float:
+        value = float(token)
+        if math.isinf(value):
+            endless.append(token)
+        return value
+
     if not text.strip():
         return None, [error("PG003", "the file is empty", fix="write a JSON document into it", place=Place(path=name))]
     try:
-        tree = json.loads(text, object_pairs_hook=members, parse_constant=refuse)
+        tree = json.loads(text, object_pairs_hook=members, parse_constant=refuse, parse_float=real)
     except json.JSONDecodeError as reason:
         place = Place(path=name, line=reason.lineno, column=reason.colno)
         return None, [error("PG003", f"is not JSON: {reason.msg}", fix="correct the text at this place", place=place)]
@@ -147,6 +162,15 @@ def parsed(text: str, name: str) -> tuple[Any, list[Problem]]:
         return None, [_too_deep(name)]
     if depth(tree) > MAX_DEPTH:
         return None, [_too_deep(name)]
+    if endless:
+        what = f"the number {endless[0][:40]} is larger than any that a double holds (1.8e308)"
+        place = _token_place(text, name, text.find(endless[0]))
+        return None, [error("PG006", what, fix="write a smaller one, or leave the bound out", place=place)]
+    lone = _lone(text, tree)
+    if lone is not None:
+        what = f"the escape {lone[0]} is half of a surrogate pair, which is no text"
+        fix = "write the character itself, or both halves"
+        return None, [error("PG007", what, fix=fix, place=_token_place(text, name, lone.start()))]
     problems = [
         warning(
             "PG004",
@@ -159,11 +183,36 @@ def parsed(text: str, name: str) -> tuple[Any, list[Problem]]:
     return tree, problems
 
 
+def _lone(text: str, tree: Any) -> re.Match[str] | None:
+    """The escape of half a surrogate pair, where a key or a text of the tree holds one."""
+    found = _LONE.search(text)
+    if found is None:
+        return None
+    waiting: list[Any] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            waiting += node
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+        elif isinstance(node, str) and any("\ud800" <= letter <= "\udfff" for letter in node):
+            half = re.search("[\ud800-\udfff]", node)
+            assert half is not None
+            escape = f"\\u{ord(half[0]):04x}"
+            return next((each for each in _LONE.finditer(text) if each[0].lower() == escape), found)
+    return None
+
+
+def _token_place(text: str, name: str, at: int) -> Place:
+    return Place(path=name, line=text.count("\n", 0, at) + 1, column=at - (text.rfind("\n", 0, at) + 1) + 1)
+
+
 def _repeated_place(text: str, name: str, key: str) -> Place:
     at = text.rfind(json.dumps(key, ensure_ascii=False))
     if at < 0:
         return Place(path=name)
-    return Place(path=name, line=text.count("\n", 0, at) + 1, column=at - (text.rfind("\n", 0, at) + 1) + 1)
+    return _token_place(text, name, at)
 
 
 def _too_deep(name: str) -> Problem:

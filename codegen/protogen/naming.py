@@ -105,7 +105,8 @@ def settle(
     """
     wanted: dict[str, list[tuple[Claim, str]]] = defaultdict(list)
     for claim in claims:
-        name = claim.pin if claim.pin is not None else legal(style(claim.source), reserved=reserved, empty=empty)
+        asked = claim.pin if claim.pin is not None else style(claim.source)
+        name = legal(asked, reserved=reserved, empty=empty)
         wanted[fold(name)].append((claim, name))
     # Made once names collide, which they rarely do: one scope has few names, and all types of a protocol reserved.
     taken: set[str] | None = None

@@ -5,6 +5,7 @@ What a schema accepts does not change here. Annotations stay for the next stage.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -192,6 +193,9 @@ class _Normaliser:
             if shape is None:
                 if not keyword.startswith("x-"):
                     self._unread(keyword, pointer)
+                elif keyword == "x-protogen-name" and not _is_name(value):
+                    self._misnamed(value, pointer)
+                    continue
                 kept[keyword] = value
             elif keyword == "id" and self._site.draft > keywords.DRAFT_04:
                 self._unread(keyword, pointer)
@@ -207,6 +211,16 @@ class _Normaliser:
                     )
                 )
         return kept
+
+    def _misnamed(self, value: Any, pointer: str) -> None:
+        self._problems.append(
+            error(
+                "PG110",
+                f'"x-protogen-name" must be a name of ASCII letters, digits and _, got {_short(value)}',
+                fix="give one that begins with a letter",
+                place=self._site.document.place(f"{pointer}/x-protogen-name"),
+            )
+        )
 
     def _unread(self, keyword: str, pointer: str) -> None:
         known = closest(keyword, keywords.KNOWN)
@@ -398,6 +412,10 @@ def _arm_name(arm: Any, index: int, owner: str) -> str:
         if arm.get("type") == "array":
             return f"{owner}List"
     return f"{owner}Option{index + 1}"
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", value) is not None
 
 
 def _types(value: Any) -> Any:

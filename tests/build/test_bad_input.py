@@ -65,6 +65,24 @@ BAD_SCHEMAS = [
         "acme.json:4:7 error PG110:",
         "array of distinct strings",
     ),
+    (
+        "a number that no double holds",
+        '{"$defs": {"A": {"minimum":\n 1e400}}}',
+        "acme.json:2:2 error PG006:",
+        "the number 1e400 is larger",
+    ),
+    (
+        "half a surrogate pair",
+        '{"$defs": {"A": {"const": "\\ud83d\\ude00 \\uD800"}}}',
+        "acme.json:1:41 error PG007:",
+        "the escape \\uD800 is half of a surrogate pair",
+    ),
+    (
+        "a name for SDKs that is none",
+        defs(A={"type": "object", "x-protogen-name": "a b"}),
+        "acme.json:5:7 error PG110:",
+        "must be a name of ASCII letters, digits and _, got 'a b'",
+    ),
     ("too deep", '{"$defs":{"A":' + '{"not":' * 300 + "{}" + "}" * 302, "acme.json: error PG005:", "deeper than 200"),
     (
         "a notification with errors",

@@ -161,6 +161,9 @@ def _prose(line: str) -> str:
         line = line.replace("''", "\u201d")
     if line.startswith("["):
         line = line.replace("]:", "] :")
+    if "+build" in line:
+        # Behind the slashes of a comment it would be a build constraint, wherever lines are broken.
+        line = line.replace("+build", "+ build")
     return line
 
 

@@ -167,7 +167,8 @@ def _doc_lines(text: str, width: int) -> list[str]:
     text = text.strip()
     if not text:
         return []
-    if not text.isascii() or "\\" in text or '"""' in text or "\t" in text or "\r" in text or "\f" in text:
+    plain = text.isascii() and text.replace("\n", " ").isprintable()
+    if not plain or "\\" in text or '"""' in text:
         text = _safe_doc(text)
     lines: list[str] = []
     # The first line shares its line with the quotes.

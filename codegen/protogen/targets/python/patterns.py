@@ -230,6 +230,6 @@ def translate(pattern: str) -> str:
     translated = _Reader(pattern).pattern()
     try:
         re.compile(translated)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise UnsupportedPattern(str(error)) from None
     return translated

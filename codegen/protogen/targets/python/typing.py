@@ -6,6 +6,7 @@ Knows which combinations msgspec can decode by itself; everything else becomes a
 from __future__ import annotations
 
 import math
+import sys
 from typing import Final, Literal
 
 import msgspec
@@ -17,6 +18,9 @@ from protogen.targets.python.patterns import UnsupportedPattern, translate
 
 _INT64: Final = range(-(2**63), 2**63)
 """The bounds and literals that msgspec can hold for integers."""
+
+_MARK: Final = "\ufdd0"
+"""Begins the names that `rpc/boundary.py` gives what is no member of the protocol."""
 
 Shape = Literal["null", "boolean", "integer", "float", "string", "array", "object", "box", "any"]
 """What msgspec tells alternatives apart by."""
@@ -360,6 +364,8 @@ def names_in(type_: ir.Type) -> list[str]:
 
 def fits_msgspec(wire: str) -> bool:
     """Whether msgspec takes a wire name for a field; it refuses what would need an escape in JSON."""
+    if wire.startswith(_MARK):
+        return False  # what the boundary of the SDK calls its own members
     return not any(char in '"\\' or char < " " or "\ud800" <= char <= "\udfff" for char in wire)
 
 
@@ -455,6 +461,13 @@ def _integer(type_: ir.IntegerType) -> Rendered:
 def _number(type_: ir.NumberType) -> Rendered:
     low, low_exact = _bound(type_.minimum, upper=False)
     high, high_exact = _bound(type_.maximum, upper=True)
+    least, most = _double(type_.minimum), _double(type_.maximum)
     whole = _annotated("int", ge=low, le=high)
-    fraction = _annotated("float", ge=type_.minimum, le=type_.maximum)
-    return Rendered(Either((whole, fraction)), low_exact and high_exact)
+    fraction = _annotated("float", ge=least, le=most)
+    exact = low_exact and high_exact and (least, most) == (type_.minimum, type_.maximum)
+    return Rendered(Either((whole, fraction)), exact)
+
+
+def _double(value: int | float | None) -> int | float | None:
+    """A bound that a double can be compared with; None where it is larger than any."""
+    return None if value is None or abs(value) > sys.float_info.max else value

@@ -138,7 +138,9 @@ class Types:
     def _index(self, entry: ir.Record, extra: ir.Type) -> str:
         """The signature for further members; TypeScript asks it to admit the declared ones too."""
         layouts = [self.type(extra), *(self.type(field.type) for field in entry.fields)]
-        if any(not field.required for field in entry.fields):
+        absent = [field.wire for field in entry.fields if not field.required]
+        layouts += [f'globalThis.Object["{wire}"]' for wire in absent if wire in OBJECT_MEMBERS]
+        if absent:
             layouts.append("undefined")
         what = "Further members." if len(layouts) == 1 else f"Further members: `{flat_type(layouts[0])}`."
         return f"{doc([what], indent=2)}  {type_after('[key: string]:', _union(layouts), indent=2)}"

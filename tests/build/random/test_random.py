@@ -1,0 +1,57 @@
+"""Random and damaged documents: each builds to code that compiles in every language, or gives Problems, in time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import mutations
+import pytest
+import random_schemas
+from bases import bases, own, suite
+from holding import Tally, hold
+
+COUNT = int(os.environ.get("PROTOGEN_RANDOM_DOCUMENTS", "10000"))
+FIRST = int(os.environ.get("PROTOGEN_RANDOM_FIRST", "0"))
+BATCH = 250
+"""Documents that go through the compilers at once: what one program of the largest takes of memory is bounded."""
+
+Tool = Callable[[str], str]
+
+
+def _shown(tally: Tally, texts: Mapping[str, str]) -> str:
+    """The counts, and the first faults with the beginning of their documents."""
+    told = [f"{name}:\n{said}\n{texts[name.split()[0]][:1500]}" for name, said in list(tally.faults.items())[:5]]
+    return "\n\n".join([str(tally), *told])
+
+
+def test_random_documents_compile_or_are_refused(tmp_path: Path, tool: Tool) -> None:
+    some = [*own(), *suite()]
+    texts = {f"d{number}": random_schemas.document(number) for number in range(120)}
+    texts |= {f"m{number}": mutations.document(number, some) for number in range(80)}
+    tally = Tally()
+    hold(texts, tmp_path, tool, tally)
+    assert not tally.faults, _shown(tally, texts)
+    assert tally.built >= 80
+    assert tally.refused >= 20
+
+
+@pytest.mark.soak
+@pytest.mark.shared
+def test_ten_thousand_random_documents_compile_or_are_refused(tmp_path: Path, tool: Tool, shared: Path) -> None:
+    some = bases(shared)
+    tally = Tally()
+    shown: dict[str, str] = {}
+    for first in range(FIRST, FIRST + COUNT, BATCH):
+        numbers = range(first, min(first + BATCH, FIRST + COUNT))
+        texts = {
+            f"r{number}": random_schemas.document(number) if number % 2 else mutations.document(number, some)
+            for number in numbers
+        }
+        hold(texts, tmp_path / str(first), tool, tally)
+        shown |= {name: texts[name] for name in texts if any(fault.split()[0] == name for fault in tally.faults)}
+        print(tally, flush=True)
+    assert not tally.faults, _shown(tally, shown)
+    assert tally.built >= 0.4 * COUNT
+    assert tally.refused >= 0.1 * COUNT
