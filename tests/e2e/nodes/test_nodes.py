@@ -14,7 +14,7 @@ import sdk_programs
 
 HERE = Path(__file__).parent
 PROTOGEN = Path(sysconfig.get_path("scripts")) / "protogen"
-PROTOCOLS = ("echo",)
+PROTOCOLS = ("apflow", "echo")
 LANGUAGES = ("typescript", "go")
 
 Programs = dict[str, Callable[[str], str]]
@@ -60,3 +60,17 @@ def test_echo_keeps_json_rpc(programs: Programs, language: str, transport: str, 
     found = judged(tmp_path, target, "--protocol", "jsonrpc", "--method", 'add={"a":1,"b":2}')
     assert found.keys() == {"PASS", "SKIPPED"}
     assert len(found["PASS"]) >= 53
+
+
+NOT_OFFERED = {"AF-A2A-002"}
+"""The SHOULD that a small node does not keep: without the card of an agent, all of A2A is BLOCKED by it."""
+
+
+@pytest.mark.parametrize("language", ["typescript"])
+def test_node_keeps_apflow(programs: Programs, language: str, tmp_path: Path) -> None:
+    profiles = ("--profile", "streaming", "--profile", "scheduling")
+    found = judged(tmp_path, programs[language]("node"), "--protocol", "apflow", *profiles)
+    assert found.keys() == {"PASS", "SKIPPED", "WARN", "BLOCKED"}
+    assert set(found["WARN"]) == NOT_OFFERED
+    assert set(found["BLOCKED"]) == {"AF-A2A-001", "AF-IND-006", "AF-STREAM-003", "AF-TRANS-006"}
+    assert len(found["PASS"]) >= 220

@@ -81,9 +81,6 @@ func (server) Count(
 }
 
 func (server) Callback(ctx context.Context, params echo.CallbackParams) (echo.CallbackResult, error) {
-	if params.Params == nil {
-		params.Params = map[string]json.RawMessage{}
-	}
 	result, err := echo.ClientFrom(ctx).Call(ctx, params.Method, params.Params)
 	var refused *rpc.Error
 	if errors.As(err, &refused) {
