@@ -587,12 +587,12 @@ def result_of(answer: Any, number: Any) -> Any:
         return {"output": None}
     if broken("SF-MSG-017") and error.get("data") == []:
         raise StepFailed("the data of its error is no object")
+    if type(code) is not int or not isinstance(error.get("message"), str):
+        raise StepFailed("the error of its answer has no code and message")
     if broken("SF-ERR-009"):
         raise WorkerError(f"component server error({code})")
     if broken("SF-ERR-009:code"):
         raise WorkerError(f"component server error: {error['message']}")
-    if type(code) is not int or not isinstance(error.get("message"), str):
-        raise StepFailed("the error of its answer has no code and message")
     raise WorkerError(f"component server error({code}): {error['message']}")
 
 
@@ -641,7 +641,8 @@ class Worker:
     def greet(self) -> None:
         try:
             if broken("SF-INIT-001"):
-                self.call("components/list", {})
+                with contextlib.suppress(StepFailed):  # there is no such component
+                    self.call("components/info", {"component": "/nope"})
             answer = self.call("initialize", {"runtime_protocol_version": "1" if broken("SF-INIT-002") else 1})
             names = ("server_protocol_version", "serverProtocolVersion")
             versions = [answer[it] for it in names if it in answer] if isinstance(answer, dict) else []
@@ -825,7 +826,7 @@ class Process:
             [told["command"], *told.get("args", [])],
             stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if broken("SF-STDIO-002") else subprocess.DEVNULL,
+            stderr=subprocess.PIPE if broken("SF-STDIO-002") else subprocess.DEVNULL,
             env=told.get("env", {}),
             start_new_session=True,
         )
@@ -932,13 +933,25 @@ class StdioWorker(Started):
         self.waiting: dict[str, tuple[threading.Event, list[Any]]] = {}
         self.writing = threading.Lock()
 
+    def read_errors(self, process: Process) -> None:
+        assert process.process.stderr is not None
+        for line in process.process.stderr:
+            with contextlib.suppress(ValueError):  # text
+                value = parse(line)
+                waiting = self.waiting.get(json.dumps(value.get("id")))
+                if waiting is not None:
+                    waiting[1].append(value)
+                    waiting[0].set()
+
     def serve(self, process: Process) -> bool:
         threading.Thread(target=self.greeted, daemon=True).start()
+        if broken("SF-STDIO-002"):
+            threading.Thread(target=self.read_errors, args=(process,), daemon=True).start()
         for line in process.lines():
             try:
                 value = parse(line)
             except ValueError:
-                if broken("SF-STDIO-010:line") or broken("SF-STDIO-002"):
+                if broken("SF-STDIO-010:line"):
                     continue
                 return False
             if isinstance(value, dict) and "method" not in value:
@@ -1201,7 +1214,7 @@ class Runtime:
                 del reply["jsonrpc"]
             if broken("SF-MSG-015"):
                 del fault.error["message"]
-            if broken("SF-ERR-007") and fault.error["code"] == -32012:
+            if broken("SF-ERR-007") and str(fault).startswith("Invalid flow"):
                 fault.error["code"] = -32050
         else:
             if broken("SF-MSG-013"):

@@ -89,6 +89,12 @@ class Server:
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
 
+    def drop(self) -> None:
+        """Closes every connection, as where a server dies; new ones are taken."""
+        for one in list(self._open):
+            with contextlib.suppress(OSError):  # closed by the other side already
+                one.shutdown(socket.SHUT_RDWR)
+
     def wait(self, seconds: float) -> bool:
         """Waits, at most until the end of the server; whether it has ended."""
         return self._over.wait(seconds)

@@ -91,7 +91,7 @@ class LineWorker:
                 call.respond(result={"components": []})
             case "components/execute":
                 self.calls.append(call)
-                script = self._scripts.get(str(call.params.get("component")))
+                script = self._scripts.get(f"/{str(call.params.get('component')).rpartition('/')[2]}")
                 if script is None:
                     call.error(-32001, "Component not found")
                 else:

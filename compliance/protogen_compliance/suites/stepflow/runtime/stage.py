@@ -70,7 +70,7 @@ class Stage:
 
     def executions(self, path: str) -> list[Json]:
         """Params of the executions of a component, under whatever route it is named."""
-        name = path.removeprefix(PREFIX)
+        name = _own(path)
         found = [it.value.get("params") for it in self.asked if _method(it) == "components/execute"]
         return [it for it in found if isinstance(it, dict) and _own(it.get("component")) == name]
 
@@ -189,7 +189,7 @@ class Conversation:
 
 def _own(component: Json) -> str:
     """The name of a component on the stage, also where the runtime left the route before it."""
-    return str(component).removeprefix(PREFIX)
+    return f"/{str(component).rpartition('/')[2]}"
 
 
 def _method(asked: Asked) -> Json:

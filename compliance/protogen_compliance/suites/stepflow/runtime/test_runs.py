@@ -398,6 +398,7 @@ def refused(dialect: str) -> list[Refused]:
 
 
 @clause("SF-RUN-019")
+@needs("SF-METH-003")
 def test_params_that_do_not_fit(runtime: Runtime, dialect: str) -> None:
     flow = stored(runtime)
     cases = refused(dialect)

@@ -100,7 +100,7 @@ def test_messages_go_to_the_endpoint(in_session: InSession, kind: str) -> None:
 
 @SESSION
 @clause("SF-SESS-007")
-@needs("SF-SESS-001")
+@needs("SF-SESS-001", "SF-SESS-003")
 @pytest.mark.parametrize("kind", ENDPOINTS)
 def test_answers_go_to_the_endpoint(in_session: InSession, kind: str) -> None:
     stage = in_session.stages[kind]

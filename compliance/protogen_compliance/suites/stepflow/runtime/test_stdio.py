@@ -96,9 +96,12 @@ def test_standard_error_is_free(over_stdio: OverStdio) -> None:
 @clause("SF-STDIO-004")
 def test_responses_in_reverse_order(over_stdio: OverStdio) -> None:
     both = threading.Barrier(2)
-    first_is_done = threading.Event()
+    second_is_done = threading.Event()
+    arrived: list[Call] = []
 
     def component(call: Call) -> None:
+        arrived.append(call)
+        is_first = arrived[0] is call
         number = call.params.get("input")
         name = call.ask(put({"n": number}))
         try:
@@ -106,13 +109,13 @@ def test_responses_in_reverse_order(over_stdio: OverStdio) -> None:
         except threading.BrokenBarrierError:
             call.output("the other execution did not come meanwhile")
             return
-        if number == 0:
-            first_is_done.wait(FLIGHT_SECONDS)
+        if is_first:
+            second_is_done.wait(FLIGHT_SECONDS)
         stored = result(name)
         found = result(call.ask(get(stored.get("blob_id") if isinstance(stored, dict) else None)))
         call.output({"n": number, "stored": found.get("data") if isinstance(found, dict) else None})
-        if number == 1:
-            first_is_done.set()
+        if not is_first:
+            second_is_done.set()
 
     path = over_stdio.worker.add(component)
     with ThreadPoolExecutor(2) as pool:
@@ -196,7 +199,7 @@ def test_process_that_ends_is_started_again(over_stdio: OverStdio, crash: Crash)
 
 @STDIO
 @clause("SF-STDIO-012")
-@needs("SF-STDIO-010")
+@needs("SF-STDIO-001", "SF-STDIO-010")
 def test_process_that_was_started_again_is_greeted(over_stdio: OverStdio, crash: Crash) -> None:
     if not crash.programs:
         raise Unmet(("SF-STDIO-010",), "the process was not started again")

@@ -21,6 +21,8 @@ from protogen_compliance.targets import NoTarget
 
 SUBPROCESS = profile("subprocess")
 FLIGHT_SECONDS = 5.0
+RESTART_SECONDS = 0.5
+"""How long to look whether a process is started once more."""
 UNHEALTHY = 3
 PATIENCE = {"path": "/health", "timeoutMs": 10_000, "retryDelayMs": 50}
 
@@ -35,8 +37,8 @@ def announced(
     def play(program: Program) -> None:
         port = stage.server.url.rstrip("/").rpartition(":")[2]
         program.write(before + f'{{"port": {port}}}\n'.encode())
-        for _ in program.lines():
-            """Whatever comes on its standard input is nothing to it."""
+        program.ended.wait()
+        stage.server.drop()
 
     with stage.server, Programs(play) as programs:
         command, *words = programs.command
@@ -139,5 +141,5 @@ def test_error_does_not_end_the_process(process: tuple[Launched, Programs]) -> N
         outcome = good.result(FLIGHT_SECONDS * 4)
     assert bad.failed, f"an error was taken for {bad.summary()}"
     assert outcome.result == "ü", f"beside an execution that failed another one gave {outcome.summary()}"
-    count = len(programs.started)
+    count = programs.wait(2, RESTART_SECONDS)
     assert count == 1, f"a process was started {count} times, although a component failed alone"
