@@ -17,7 +17,9 @@ from echo_protocol import AddParams, AddResult
 from echo_protocol import TransportError as SdkTransportError
 from echo_protocol.client import ServerClient
 
+from protogen_runtime.dispatch import CallContext
 from protogen_runtime.echo import make_service
+from protogen_runtime.io import client_http
 from protogen_runtime.io.channel import Channel, TransportError
 from protogen_runtime.io.client import channel_to, connect
 from protogen_runtime.io.contract import Client, Server, ask, callbacks_of, service_of
@@ -69,6 +71,46 @@ def test_a_file_says_whom_to_trust(authority: servers.Authority, scheme: str, ho
                 assert await ask(channel, "echo", {"text": "é" * 100_000}) == {"text": "é" * 100_000}
                 asked = await ask(channel, "ask", {"method": "answer", "mark": 1, "times": 3})
                 assert asked == [["me", 1, number] for number in range(3)]
+
+    run(scenario)
+
+
+class Together(Client):
+    """Answers nothing before so many callbacks wait for it."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__("me")
+        self._missing = count
+        self._all = trio.Event()
+
+    async def answer(self, params: Any, call: CallContext) -> Any:
+        self._missing -= 1
+        if not self._missing:
+            self._all.set()
+        await self._all.wait()
+        return await super().answer(params, call)
+
+
+@pytest.mark.parametrize(("scheme", "calls"), [("https", 8), ("sse+https", 7)])
+def test_answers_to_callbacks_pass_calls_that_have_taken_every_connection(
+    authority: servers.Authority, monkeypatch: pytest.MonkeyPatch, scheme: str, calls: int
+) -> None:
+    """What httpx serves: the stream of a session takes a connection, too."""
+    monkeypatch.setattr(client_http, "MAX_CONNECTIONS", 8)
+
+    async def scenario() -> None:
+        async with served(authority.tls) as port:
+            callbacks = callbacks_of(Together(calls))
+            channel = channel_to(target(scheme, "127.0.0.1", port), trust=authority.trust, callbacks=callbacks)
+            answers: list[Any] = []
+
+            async def call(number: int) -> None:
+                answers.append(await ask(channel, "ask", {"method": "answer", "mark": number, "times": 1}))
+
+            async with opened(channel), trio.open_nursery() as nursery:
+                for number in range(calls):
+                    nursery.start_soon(call, number)
+            assert sorted(answers) == [[["me", number, 0]] for number in range(calls)]
 
     run(scenario)
 

@@ -68,11 +68,12 @@ _NO_HEADERS: Final[Mapping[str, str]] = {}
 _logger = logging.getLogger(__name__)
 
 
-def make_http(url: str, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
-    """An HTTP client with a pool of its own for the server at `url`.
+def make_clients(url: str, tls: ssl.SSLContext | None = None) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+    """HTTP clients for the server at `url`, each with a pool of its own: for calls, and for what is answered at once.
 
-    It has no time-outs but for connecting: deadlines are those of the calls, and httpx's own are per read and would
-    end a quiet stream.
+    Answers to callbacks are: they must not wait for a connection behind the very calls that wait for them. There are no
+    time-outs but for connecting: deadlines are those of the calls, and httpx's own are per read and would end a quiet
+    stream.
     """
     limits = httpx.Limits(
         max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_SECONDS
@@ -83,7 +84,8 @@ def make_http(url: str, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
         # where there is no TLS.
         is_secure = url.lower().startswith("https:")
         tls = httpx.create_ssl_context() if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return httpx.AsyncClient(timeout=timeout, limits=limits, verify=tls)
+    calls = httpx.AsyncClient(timeout=timeout, limits=limits, verify=tls)
+    return calls, httpx.AsyncClient(timeout=timeout, limits=limits, verify=tls)
 
 
 def _pool(url: str) -> Pool | None:
@@ -200,7 +202,8 @@ class HttpChannel:
     """A server at an http:// or https:// URL. `callbacks` serves what it calls on us during a call of ours.
 
     `headers` go with every request, beside its id and trace (see `outgoing`); `http` is a client of your own (proxies,
-    pools), which stays open at the end. `read` is how messages are read.
+    pools), which stays open at the end: where servers call back, it needs more connections than calls are under way.
+    `read` is how messages are read.
     """
 
     def __init__(
@@ -223,9 +226,9 @@ class HttpChannel:
         self._instance_header = instance_header
         self.read = read
         self._pool = _pool(url) if http is None else None
-        self._http = http
+        self._http = self._short_http = http
         if http is None and self._pool is None:
-            self._http = make_http(url, tls)
+            self._http, self._short_http = make_clients(url, tls)
         self._owns_http = http is None
         self._ids = itertools.count(1)
         self._calls: set[trio.CancelScope] = set()
@@ -247,16 +250,18 @@ class HttpChannel:
             scope.cancel()
         if self._pool is not None:
             await self._pool.aclose()
-        elif self._owns_http and self._http is not None:
+        elif self._owns_http and self._http is not None and self._short_http is not None:
             await self._http.aclose()
+            await self._short_http.aclose()
 
     def _posting(
         self, frame: bytes, headers: Mapping[str, str], *, is_short: bool = False
     ) -> AbstractAsyncContextManager[Response]:
         if self._pool is not None:
             return self._pool.post(frame, headers, is_short=is_short)
-        assert self._http is not None
-        return posting(self._http, self.url, frame, headers)
+        http = self._short_http if is_short else self._http
+        assert http is not None
+        return posting(http, self.url, frame, headers)
 
     async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Answer:
         """See Channel; to cancel it closes the connection, which is how the server learns of it."""

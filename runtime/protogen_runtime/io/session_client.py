@@ -34,7 +34,7 @@ from protogen_runtime.jsonrpc import (
 )
 
 from .channel import Bounds, MalformedAnswer, OnEvent, TransportError
-from .client_http import FAULTS, Callbacks, answer_of, fault_of, make_http, posting, read_body
+from .client_http import FAULTS, Callbacks, answer_of, fault_of, make_clients, posting, read_body
 from .outgoing import request_headers
 from .peer import Ticket
 from .sse import EventSource
@@ -72,7 +72,7 @@ class SessionChannel:
     ) -> None:
         self._bounds = bounds or Bounds()
         self._callbacks = Callbacks(callbacks, self, self._bounds)
-        self._http = make_http(url, tls) if http is None else http
+        self._http, self._short_http = make_clients(url, tls) if http is None else (http, http)
         self._owns_http = http is None
         own = {name.lower(): value for name, value in (headers or {}).items()}
         self._headers = {**own, "content-type": "application/json", "accept": "application/json"}
@@ -129,6 +129,7 @@ class SessionChannel:
             if self._owns_http:
                 with trio.CancelScope(shield=True):
                     await self._http.aclose()
+                    await self._short_http.aclose()
 
     async def call(self, method: str, params: Raw, on_event: OnEvent | None) -> Answer:
         """See Channel; to cancel it closes the connection. No events come this way."""
@@ -150,7 +151,7 @@ class SessionChannel:
     async def notify(self, method: str, params: Raw) -> None:
         """See Channel."""
         self._require_open()
-        await self._post(encode(Notification(method=method, params=params)), method)
+        await self._post(self._short_http, encode(Notification(method=method, params=params)), method)
 
     def _require_open(self) -> None:
         if self._nursery is None:
@@ -159,7 +160,7 @@ class SessionChannel:
             raise TransportError(self._reason)
 
     async def _ask(self, call: Call, ticket: Ticket) -> Answer:
-        status, body = await self._post(encode(call), call.method)
+        status, body = await self._post(self._http, encode(call), call.method)
         if body.strip():
             return answer_of(self._read(body), _number(call), status)
         if not 200 <= status < 300:
@@ -170,10 +171,10 @@ class SessionChannel:
             return ticket.answer
         raise MalformedAnswer(f"the answer to {call.method} is no JSON-RPC answer")
 
-    async def _post(self, frame: bytes, what: str) -> tuple[int, bytes]:
+    async def _post(self, http: httpx.AsyncClient, frame: bytes, what: str) -> tuple[int, bytes]:
         headers = request_headers(self._headers)
         try:
-            async with posting(self._http, self._endpoint, frame, headers) as response:
+            async with posting(http, self._endpoint, frame, headers) as response:
                 body = await read_body(response, self._bounds.max_frame_bytes)
                 if not body.strip() and not response.is_success:
                     status = response.status_code
@@ -212,7 +213,7 @@ class SessionChannel:
         if reply is None:
             return
         try:
-            await self._post(reply, "the answer to a callback")
+            await self._post(self._short_http, reply, "the answer to a callback")
         except TransportError as fault:
             if fault.status is None:
                 self._fail(str(fault))
