@@ -114,9 +114,18 @@ def node(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def worker(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The worker of Stepflow."""
-    with program("worker").ReferenceWorker(*broken) as running:
-        yield {"url": running.url, "profiles": ("callbacks",), "timeout": 5.0}
+    """The worker of Stepflow, over what its defect belongs to; `stdio` and `command` open one without defects so."""
+    command = [sys.executable, "-I", "-S", str(HERE / "reference_worker.py")]
+    further = {"executors": {"prints": "/prints", "unwritable": "/unwritable"}, "timeout": 5.0}
+    defects = [it for it in broken if NAME.fullmatch(it)]
+    if any(it.startswith(("SF-STDIO", "stdio")) for it in broken):
+        yield {**further, "target": f"stdio:{shlex.join([*command, '--stdio', *defects])}"}
+    elif any(it.startswith(("SF-PROC", "command")) for it in broken):
+        yield {**further, "target": shlex.join([*command, *defects])}
+    else:
+        profiles = ("callbacks", *(["session-sse"] if not defects or defects[0].startswith("SF-SESS") else []))
+        with program("worker").ReferenceWorker(*defects) as running:
+            yield {**further, "url": running.url, "profiles": profiles}
 
 
 @contextmanager
@@ -143,16 +152,22 @@ def client(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def runtime(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The runtime of Stepflow, with the profiles that its defect belongs to; without defects all that take no minutes.
-
-    Workers of its own cost it starts, so that what concerns them is judged apart from the rest.
-    """
-    common = ("http", "callbacks", "blobs", "routing", "flows", "runs", "http-api")
-    own = {"SF-STDIO": ("stdio",), "SF-SESS": ("session-sse",), "SF-PROC": ("subprocess",)}
-    own |= {"SF-EXEC-018": ("subprocess",), "SF-HTTP-021": ("slow",), "SF-SSE-024": ("slow",)}
-    found = next((profiles for start, profiles in own.items() for it in broken if it.startswith(start)), common)
+    """The runtime of Stepflow, with the profiles that its defect shows in; without one, all that take no minutes."""
+    usual = ("http", "callbacks", "blobs", "routing", "flows")
+    own = {
+        "SF-STDIO": ("stdio",),
+        "SF-SESS": ("session-sse",),
+        "SF-PROC": ("subprocess",),
+        "SF-EXEC-018": ("subprocess",),
+        "SF-RUN": ("runs",),
+        "SF-METH-004": ("runs",),
+        "SF-LIFE": ("flows", "routing", "http-api"),
+        "SF-HTTP-021": ("slow",),
+        "SF-SSE-024": ("slow",),
+    }
+    found = next((profiles for start, profiles in own.items() for it in broken if it.startswith(start)), usual)
     if not broken:
-        found = (*common, "dialects", "stdio", "session-sse", "subprocess")
+        found = (*usual, "runs", "http-api", "dialects", "stdio", "session-sse", "subprocess")
     command = shlex.join([sys.executable, "-I", "-S", str(HERE / "reference_runtime.py")])
     yield {"target": " ".join([command, "{config}", *broken]), "profiles": found}
 

@@ -33,10 +33,10 @@ def _mutants() -> ModuleType:
 
 
 mutants = _mutants()
-EXCEPTIONS = {"node": 14, "worker": 0, "endpoint": 1, "client": 1}
+EXCEPTIONS = {"node": 14, "worker": 0, "runtime": 0, "endpoint": 1, "client": 1}
 """Kind to how many MUSTs no defect breaks alone, so that nobody adds one unnoticed."""
 
-OPEN = {"worker": 22}
+OPEN = {"worker": 22, "runtime": 26}
 """Kind to how many MUSTs have neither a defect nor a reason yet."""
 
 
