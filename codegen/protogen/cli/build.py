@@ -27,6 +27,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from protogen.build import Outcome
+    from protogen.ir import Source
     from protogen.problems import Problem
     from protogen.write import Change
 
@@ -39,6 +40,7 @@ Examples:
   protogen build stepflow --target go     one protocol, one target
   protogen build --check                  exit 1 if the committed output is stale
   protogen build openrpc.json --out sdk   one file of any kind, without protogen.toml
+  protogen build --watch                  again whenever a document changes, until Ctrl-C
 """,
 )
 @click.argument("protocols", nargs=-1, metavar="[PROTOCOL|FILE]...", shell_complete=complete_protocol)
@@ -51,6 +53,7 @@ Examples:
     click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write (default: generated/)."),
     click.option("--force", is_flag=True, help="Replace files that protogen did not write."),
     click.option("--strict", is_flag=True, help="Exit 1 on warnings too."),
+    click.option("--watch", "watched", is_flag=True, help="Build again whenever an input changes, until Ctrl-C."),
     kind_option,
     methods_option,
     config_option,
@@ -64,6 +67,7 @@ def build(
     out: Path | None,
     force: bool,
     strict: bool,
+    watched: bool,
     kind: str | None,
     methods: Path | None,
     config_file: Path | None,
@@ -72,6 +76,11 @@ def build(
     """Write the SDKs and documents of protocols (all that protogen.toml names, or those given)."""
     if check and dry_run:
         raise click.UsageError("--check and --dry-run exclude each other: choose one.")
+    if watched:
+        if check or dry_run:
+            raise click.UsageError("--watch writes what changes: leave --check and --dry-run out.")
+        _watch(protocols, targets, out, force=force, kind=kind, methods=methods, config_file=config_file, style=style)
+        return
     started = time.perf_counter()
     config, chosen = project(protocols, config_file, out, kind=kind, methods=methods)
     tool, key = "", ""
@@ -85,19 +94,54 @@ def build(
         if standing is not None:
             _say_unchanged(*standing, time.perf_counter() - started, style)
             return
-    _build(
-        config,
-        chosen,
-        targets,
-        check=check,
-        dry_run=dry_run,
-        force=force,
-        strict=strict,
-        style=style,
-        started=started,
-        tool=tool,
-        key=key,
+    outcome, failed = _build(
+        config, chosen, targets, check=check, dry_run=dry_run, force=force, style=style, started=started
     )
+    if failed or (strict and outcome.problems):
+        raise click.exceptions.Exit(FINDINGS)
+    if tool and not outcome.problems:
+        _remember(config, outcome, key, tool)
+
+
+def _watch(
+    protocols: tuple[str, ...],
+    targets: tuple[str, ...],
+    out: Path | None,
+    *,
+    force: bool,
+    kind: str | None,
+    methods: Path | None,
+    config_file: Path | None,
+    style: str,
+) -> None:
+    """Builds whenever an input changes. Errors in documents and in the configuration are shown, and waited out."""
+    from protogen.config import find
+
+    from .watching import watch
+
+    told: set[str] = set()
+
+    def once() -> list[Path]:
+        started = time.perf_counter()
+        config, chosen = project(protocols, config_file, out, kind=kind, methods=methods)
+        outcome, _ = _build(config, chosen, targets, force=force, style=style, started=started, told=told)
+        return inputs_of(config, outcome.inputs, outcome.problems)
+
+    file = config_file if config_file is not None else find(Path.cwd())
+    watch(once, [] if file is None else [file.resolve()])
+
+
+def inputs_of(config: Config, sources: Iterable[Source], problems: Iterable[Problem]) -> list[Path]:
+    """All that decides what a build of the project makes: what was read, what was looked for, and where faults are."""
+    from protogen.build import methods_path, schema_path
+
+    found = {config.root / source.path for source in sources}
+    found |= {config.root / problem.place.path for problem in problems if problem.place is not None}
+    for entry in config.protocols:
+        schema = schema_path(config, entry)
+        said = methods_path(config, entry)
+        found |= {schema, schema.parent / "examples", *([] if said is None else [said])}
+    return sorted(path.resolve() for path in found)
 
 
 def _file(config: Config) -> list[str | None]:
@@ -124,15 +168,17 @@ def _build(
     chosen: list[str],
     targets: tuple[str, ...],
     *,
-    check: bool,
-    dry_run: bool,
+    check: bool = False,
+    dry_run: bool = False,
     force: bool,
-    strict: bool,
     style: str,
     started: float,
-    tool: str,
-    key: str,
-) -> None:
+    told: set[str] | None = None,
+) -> tuple[Outcome, bool]:
+    """Builds and reports; whether there are errors, or with `check` stale files.
+
+    With `told`, the lines that were said before, only what is new is reported.
+    """
     from protogen import build as pipeline
     from protogen.problems import has_errors
     from protogen.write import Refused, compare, write
@@ -154,11 +200,9 @@ def _build(
                 refused.problem.code, refused.problem.what, fix=refused.problem.fix, path=_place(refused.problem)
             ) from None
     stale = [change for change in changes if check or change.kind != "untracked"]
-    _report(outcome, config, changes, style=style, check=check, dry_run=dry_run, seconds=time.perf_counter() - started)
-    if failed or (check and stale) or (strict and outcome.problems):
-        raise click.exceptions.Exit(FINDINGS)
-    if tool and not outcome.problems:
-        _remember(config, outcome, key, tool)
+    seconds = time.perf_counter() - started
+    _report(outcome, config, changes, style=style, check=check, dry_run=dry_run, seconds=seconds, told=told)
+    return outcome, failed or (check and bool(stale))
 
 
 def _remember(config: Config, outcome: Outcome, key: str, tool: str) -> None:
@@ -197,17 +241,29 @@ def _say_unchanged(files: int, lines: int, seconds: float, style: str) -> None:
 
 
 def _report(
-    outcome: Outcome, config: Config, changes: list[Change], *, style: str, check: bool, dry_run: bool, seconds: float
+    outcome: Outcome,
+    config: Config,
+    changes: list[Change],
+    *,
+    style: str,
+    check: bool,
+    dry_run: bool,
+    seconds: float,
+    told: set[str] | None = None,
 ) -> None:
     if style == "json":
-        _report_json(outcome, changes, seconds)
+        _report_json(outcome, changes, seconds, indent=2 if told is None else None)
         return
-    for told in outcome.told:
-        click.echo(told, err=True)
+    for line in outcome.told:
+        if told is None or line not in told:
+            click.echo(line, err=True)
+    if told is not None:
+        told.update(outcome.told)
     if outcome.problems:
         _report_problems(outcome.problems, config.root)
     kinds = {change.path: change.kind for change in changes}
-    _report_products(outcome, kinds, dry_run=dry_run, check=check)
+    if not check:
+        _report_products(outcome, kinds, dry_run=dry_run, briefly=told is not None)
     if check or dry_run:
         for change in changes:
             click.echo(f"{change.kind:<10}{_shown(config.out / change.path)}")
@@ -233,13 +289,14 @@ def _report(
     click.echo(f"{'up to date: ' if check else ''}{files} files, {lines:,} lines, {tail}{seconds:.2f} s")
 
 
-def _report_products(outcome: Outcome, kinds: dict[str, str], *, dry_run: bool, check: bool) -> None:
-    if check or not outcome.products:
-        return
-    width = max(len(product.protocol) for product in outcome.products)
+def _report_products(outcome: Outcome, kinds: dict[str, str], *, dry_run: bool, briefly: bool) -> None:
+    """A line for each product; `briefly`: for those that changed."""
+    width = max((len(product.protocol) for product in outcome.products), default=0)
     for product in outcome.products:
         lines = sum(file.text.count("\n") for file in product.files)
         changed = sum(file.path in kinds for file in product.files)
+        if briefly and not changed:
+            continue
         state = f"{changed} {'would change' if dry_run else 'changed'}" if changed else "unchanged"
         click.echo(
             f"{product.protocol:<{width}}  {product.target:<11}{len(product.files):>4} files {lines:>7,} lines "
@@ -247,7 +304,7 @@ def _report_products(outcome: Outcome, kinds: dict[str, str], *, dry_run: bool, 
         )
 
 
-def _report_json(outcome: Outcome, changes: list[Change], seconds: float) -> None:
+def _report_json(outcome: Outcome, changes: list[Change], seconds: float, *, indent: int | None) -> None:
     products = [
         {
             "protocol": product.protocol,
@@ -267,7 +324,7 @@ def _report_json(outcome: Outcome, changes: list[Change], seconds: float) -> Non
                 "read": list(outcome.told),
                 "seconds": round(seconds, 3),
             },
-            indent=2,
+            indent=indent,
         )
     )
 

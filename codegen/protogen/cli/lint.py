@@ -13,6 +13,7 @@ import click
 from .options import DONE, FINDINGS, complete_protocol, config_option, options, project, replace_text
 
 if TYPE_CHECKING:
+    from protogen.ir import Source
     from protogen.lint import Rule
     from protogen.load import Document
     from protogen.problems import Problem
@@ -29,6 +30,7 @@ Examples:
   protogen lint --select docs,PG462         only some rules, also those that are off
   protogen lint --ignore naming             all but these
   protogen lint --fix                       mend what can be mended without a change of meaning
+  protogen lint --watch                     again whenever a document changes, until Ctrl-C
   protogen lint --format github             annotations for a pull request
   protogen explain PG412                    what a finding means
 
@@ -46,6 +48,7 @@ Exit codes: 0 nothing found; 1 findings; 2 usage.
     click.option("--ignore", "left_out", multiple=True, metavar="RULES", help="All but these codes or categories."),
     click.option("--fix", "mend", is_flag=True, help="Mend what can be mended without a change of meaning."),
     click.option("--rules", "list_rules", is_flag=True, help="List the rules, and end."),
+    click.option("--watch", "watched", is_flag=True, help="Look again whenever a document changes, until Ctrl-C."),
     config_option,
     click.option(
         "--format",
@@ -62,6 +65,7 @@ def lint(
     left_out: tuple[str, ...],
     mend: bool,
     list_rules: bool,
+    watched: bool,
     config_file: Path | None,
     style: Style,
 ) -> None:
@@ -76,6 +80,11 @@ def lint(
         _list(RULES, style)
         return
     rules = _chosen(RULES, selected, left_out)
+    if watched:
+        if mend or style != "text":
+            raise click.UsageError("--watch shows what it finds: leave --fix and --format out.")
+        _watch(protocols, config_file, rules)
+        return
     config, names = project(protocols, config_file, None)
     chosen = select(config, names)
     reports = [_linted(schema_path(config, entry), config.root, entry.name, rules, mend=mend) for entry in chosen]
@@ -84,14 +93,41 @@ def lint(
     raise click.exceptions.Exit(FINDINGS if found else DONE)
 
 
+def _watch(protocols: tuple[str, ...], config_file: Path | None, rules: list[Rule]) -> None:
+    """Lints whenever a document changes."""
+    from protogen.build import schema_path, select
+    from protogen.config import find
+
+    from .build import inputs_of
+    from .watching import watch
+
+    def once() -> list[Path]:
+        config, names = project(protocols, config_file, None)
+        chosen = select(config, names)
+        reports = [_linted(schema_path(config, entry), config.root, entry.name, rules, mend=False) for entry in chosen]
+        _show(reports, "text")
+        sources = [source for report in reports for source in report.sources]
+        return inputs_of(config, sources, [one for report in reports for one in report.problems])
+
+    file = config_file if config_file is not None else find(Path.cwd())
+    watch(once, [] if file is None else [file.resolve()])
+
+
 class _Report:
     """What came of one document."""
 
     def __init__(
-        self, document: Document | None, problems: list[Problem], *, ignored: int = 0, mended: int = 0
+        self,
+        document: Document | None,
+        problems: list[Problem],
+        *,
+        sources: tuple[Source, ...] = (),
+        ignored: int = 0,
+        mended: int = 0,
     ) -> None:
         self.document = document
         self.problems = problems
+        self.sources = sources
         self.ignored = ignored
         self.mended = mended
 
@@ -131,7 +167,8 @@ def _linted(path: Path, root: Path, name: str, rules: list[Rule], *, mend: bool)
     found = run(document, reading.protocol, rules)
     if not mend or not found.edits or document.kind:
         # A document of another kind is not written in the words that an edit is about.
-        return _Report(document, [*problems, *found.problems], ignored=found.ignored)
+        sources = (*reading.protocol.sources, *reading.protocol.beside)
+        return _Report(document, [*problems, *found.problems], sources=sources, ignored=found.ignored)
     text = fix(document, found.edits)
     replace_text(path, text)
     report = _linted(path, root, name, rules, mend=False)
