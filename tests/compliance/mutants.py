@@ -152,22 +152,19 @@ def client(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def runtime(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The runtime of Stepflow, with the profiles that its defect shows in; without one, all that take no minutes."""
-    usual = ("http", "callbacks", "blobs", "routing", "flows")
-    own = {
+    """The runtime of Stepflow, with the profiles that its defect shows in; without one, all but the slow one."""
+    own: dict[str, tuple[str, ...]] = {
         "SF-STDIO": ("stdio",),
         "SF-SESS": ("session-sse",),
         "SF-PROC": ("subprocess",),
         "SF-EXEC-018": ("subprocess",),
-        "SF-RUN": ("runs",),
-        "SF-METH-004": ("runs",),
-        "SF-LIFE": ("flows", "routing", "http-api"),
+        "SF-LIFE": ("http-api",),
         "SF-HTTP-021": ("slow",),
         "SF-SSE-024": ("slow",),
     }
-    found = next((profiles for start, profiles in own.items() for it in broken if it.startswith(start)), usual)
+    found = next((profiles for start, profiles in own.items() for it in broken if it.startswith(start)), ())
     if not broken:
-        found = (*usual, "runs", "http-api", "dialects", "stdio", "session-sse", "subprocess")
+        found = ("http-api", "dialects", "stdio", "session-sse", "subprocess")
     command = shlex.join([sys.executable, "-I", "-S", str(HERE / "reference_runtime.py")])
     yield {"target": " ".join([command, "{config}", *broken]), "profiles": found}
 

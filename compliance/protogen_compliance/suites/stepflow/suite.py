@@ -11,6 +11,7 @@ import msgspec
 from protogen_compliance.registry import Clause, clauses
 from protogen_compliance.suite import Suite
 from protogen_compliance.suites.stepflow.dialects import DIALECTS
+from protogen_compliance.suites.stepflow.runtime.preflight import OWN as RUNTIME_OWN
 from protogen_compliance.suites.stepflow.runtime.preflight import preflight as runtime_preflight
 from protogen_compliance.suites.stepflow.runtime.stage import prepared
 from protogen_compliance.suites.stepflow.worker.preflight import preflight as worker_preflight
@@ -31,13 +32,21 @@ WORKER_PROFILES = {
 NOT_OF_WORKERS = {
     "SF-BLOB-007": "a worker only passes on what the runtime answers",
     "SF-SSE-011": "how long a worker waits is its own setting, up to an hour",
+    "SF-STDIO-002": "what a worker writes there only the runtime could misread",
     "SF-SESS-008": "keep-alive events are told apart from silence only after minutes",
 }
 """Clauses on both sides, or on time, which a worker's suite does not judge, with why."""
 
 
-NOT_OF_RUNTIMES = ("stdio", "subprocess", "session-sse", "slow", "http-api", "dialects")
-"""Profiles whose clauses have no tests yet."""
+RUNTIME_PROFILES = {
+    **dict.fromkeys(RUNTIME_OWN, "chosen by itself"),
+    "stdio": "a runtime whose configuration takes a worker with transport: stdio and a command",
+    "subprocess": "a runtime whose configuration takes a worker with a command, which prints its port",
+    "session-sse": "a runtime whose configuration takes a worker with transport: session and a url",
+    "dialects": "a runtime of several dialects",
+    "http-api": "a runtime whose API cancels and deletes runs",
+    "slow": "minutes",
+}
 
 
 def of_role(role: str, excluded: Mapping[str, str]) -> dict[str, Clause]:
@@ -68,7 +77,7 @@ SUITES = (
         folder=HERE / "runtime",
         clauses=partial(of_role, "runtime", {}),
         preflight=runtime_preflight,
-        profiles=dict.fromkeys(("http", "callbacks", "blobs", "routing", "flows", "runs", *NOT_OF_RUNTIMES), ""),
+        profiles=RUNTIME_PROFILES,
         prepare=prepared,
     ),
 )

@@ -13,11 +13,14 @@ from protogen_compliance.plugin import Settings, Unmet
 from protogen_compliance.suites.stepflow.runtime.stage import Runtime, current, success
 from protogen_compliance.targets import NoTarget
 
+OWN = ("http", "callbacks", "blobs", "routing", "flows", "runs")
+"""Profiles of every runtime: the kit is its worker over HTTP, by a configuration with a route to it."""
+
 FLOW = json.dumps({"flow": {"name": "kit", "steps": [], "output": {"$input": "$"}}}).encode()
 
 
 def preflight(settings: Settings) -> Settings:
-    """The settings with the address of the API; raises NoTarget."""
+    """The settings with the address of the API, and the profiles that apply to every runtime; raises NoTarget."""
     url = parse_url(settings.url)
     peer = RpcPeer(url, headers=settings.headers, patience=settings.timeout)
     reply = peer.send(FLOW, path="/api/v1/flows")
@@ -40,4 +43,4 @@ def preflight(settings: Settings) -> Settings:
         runtime.peer.close()
     if outcome.result != "heard":
         raise NoTarget(f"a component of the kit's worker was to be executed; the run gave {outcome.summary()}")
-    return settings
+    return msgspec.structs.replace(settings, profiles=tuple(dict.fromkeys([*OWN, *settings.profiles])))
