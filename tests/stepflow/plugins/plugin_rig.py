@@ -282,16 +282,17 @@ async def raw_worker(
     runtime: MemoryRuntime | None = None,
     initialized: Any = None,
     settings: str = "",
+    before: str = "",
     **options: Any,
 ) -> AsyncGenerator[tuple[RawWorker, Plugins]]:
     """A raw worker at a URL, and the plugins of a configuration with it behind /w/….
 
-    `settings` are those of the plugin; behind /patient/… is the same worker without them, where there are some.
+    `before` stands ahead of it in the configuration. `settings` are those of the plugin; behind /patient/… is the same worker without them, where there are some.
     """
     async with RawWorker(handle, initialized).serving() as worker:
         plain = f'{{type: stepflow, url: "{worker.url}"'
         others = f", patient: {plain}}}" if settings else ""
-        config = f"plugins: {{w: {plain}{settings}}}{others}}}\n{PATIENT_ROUTES if settings else ROUTES}"
+        config = f"{before}plugins: {{w: {plain}{settings}}}{others}}}\n{PATIENT_ROUTES if settings else ROUTES}"
         async with opened(config, runtime=runtime, **options) as plugins:
             yield worker, plugins
 

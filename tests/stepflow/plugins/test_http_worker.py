@@ -24,6 +24,7 @@ from plugin_rig import (
 from protogen_runtime.stepflow.plugins.contract import (
     BadRunId,
     Blob,
+    CallRefused,
     CannotStart,
     FlowNotFound,
     RunNotFound,
@@ -418,6 +419,47 @@ def test_references_to_blobs_in_the_output_are_resolved() -> None:
             assert (failed.kind, failed.message.count("Blob not found")) == ("protocol", 1)
         async with raw_worker(handle, runtime=runtime, initialized={"serverProtocolVersion": 1}) as (_, plugins):
             assert (await plugins.execute("/w/x", name, CONTEXT))["large"]["$blob"] == name
+
+    running(scenario)
+
+
+def test_large_members_of_an_input_are_sent_as_references() -> None:
+    """To workers that take them, where blobs can be read over HTTP (spec section 12); every other one gets them whole."""
+    large, small = ["é" * 60], ["e" * 60]
+    reference = {"$blob": name_of(large), "blobType": "data", "size": 124}
+    known = {"$blob": "a" * 64, "note": "x" * 200}
+    value = {"large": large, "small": small, "known": known, "null": None}
+    takes_them = {"serverProtocolVersion": 1, "supportsBlobRefs": True}
+    settings = "blobApi: {blobThreshold: 100}\n"
+
+    class Refusing(MemoryRuntime):
+        async def put_blob(self, data: Any, blob_type: str, caller: Any) -> str:
+            raise CallRefused(-32000, "too large")
+
+    async def sent(runtime: MemoryRuntime, value: Any, *, answered: Any = takes_them, **options: Any) -> Any:
+        async def handle(request: Request) -> None:
+            await request.result({"output": 1})
+
+        more = {"blob_api_url": "http://b/", "before": settings, **options}
+        async with raw_worker(handle, runtime=runtime, initialized=answered, **more) as (worker, plugins):
+            assert await plugins.execute("/w/x", value, CONTEXT) == 1
+            return worker.requests[-1].message["params"]["input"]
+
+    async def scenario() -> None:
+        runtime = MemoryRuntime()
+        assert await sent(runtime, value) == {**value, "large": reference}
+        assert runtime.blobs == {name_of(large): Blob(large, "data")}
+        assert runtime.callers == [CONTEXT]
+        assert await sent(runtime, [large]) == [large]
+        for whole in (
+            sent(runtime, value, answered={"serverProtocolVersion": 1}),
+            sent(runtime, value, answered={"server_protocol_version": 1}),
+            sent(runtime, value, blob_api_url=None),
+            sent(runtime, value, before="blobApi: {blobThreshold: 0}\n"),
+            sent(runtime, value, before="blobApi: {enabled: false}\n"),
+            sent(Refusing(), value),
+        ):
+            assert await whole == value
 
     running(scenario)
 

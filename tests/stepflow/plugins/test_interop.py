@@ -25,8 +25,8 @@ RAISED = {"0.9": -32003, "0.11": -32100}
 
 
 @asynccontextmanager
-async def worker(root: Path, dialect: str, runtime: MemoryRuntime) -> AsyncGenerator[Plugins]:
-    """The plugins of a configuration with the worker as a process behind /w/…."""
+async def worker(root: Path, dialect: str, runtime: MemoryRuntime) -> AsyncGenerator[tuple[Plugins, BlobApi]]:
+    """The plugins of a configuration with the worker as a process behind /w/…, and what it asks for blobs."""
     python = json.dumps(str(environment(root, WORKERS[dialect])))
     args = json.dumps(["-P", str(HERE / "foreign_worker.py")])
     settings = f"command: {python}, args: {args}, env: {{STEPFLOW_TRACE_ENABLED: 'false'}}"
@@ -35,7 +35,8 @@ async def worker(root: Path, dialect: str, runtime: MemoryRuntime) -> AsyncGener
         BlobApi(runtime).serving() as blobs,
         opened(config, runtime=runtime, blob_api_url=f"{blobs.url}/api/v1/blobs") as plugins,
     ):
-        yield plugins
+        assert isinstance(blobs, BlobApi)
+        yield plugins, blobs
 
 
 @pytest.mark.parametrize("dialect", WORKERS)
@@ -48,7 +49,7 @@ def test_a_published_worker_is_started_called_and_started_again(
 
     async def scenario() -> None:
         runtime = MemoryRuntime()
-        async with worker(root, dialect, runtime) as plugins:
+        async with worker(root, dialect, runtime) as (plugins, blobs):
             plugin = plugins.plugin("w")
             assert isinstance(plugin, WorkerPlugin)
             assert plugin.dialect == dialect
@@ -58,10 +59,12 @@ def test_a_published_worker_is_started_called_and_started_again(
             calls = [lambda number=number: plugins.execute("/w/echo", {"n": number}, CONTEXT) for number in range(50)]
             assert await all_of(calls) == [{"n": number} for number in range(50)]
 
-            # Those of 0.11 store large members of what they give, and send references.
+            # Those of 0.11 are sent references to large members, store those of what they give, and send references.
             large = {"text": "é" * 3000, "more": {"list": ["x" * 3000]}}
             assert await plugins.execute("/w/echo", large, CONTEXT) == large
             assert (name_of(large["text"]) in runtime.blobs) == (dialect == "0.11")
+            asked = sorted(request.method for request in blobs.requests)
+            assert asked == (["GET", "GET", "POST", "POST"] if dialect == "0.11" else [])
 
             output = await plugins.execute("/w/blobs", {}, CONTEXT)
             assert output["numbers"] == list(range(20))

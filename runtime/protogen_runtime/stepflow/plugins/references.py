@@ -9,6 +9,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from .contract import Json, is_array, is_object
 
 MARK: Final = "$blob"
@@ -32,6 +34,20 @@ def referred(value: Json) -> str | None:
     if not isinstance(blob_id, str) or not _BLOB_ID.fullmatch(blob_id) or value.get("blobType") == "binary":
         return None
     return blob_id
+
+
+async def with_references(value: Json, threshold_bytes: int, put: Callable[[Json], Awaitable[str]]) -> Json:
+    """The value with references in the place of the members whose JSON text is longer than the threshold, which `put`
+    keeps; those that are references already stay. Errors: those of `put`.
+    """
+    if not is_object(value) or len(msgspec.json.encode(value)) <= threshold_bytes:
+        return value
+    members = dict(value)
+    for name, member in value.items():
+        size = len(msgspec.json.encode(member))
+        if size > threshold_bytes and referred(member) is None:
+            members[name] = reference_to(await put(member), size)
+    return members
 
 
 async def resolved(value: Json, get: Callable[[str], Awaitable[Json]]) -> Json:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from protogen_runtime.jsonrpc import Failure
+from protogen_runtime.jsonrpc import Failure, Success
 
 from .callbacks import InFlight, callbacks_of
 from .contract import (
@@ -23,7 +23,7 @@ from .contract import (
     StepContext,
 )
 from .links import GREET_SECONDS, Connect, Greeted, Link, LinkedPlugin
-from .references import resolved
+from .references import resolved, with_references
 
 PROTOCOL_VERSION: Final = 1
 
@@ -103,20 +103,14 @@ class WorkerPlugin(LinkedPlugin[_Greeting]):
 
     async def execute(self, component: str, value: Json, context: StepContext) -> Json:
         """See Plugin."""
-        params = {
-            "component": component,
-            "input": value,
-            "attempt": context.attempt,
-            "observability": context.observability(),
-        }
         with self._in_flight.during(context):
             greeted = await self._ready()
-            answer = await self._ask(greeted.link, "components/execute", params, self._execute_seconds)
+            answer = await self._asked(greeted, component, value, context)
             if isinstance(answer, Failure) and answer.error.code == NOT_INITIALIZED:
                 # A worker behind the same URL that was started anew; it has not executed anything.
                 greeted = await self._greet(greeted.link)
                 self._greeted = greeted
-                answer = await self._ask(greeted.link, "components/execute", params, self._execute_seconds)
+                answer = await self._asked(greeted, component, value, context)
             if isinstance(answer, Failure):
                 raise self._failed(answer)
             try:
@@ -124,6 +118,20 @@ class WorkerPlugin(LinkedPlugin[_Greeting]):
             except (msgspec.DecodeError, RecursionError) as error:
                 raise self._malformed(f'expected a result with the member "output": {error}') from None
             return await self._without_refs(output, context) if greeted.greeting.gives_refs else output
+
+    async def _asked(
+        self, greeted: Greeted[_Greeting], component: str, value: Json, context: StepContext
+    ) -> Success | Failure:
+        """The answer to an execution. Errors: StepFailed where there is none."""
+        if greeted.greeting.gives_refs and self._blob_api is not None and self._blob_api.threshold_bytes:
+            value = await self._with_refs(value, self._blob_api.threshold_bytes, context)
+        params = {
+            "component": component,
+            "input": value,
+            "attempt": context.attempt,
+            "observability": context.observability(),
+        }
+        return await self._ask(greeted.link, "components/execute", params, self._execute_seconds)
 
     async def _greet(self, link: Link) -> Greeted[_Greeting]:
         """The handshake. Errors: StepFailed."""
@@ -156,6 +164,18 @@ class WorkerPlugin(LinkedPlugin[_Greeting]):
         _logger.error("worker %s: %s: %s", self.name, method, what, exc_info=error)
 
     # --- references to blobs ----------------------------------------------------------------------
+
+    async def _with_refs(self, value: Json, threshold_bytes: int, context: StepContext) -> Json:
+        """The input with references for its large members; as it is where one of them cannot be kept."""
+
+        async def put(member: Json) -> str:
+            return await self._runtime.put_blob(member, "data", context)
+
+        try:
+            return await with_references(value, threshold_bytes, put)
+        except CallRefused as refused:
+            _logger.warning("worker %s: its input is sent without references to blobs: %s", self.name, refused.message)
+            return value
 
     async def _without_refs(self, output: Json, context: StepContext) -> Json:
         """The output with the values that parts of it refer to, as 0.11 sends large ones (spec section 12)."""
