@@ -242,7 +242,9 @@ class _Bundler:
             return site
         if "$ref" in node and site.draft <= keywords.DRAFT_07:
             return site
-        base = urljoin(site.base, identity.removesuffix("#"))
+        base = _joined(site.base, identity.removesuffix("#"))
+        if base is None:
+            return site
         return Site(document=site.document, pointer=site.pointer, base=base, draft=site.draft)
 
     def _site_at(self, root: Site, pointer: str) -> Site:
@@ -347,8 +349,8 @@ class _Bundler:
             return None
         document, start, draft = resource
         if fragment and not fragment.startswith("/"):
-            base = urljoin(site.base, uri) if uri else site.base
-            anchored = self._anchors.get((base, fragment)) or self._anchors.get((self._uri(document), fragment))
+            base = _joined(site.base, uri) if uri else site.base
+            anchored = self._anchors.get((base or "", fragment)) or self._anchors.get((self._uri(document), fragment))
             if anchored is None:
                 names = [name for _, name in self._anchors]
                 self._dangling(
@@ -363,7 +365,10 @@ class _Bundler:
         return self._site_at(root, _canonical(pointer))
 
     def _resource(self, uri: str, site: Site, below: str) -> tuple[Document, str, int] | None:
-        absolute = urljoin(site.base, uri)
+        absolute = _joined(site.base, uri)
+        if absolute is None:
+            self._dangling(uri, site, below, "it is no address", "")
+            return None
         if absolute in self._resources:
             return self._resources[absolute]
         scheme = urlsplit(uri).scheme
@@ -371,6 +376,9 @@ class _Bundler:
             self._refuse(f'"$ref": {uri!r} is on another host and nothing is fetched', site, below)
             return None
         path = Path(unquote(urlsplit(uri).path)) if scheme else Path(site.document.file).parent / unquote(uri)
+        if "\0" in str(path):
+            self._dangling(uri, site, below, "no file is called so", "")
+            return None
         if not path.resolve().is_relative_to(self._root):
             self._refuse(f'"$ref": {uri!r} lies outside the project {self._root.name}/', site, below)
             return None
@@ -399,6 +407,14 @@ class _Bundler:
                 place=site.place(below),
             )
         )
+
+
+def _joined(base: str, reference: str) -> str | None:
+    """`reference` seen from `base`; None where it cannot be read (`http://[`)."""
+    try:
+        return urljoin(base, reference)
+    except ValueError:
+        return None
 
 
 def _listed(document: Document) -> Iterator[tuple[str, str]]:

@@ -162,14 +162,15 @@ def _told(document: Document, kind: str) -> str:
     tree = document.tree if isinstance(document.tree, dict) else {}
     dialect = tree.get("openrpc") or (tree.get("metaData") or {}).get("version") if kind in (OPENRPC, METAMODEL) else ""
     version = f" ({dialect})" if isinstance(dialect, str) and dialect else ""
-    methods = tree.get("x-methods", {})
-    requests = sum(entry.get("kind") == "request" for entry in methods.values())
+    said = tree.get("x-methods")
+    methods = said if isinstance(said, dict) and kind != SCHEMA else {}
+    requests = sum(isinstance(entry, dict) and entry.get("kind") == "request" for entry in methods.values())
     counts = {
         "request": requests,
         "notification": len(methods) - requests,
-        "error": len(tree.get("x-errors", {})),
+        "error": len(tree.get("x-errors", {})) if methods else 0,
     }
-    said = [f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items() if count]
+    counted = [f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items() if count]
     files = [each.path for each in document.beside if each.path != document.path]
     with_files = f", with {', '.join(files)}" if files else ""
-    return f"{document.path}: read as {KINDS[kind]}{version}: {', '.join(said) or 'types only'}{with_files}"
+    return f"{document.path}: read as {KINDS[kind]}{version}: {', '.join(counted) or 'types only'}{with_files}"

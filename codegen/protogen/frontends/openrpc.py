@@ -352,12 +352,20 @@ class _Reader:
         uri, _, fragment = reference.partition("#")
         document = spot.document
         if uri:
-            split = urlsplit(uri)
+            try:
+                split = urlsplit(uri)
+            except ValueError:
+                what = f'"$ref": {reference!r} leads nowhere: it is no address'
+                return self._refused("PG102", what, "correct the reference", spot)
             if split.scheme or split.netloc:
                 what = f'"$ref": {reference!r} is on another host and nothing is fetched'
                 fix = "copy the file into the project and refer to it by a relative path"
                 return self._refused("PG105", what, fix, spot)
-            path = (Path(document.file).parent / unquote(split.path)).resolve()
+            name = unquote(split.path)
+            if "\0" in name:
+                what = f'"$ref": {reference!r} leads nowhere: no file is called so'
+                return self._refused("PG102", what, "correct the reference", spot)
+            path = (Path(document.file).parent / name).resolve()
             if not path.is_relative_to(self._root):
                 what = f'"$ref": {reference!r} lies outside the project {self._root.name}/'
                 return self._refused("PG105", what, "copy the file into the project", spot)
@@ -442,7 +450,7 @@ def _moved(reference: str, base: str) -> str:
     uri, mark, fragment = reference.partition("#")
     if not uri:
         return f"{base}{mark}{fragment}"
-    if urlsplit(uri).scheme:
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", uri):
         return reference
     folder = base.rpartition("/")[0]
     return f"{folder}/{reference}" if folder else reference
@@ -463,7 +471,10 @@ def _http(servers: Any) -> dict[str, Any]:
     for server in servers if isinstance(servers, list) else ():
         url = server.get("url") if isinstance(server, dict) else None
         if isinstance(url, str) and re.match(r"https?://", url) and not re.search(r"[\s${}<>\\]", url):
-            path = urlsplit(url).path
+            try:
+                path = urlsplit(url).path
+            except ValueError:
+                return {}
             return {"path": path} if re.fullmatch(r"/[A-Za-z0-9._~/-]*", path) and path != "/" else {}
     return {}
 

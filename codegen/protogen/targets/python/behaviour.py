@@ -443,6 +443,8 @@ class Behaviour:
         roles = [role for role in protocol.roles if self.received(role.name)]
         names = self.names
         serving = {names.handlers[role.name] for role in roles} | {names.dispatchers[role.name] for role in roles}
+        # A boxed union holds what nobody listed itself.
+        unknown = {name for union, name in names.unknown.items() if union not in self.typing.boxed}
         modules: dict[str, set[str]] = {
             ".client": {names.clients[role.name] for role in roles},
             ".errors": set(names.errors.values()),
@@ -450,7 +452,7 @@ class Behaviour:
             ".methods": {"CODEC", "METHODS", "PROTOCOL", *names.method_constants.values()},
             ".rpc": _PUBLIC_RPC,
             ".rpc.jsonvalue": {"Json"},
-            ".types": {*names.types.values(), *names.unknown.values(), *names.values.values()},
+            ".types": {*names.types.values(), *unknown, *names.values.values()},
         }
         imports = [import_line(module, used) for module, used in modules.items() if used]
         every = {name for used in modules.values() for name in used} | {"decode", "encode"}
