@@ -66,7 +66,7 @@ NOT_OFFERED = {"AF-A2A-002"}
 """The SHOULD that a small node does not keep: without the card of an agent, all of A2A is BLOCKED by it."""
 
 
-@pytest.mark.parametrize("language", ["typescript"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_node_keeps_apflow(programs: Programs, language: str, tmp_path: Path) -> None:
     profiles = ("--profile", "streaming", "--profile", "scheduling")
     found = judged(tmp_path, programs[language]("node"), "--protocol", "apflow", *profiles)

@@ -78,7 +78,10 @@ class Node implements NodeHandler {
     if (Object.keys(updates).some((name) => name.startsWith("schedule_") || name === "max_runs")) {
       this.#execution.plan(task);
     }
-    if (status === "pending" && task.status !== "pending") this.#execution.reset([task]);
+    if (status === "pending" && task.status !== "pending") {
+      this.#execution.reset([task]);
+      this.#execution.wake();
+    }
     if (status === "cancelled" && task.status !== "cancelled") this.#execution.cancel(task, "Cancelled");
     return { id: task.id, status: task.status };
   }
