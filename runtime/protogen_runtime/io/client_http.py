@@ -12,6 +12,7 @@ import math
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -20,6 +21,7 @@ import trio
 from msgspec import Raw
 
 from protogen_runtime.dispatch import AnswerEarly, Emit, Outcome, Service
+from protogen_runtime.dispatch.prompt import Told
 from protogen_runtime.jsonrpc import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
@@ -40,7 +42,7 @@ from protogen_runtime.jsonrpc import (
 )
 
 from .channel import Bounds, Channel, MalformedAnswer, OnEvent, TransportError, adopt
-from .http_pool import Pool, Reply, is_direct
+from .http_pool import Asked, Pool, Reply, is_direct
 from .outgoing import request_headers
 from .sse import CONNECT_SECONDS, EVENT_STREAM, Response, chunks, events_of, media_type
 from .tls import why_refused
@@ -295,17 +297,68 @@ class HttpChannel:
         headers = request_headers(self._headers)
         try:
             async with self._posting(frame, headers) as response:
-                if media_type(response) == EVENT_STREAM:
-                    instance = response.headers.get(self._instance_header)
-                    reply_headers = headers if not instance else {**headers, self._instance_header: instance}
-                    return await _StreamedCall(self, response, request_id, on_event, reply_headers).answer()
-                body = response.whole() if isinstance(response, Reply) else None
-                if body is None:
-                    body = await read_body(response, self.bounds.max_frame_bytes)
-                elif len(body) > self.bounds.max_frame_bytes:
-                    raise _too_long(self.bounds.max_frame_bytes, response)
-                return answer_of(self.read(body), request_id, response.status_code)
+                return await self._read_answer(response, headers, request_id, on_event)
         except FAULTS as error:
+            raise fault_of(method, error) from error
+
+    async def _read_answer(
+        self, response: Response, headers: Mapping[str, str], request_id: int, on_event: OnEvent | None
+    ) -> Answer:
+        if media_type(response) == EVENT_STREAM:
+            instance = response.headers.get(self._instance_header)
+            reply_headers = headers if not instance else {**headers, self._instance_header: instance}
+            return await _StreamedCall(self, response, request_id, on_event, reply_headers).answer()
+        body = response.whole() if isinstance(response, Reply) else None
+        if body is None:
+            body = await read_body(response, self.bounds.max_frame_bytes)
+        return self._read_whole(body, request_id, response)
+
+    def _read_whole(self, body: bytes, request_id: int, response: Response) -> Answer:
+        if len(body) > self.bounds.max_frame_bytes:
+            raise _too_long(self.bounds.max_frame_bytes, response)
+        return answer_of(self.read(body), request_id, response.status_code)
+
+    # --- without a task ---------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """See PromptChannel."""
+        if self._pool is not None:
+            await self._pool.watch.run()
+
+    def call_soon(self, method: str, params: Raw, told: Told) -> Callable[[], None] | None:
+        """See CallSoon."""
+        pool = self._pool
+        if pool is None or self._closed or not pool.watch.is_running:
+            return None
+        request_id = next(self._ids)
+        headers = request_headers(self._headers)
+
+        def take(asked: Asked) -> None:
+            reply = asked.reply
+            body = None if reply is None or media_type(reply) == EVENT_STREAM else reply.whole()
+            if reply is None or body is None:
+                told(partial(self._finish, method, asked, headers, request_id))
+                return
+            asked.done()
+            try:
+                answer = self._read_whole(body, request_id, reply)
+            except TransportError as fault:
+                told(partial(_failed, fault))
+            else:
+                told(answer)
+
+        asked = pool.ask(encode(Call(id=request_id, method=method, params=params)), headers, take)
+        return None if asked is None else asked.abandon
+
+    async def _finish(self, method: str, asked: Asked, headers: Mapping[str, str], request_id: int) -> Answer:
+        """The answer to what was asked without a task, and came in pieces, or not at all."""
+        assert self._pool is not None
+        try:
+            async with self._pool.resume(asked) as response:
+                return await self._read_answer(response, headers, request_id, None)
+        except FAULTS as error:
+            if self._closed:
+                raise TransportError(f"{method}: the channel was closed") from error
             raise fault_of(method, error) from error
 
     async def post(self, frame: bytes, headers: Mapping[str, str], what: str) -> None:
@@ -323,6 +376,10 @@ class HttpChannel:
     async def reply(self, frame: bytes, headers: Mapping[str, str]) -> None:
         """Send the answer to a call of the server's. Errors: TransportError."""
         await self.post(frame, headers, "the answer to a callback")
+
+
+async def _failed(fault: TransportError) -> Answer:
+    raise fault
 
 
 def fault_of(what: str, error: Exception) -> TransportError:

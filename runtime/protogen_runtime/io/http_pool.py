@@ -20,6 +20,8 @@ import httptools
 import httpx
 import trio
 
+from .http.watch import Watch
+
 READ_BYTES: Final = 65_536
 """Read at once: a body of any usual size with its head."""
 
@@ -40,7 +42,60 @@ class Pool:
         self._room_of_short = trio.Semaphore(max_connections)
         self._idle: deque[_Connection] = deque()
         self._used: set[_Connection] = set()
+        self._asked: set[Asked] = set()
         self._closed = False
+        self.watch: Final = Watch()
+        """While it runs, `ask` can be used."""
+
+    def ask(self, frame: bytes, headers: Mapping[str, str], told: Callable[[Asked], None]) -> Asked | None:
+        """Send a request on a connection that is there, and call `told` when its answer has come, without a task.
+
+        None where that cannot be; `post` can do it.
+        """
+        if self._closed or not self.watch.is_running:
+            return None
+        try:
+            self._room.acquire_nowait()
+        except trio.WouldBlock:
+            return None
+        connection = self._take()
+        if connection is None or not connection.send_whole(self._request(frame, headers)):
+            self._room.release()
+            return None
+        self._used.add(connection)
+        asked = Asked(self, connection, told)
+        self._asked.add(asked)
+        self.watch.add(connection.fileno, asked.read)
+        return asked
+
+    def leave(self, asked: Asked) -> None:
+        """It is not waited for here any more."""
+        self._asked.discard(asked)
+        self.watch.discard(asked.connection.fileno)
+
+    def done(self, connection: _Connection, *, is_whole: bool) -> None:
+        """An answer was read, or will not be."""
+        if is_whole and not self._closed:
+            connection.idle_since = trio.current_time()
+            self._idle.append(connection)
+        else:
+            connection.close()
+        self._used.discard(connection)
+        self._room.release()
+
+    @asynccontextmanager
+    async def resume(self, asked: Asked) -> AsyncGenerator[Reply]:
+        """What `post` gives, for an answer that `told` was called with, and that was not taken."""
+        connection = asked.connection
+        is_whole = False
+        try:
+            if asked.fault is not None:
+                raise asked.fault
+            await connection.read_head()
+            yield Reply(connection)
+            is_whole = connection.can_go_on
+        finally:
+            self.done(connection, is_whole=is_whole)
 
     @asynccontextmanager
     async def post(self, frame: bytes, headers: Mapping[str, str], *, is_short: bool = False) -> AsyncGenerator[Reply]:
@@ -81,6 +136,8 @@ class Pool:
     async def aclose(self) -> None:
         """Close all connections: requests that are under way fail."""
         self._closed = True
+        for asked in tuple(self._asked):
+            asked.fail(httpx.ReadError("the connection was closed"))
         for connection in self._used:
             connection.close()
         while self._idle:
@@ -126,6 +183,51 @@ class Pool:
             raise httpx.ConnectError(_told(error, f"{self._host}:{self._port}")) from error
         # From here on without trio's streams, which go through the scheduler for what need not be waited for.
         return _Connection(socket.socket(fileno=stream.socket.detach()))
+
+
+class Asked:
+    """A request whose answer is waited for without a task."""
+
+    __slots__ = ("_pool", "_told", "connection", "fault")
+
+    def __init__(self, pool: Pool, connection: _Connection, told: Callable[[Asked], None]) -> None:
+        self._pool = pool
+        self._told = told
+        self.connection: Final = connection
+        self.fault: httpx.TransportError | None = None
+        """Why there will be no answer."""
+
+    def read(self) -> None:
+        """Something has come: wait on for a head, tell of all else."""
+        try:
+            if self.connection.read_now():
+                return
+        except httpx.TransportError as fault:
+            self.fault = fault
+        self._leave()
+
+    def fail(self, fault: httpx.TransportError) -> None:
+        """Nothing will come."""
+        self.fault = fault
+        self._leave()
+
+    def abandon(self) -> None:
+        """Nobody wants it any more, which the server learns from the end of the connection."""
+        self._pool.leave(self)
+        self._pool.done(self.connection, is_whole=False)
+
+    @property
+    def reply(self) -> Reply | None:
+        """The answer, if its head has come."""
+        return None if self.fault is not None else Reply(self.connection)
+
+    def done(self) -> None:
+        """The answer has come as a whole, and was read."""
+        self._pool.done(self.connection, is_whole=self.connection.can_go_on)
+
+    def _leave(self) -> None:
+        self._pool.leave(self)
+        self._told(self)
 
 
 class Reply:
@@ -266,6 +368,41 @@ class _Connection:
             self._poll.register(self._socket, select.POLLIN)
         return bool(self._poll.poll(0))
 
+    @property
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._socket.fileno()
+
+    def send_whole(self, request: bytes) -> bool:
+        """Send a request at once; where that cannot be, the connection is closed."""
+        self._reset()
+        try:
+            if self._socket.send(request) == len(request):
+                return True
+        except OSError:
+            pass
+        self.close()
+        return False
+
+    def read_now(self) -> bool:
+        """Read what has come; whether more is to be waited for before anything can be said. Errors: TransportError."""
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            raise httpx.ReadError(_told(error, "the connection broke")) from error
+        if not data:
+            if self._has_head:
+                return False
+            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+        self._take_in(data)
+        return not self._has_head
+
+    async def read_head(self) -> None:
+        """Read the head of an answer, unless it was read. Errors: httpx.TransportError."""
+        await self._read_head()
+
     async def begin(self, request: bytes) -> None:
         """Send a request, and read the head of its answer."""
         self._reset()
@@ -351,6 +488,10 @@ class _Connection:
             break
         if not data:
             return False
+        self._take_in(data)
+        return True
+
+    def _take_in(self, data: bytes) -> None:
         if not self._has_head:
             self._head_bytes += len(data)
         try:
@@ -363,7 +504,6 @@ class _Connection:
             self._has_more = True
         if not self._has_head and self._head_bytes > MAX_HEAD_BYTES:
             raise httpx.RemoteProtocolError(f"the head of the answer has more than {MAX_HEAD_BYTES} bytes")
-        return True
 
     def close(self) -> None:
         """Close it at once."""

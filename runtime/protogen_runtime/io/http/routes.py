@@ -41,7 +41,7 @@ class Stream(msgspec.Struct, frozen=True):
 Answer: TypeAlias = Reply | Stream
 
 Answering: TypeAlias = Callable[[Request, Mapping[str, str]], Answer | Awaitable[Answer]]
-"""Answers a request, whose path had these values in the places of `{name}`. A `Later` is of a Reply: it needs no task."""
+"""Answers a request, whose path had these values in the places of `{name}`. A `Later` is of a Reply."""
 
 Admitting: TypeAlias = Callable[[Request], Reply | None]
 """Decides on a head, before the body is read: it refuses, sets how large the body may be, or where it goes."""

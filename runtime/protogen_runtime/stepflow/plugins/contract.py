@@ -5,7 +5,7 @@ Knows no plugin. Errors that a step can meet are StepFailed, and those that a pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeGuard
 
 import msgspec
@@ -226,6 +226,19 @@ class Plugin(Protocol):
     async def execute(self, component: str, value: Json, context: StepContext) -> Json:
         """The output of a component for an input. Errors: StepFailed; cancellation abandons the call."""
         ...
+
+
+class Rest(msgspec.Struct, frozen=True):
+    """What is left of an execution, to be awaited in a task, in which it may be cancelled; it gives the output.
+
+    Errors of `run`: StepFailed.
+    """
+
+    run: Callable[[], Awaitable[Json]]
+
+
+Told: TypeAlias = Callable[[Callable[[], Json] | Rest], None]
+"""Is told what came of an execution, once: a function that gives its output or raises StepFailed, or what is left."""
 
 
 class Frames(Protocol):

@@ -16,6 +16,7 @@ import msgspec
 import trio
 
 from protogen_runtime.dispatch import Channel, Service
+from protogen_runtime.dispatch.prompt import CallSoon, PromptChannel
 from protogen_runtime.jsonrpc import FrameTooLong, LineFramer
 
 from .config import Health, Program
@@ -40,9 +41,11 @@ def connect_url(url: str, channels: Channels, *, lenient: bool) -> Connect:
 
     @asynccontextmanager
     async def connect(callbacks: Service, nursery: trio.Nursery) -> AsyncGenerator[Link]:
-        del nursery
-        async with _opened(channels.http(url, callbacks=callbacks, read=reader(lenient=lenient))) as channel:
-            yield Link(channel, _never, _unknown, no, no)
+        async with (
+            _opened(channels.http(url, callbacks=callbacks, read=reader(lenient=lenient))) as channel,
+            _watched(channel, nursery) as soon,
+        ):
+            yield Link(channel, _never, _unknown, no, no, call_soon=soon)
 
     return connect
 
@@ -62,8 +65,16 @@ def connect_program(
                 url = f"http://127.0.0.1:{port}"
                 await _until_healthy(url, health, process, name)
                 channel = channels.http(f"{url}/", callbacks=callbacks, read=reader(lenient=lenient))
-                async with _opened(channel):
-                    yield Link(channel, process.ended, process.fate, process.has_ended, no, has_process=True)
+                async with _opened(channel), _watched(channel, nursery) as soon:
+                    yield Link(
+                        channel,
+                        process.ended,
+                        process.fate,
+                        process.has_ended,
+                        no,
+                        has_process=True,
+                        call_soon=soon,
+                    )
             finally:
                 scope.cancel()
 
@@ -87,6 +98,25 @@ async def _opened(channel: Channel) -> AsyncGenerator[Channel]:
     finally:
         with trio.move_on_after(CLOSE_SECONDS, shield=True):
             await channel.aclose()
+
+
+@asynccontextmanager
+async def _watched(channel: Channel, nursery: trio.Nursery) -> AsyncGenerator[CallSoon | None]:
+    """How the channel is called without tasks, as long as the context lasts; None where it cannot be."""
+    if not isinstance(channel, PromptChannel):
+        yield None
+        return
+    scope = trio.CancelScope()
+
+    async def watch() -> None:
+        with scope:
+            await channel.watch()
+
+    nursery.start_soon(watch)
+    try:
+        yield channel.call_soon
+    finally:
+        scope.cancel()
 
 
 async def _port(

@@ -12,6 +12,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from math import inf
 from typing import Final, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ from msgspec import Raw
 
 from protogen_runtime.dispatch import Channel, Service
 from protogen_runtime.dispatch.channels import MalformedAnswer, TransportError
+from protogen_runtime.dispatch.prompt import CallSoon
 from protogen_runtime.jsonrpc import Answer, Failure
 
 from .contract import (
@@ -54,7 +56,8 @@ class Link(msgspec.Struct, frozen=True):
 
     `is_lost` is whether that is so already. `fate` says what became of the worker, where that may explain why a call
     failed; None where nothing is known. `is_to_blame` is whether the link was given up for what the worker sent.
-    `has_process`: the worker is a process that was started for this link.
+    `has_process`: the worker is a process that was started for this link. `call_soon` is None where each call needs a
+    task.
     """
 
     channel: Channel
@@ -63,6 +66,7 @@ class Link(msgspec.Struct, frozen=True):
     is_lost: Callable[[], bool]
     is_to_blame: Callable[[], bool]
     has_process: bool = False
+    call_soon: CallSoon | None = None
 
 
 Connect: TypeAlias = Callable[[Service, trio.Nursery], AbstractAsyncContextManager[Link]]
@@ -164,10 +168,18 @@ class LinkedPlugin(ABC, Generic[Greeting]):
     async def _ask(self, link: Link, method: str, params: Json, seconds: float | None) -> Answer:
         """The answer of the other end, good or bad. Errors: StepFailed where there is none."""
         text = Raw(msgspec.json.encode(params))
+        return await self._answered(
+            link, method, lambda: link.channel.call(method, text, None), seconds, since=trio.current_time()
+        )
+
+    async def _answered(
+        self, link: Link, method: str, work: Callable[[], Awaitable[Answer]], seconds: float | None, *, since: float
+    ) -> Answer:
+        """What `work` gives within so many seconds. Errors: StepFailed."""
         fault: TransportError | None = None
-        with trio.move_on_after(float("inf") if seconds is None else seconds) as scope:
+        with trio.CancelScope(deadline=inf if seconds is None else since + seconds) as scope:
             try:
-                return await link.channel.call(method, text, None)
+                return await work()
             except MalformedAnswer as error:
                 raise self._malformed(str(error)) from None
             except TransportError as error:

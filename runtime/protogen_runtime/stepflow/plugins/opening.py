@@ -6,7 +6,7 @@ Knows no transport: the channels to workers are given.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import trio
@@ -20,9 +20,11 @@ from .contract import (
     DialectName,
     Json,
     Plugin,
+    Rest,
     Runtime,
     StepContext,
     StepFailed,
+    Told,
 )
 from .http_worker import connect_program, connect_url
 from .links import Connect
@@ -41,6 +43,7 @@ class Plugins:
     def __init__(self, config: Config, plugins: Mapping[str, Plugin]) -> None:
         self._routes = config.routes
         self._plugins = plugins
+        self._soon = {name: plugin.execute_soon for name, plugin in plugins.items() if isinstance(plugin, WorkerPlugin)}
         self._at_once = {
             name: plugin.execute_nowait
             for name, plugin in plugins.items()
@@ -61,6 +64,22 @@ class Plugins:
         except StepFailed as failed:
             failed.component = target.component
             raise
+
+    def execute_soon(self, component: str, value: Json, context: StepContext, told: Told) -> Callable[[], None] | None:
+        """Execute the component that a step names without a task; what it returns abandons that.
+
+        None where `execute` is to be called instead. Errors: StepFailed.
+        """
+        target = self._routes.find(component, value)
+        execute = self._soon.get(target.plugin)
+        if execute is None:
+            return None
+        name = target.component
+
+        def came(result: Callable[[], Json] | Rest) -> None:
+            told(Rest(lambda: _named_later(result, name)) if isinstance(result, Rest) else lambda: _named(result, name))
+
+        return execute(name, value, context, came)
 
     async def execute(self, component: str, value: Json, context: StepContext) -> Json:
         """The output of the component that a step names, for its resolved input. Errors: StepFailed."""
@@ -84,6 +103,22 @@ class Plugins:
             except StepFailed as failed:
                 _logger.warning("plugin %s cannot list its components: %s", name, failed.message)
         return sorted(found, key=lambda info: info.component)
+
+
+def _named(result: Callable[[], Json], component: str) -> Json:
+    try:
+        return result()
+    except StepFailed as failed:
+        failed.component = component
+        raise
+
+
+async def _named_later(rest: Rest, component: str) -> Json:
+    try:
+        return await rest.run()
+    except StepFailed as failed:
+        failed.component = component
+        raise
 
 
 @asynccontextmanager

@@ -6,11 +6,16 @@ Knows no transport: `links` keeps the way to one open.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from math import inf
 from typing import Any, Final
 
 import msgspec
+import trio
+from msgspec import Raw
 
-from protogen_runtime.jsonrpc import Failure, Success
+from protogen_runtime.dispatch import prompt
+from protogen_runtime.jsonrpc import Answer, Failure, Success
 
 from .callbacks import InFlight, callbacks_of
 from .contract import (
@@ -19,13 +24,18 @@ from .contract import (
     ComponentInfo,
     DialectName,
     Json,
+    Rest,
     Runtime,
     StepContext,
+    StepFailed,
+    Told,
 )
 from .links import GREET_SECONDS, Connect, Greeted, Link, LinkedPlugin
 from .references import resolved, with_references
 
 PROTOCOL_VERSION: Final = 1
+
+EXECUTE: Final = "components/execute"
 
 _logger = logging.getLogger("protogen_runtime.stepflow.workers")
 
@@ -52,12 +62,48 @@ class _InitializeResult(msgspec.Struct):
     gives_refs: bool | None = msgspec.field(name="supportsBlobRefs", default=None)
 
 
+class _ExecuteParams(msgspec.Struct, frozen=True):
+    component: str
+    input: Json
+    attempt: int
+    observability: dict[str, str]
+
+
 class _ExecuteResult(msgspec.Struct):
     output: Any
 
 
+class _Soon:
+    """An execution without a task, by when it began."""
+
+    __slots__ = ("late", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since: Final = since
+        self.late: Callable[[], None] = _nothing
+        """Called when it has taken too long."""
+
+
 class _Listed(msgspec.Struct):
     components: list[ComponentInfo]
+
+
+def _nothing() -> None:
+    """Before it has been sent."""
+
+
+def _raised(failed: StepFailed) -> Json:
+    raise failed
+
+
+def _params_of(component: str, value: Json, context: StepContext) -> _ExecuteParams:
+    return _ExecuteParams(component, value, context.attempt, context.observability())
+
+
+_GONE: Final = object()
+_MARK: Final = b'"$blob"'
+_encode: Final = msgspec.json.Encoder().encode
+_read_result: Final = msgspec.json.Decoder(_ExecuteResult).decode
 
 
 class WorkerPlugin(LinkedPlugin[_Greeting]):
@@ -81,9 +127,17 @@ class WorkerPlugin(LinkedPlugin[_Greeting]):
             runtime, self._in_flight, self._report, dialect=lambda: self.dialect or self._preferred
         )
         super().__init__(name, connect, callbacks, execute_seconds=execute_seconds)
+        self._under_way: dict[_Soon, None] = {}
+        self._has_calls = trio.Event()
         self._runtime = runtime
         self._preferred: DialectName = preferred
         self._blob_api = blob_api
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """See Plugin."""
+        if self._execute_seconds is not None:
+            nursery.start_soon(self._expire, self._execute_seconds)
+        await super().start(nursery)
 
     @property
     def dialect(self) -> DialectName | None:
@@ -105,33 +159,92 @@ class WorkerPlugin(LinkedPlugin[_Greeting]):
         """See Plugin."""
         with self._in_flight.during(context):
             greeted = await self._ready()
-            answer = await self._asked(greeted, component, value, context)
-            if isinstance(answer, Failure) and answer.error.code == NOT_INITIALIZED:
-                # A worker behind the same URL that was started anew; it has not executed anything.
-                greeted = await self._greet(greeted.link)
-                self._greeted = greeted
-                answer = await self._asked(greeted, component, value, context)
-            if isinstance(answer, Failure):
-                raise self._failed(answer)
-            try:
-                output = msgspec.json.decode(answer.result, type=_ExecuteResult).output
-            except (msgspec.DecodeError, RecursionError) as error:
-                raise self._malformed(f'expected a result with the member "output": {error}') from None
-            return await self._without_refs(output, context) if greeted.greeting.gives_refs else output
+            params = _params_of(component, await self._with_refs(value, greeted, context), context)
+            answer = await self._ask(greeted.link, EXECUTE, params, self._execute_seconds)
+            return await self._come_to(answer, greeted, params, context)
 
-    async def _asked(
-        self, greeted: Greeted[_Greeting], component: str, value: Json, context: StepContext
-    ) -> Success | Failure:
-        """The answer to an execution. Errors: StepFailed where there is none."""
-        if greeted.greeting.gives_refs and self._blob_api is not None and self._blob_api.threshold_bytes:
-            value = await self._with_refs(value, self._blob_api.threshold_bytes, context)
-        params = {
-            "component": component,
-            "input": value,
-            "attempt": context.attempt,
-            "observability": context.observability(),
-        }
-        return await self._ask(greeted.link, "components/execute", params, self._execute_seconds)
+    def execute_soon(self, component: str, value: Json, context: StepContext, told: Told) -> Callable[[], None] | None:
+        """Execute without a task; what it returns abandons that. None where only `execute` can do it now."""
+        greeted = self._greeted
+        if greeted is None or greeted.link.call_soon is None or greeted.link.is_lost():
+            return None
+        params = _params_of(component, value, context)
+        call = _Soon(trio.current_time())
+
+        def came(answer: Answer | prompt.Rest) -> None:
+            self._under_way.pop(call, None)
+            if isinstance(answer, Success) and not (greeted.greeting.gives_refs and _MARK in bytes(answer.result)):
+                told(lambda: self._output(answer))
+            else:
+                told(Rest(lambda: self._finish(answer, greeted, params, context, since=call.since)))
+
+        def late() -> None:
+            abandon()
+            failed = self._too_slow(EXECUTE, self._execute_seconds or 0)
+            told(lambda: _raised(failed))
+
+        def leave() -> None:
+            self._under_way.pop(call, None)
+            abandon()
+
+        text = _encode(params)
+        if len(text) > self._threshold(greeted):
+            return None
+        made = greeted.link.call_soon(EXECUTE, Raw(text), came)
+        if made is None:
+            return None
+        abandon, call.late = made, late
+        if self._execute_seconds is not None:
+            self._under_way[call] = None
+            if len(self._under_way) == 1:
+                self._has_calls.set()
+        return leave
+
+    async def _finish(
+        self,
+        answer: Answer | prompt.Rest,
+        greeted: Greeted[_Greeting],
+        params: _ExecuteParams,
+        context: StepContext,
+        *,
+        since: float,
+    ) -> Json:
+        """The output of an execution that began without a task. Errors: StepFailed."""
+        with self._in_flight.during(context):
+            if not isinstance(answer, Success | Failure):
+                answer = await self._answered(greeted.link, EXECUTE, answer, self._execute_seconds, since=since)
+            return await self._come_to(answer, greeted, params, context)
+
+    async def _come_to(
+        self, answer: Answer, greeted: Greeted[_Greeting], params: _ExecuteParams, context: StepContext
+    ) -> Json:
+        """The output that an answer says. Errors: StepFailed."""
+        if isinstance(answer, Failure) and answer.error.code == NOT_INITIALIZED:
+            # A worker behind the same URL that was started anew; it has not executed anything.
+            greeted = await self._greet(greeted.link)
+            self._greeted = greeted
+            answer = await self._ask(greeted.link, EXECUTE, params, self._execute_seconds)
+        if isinstance(answer, Failure):
+            raise self._failed(answer)
+        output = self._output(answer)
+        return await self._without_refs(output, context) if greeted.greeting.gives_refs else output
+
+    def _output(self, answer: Success) -> Json:
+        try:
+            return _read_result(answer.result).output
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise self._malformed(f'expected a result with the member "output": {error}') from None
+
+    async def _expire(self, seconds: float) -> None:
+        """End executions without a task that take longer; they began in their order."""
+        while True:
+            while not self._under_way:
+                self._has_calls = trio.Event()
+                await self._has_calls.wait()
+            first = next(iter(self._under_way))
+            await trio.sleep_until(first.since + seconds)
+            if self._under_way.pop(first, _GONE) is not _GONE:
+                first.late()
 
     async def _greet(self, link: Link) -> Greeted[_Greeting]:
         """The handshake. Errors: StepFailed."""
@@ -165,16 +278,25 @@ class WorkerPlugin(LinkedPlugin[_Greeting]):
 
     # --- references to blobs ----------------------------------------------------------------------
 
-    async def _with_refs(self, value: Json, threshold_bytes: int, context: StepContext) -> Json:
-        """The input with references for its large members; as it is where one of them cannot be kept."""
+    def _threshold(self, greeted: Greeted[_Greeting]) -> float:
+        """How long the members of an input may be that are sent whole."""
+        api = self._blob_api
+        takes_refs = greeted.greeting.gives_refs and api is not None and api.threshold_bytes > 0
+        return api.threshold_bytes if api is not None and takes_refs else inf
+
+    async def _with_refs(self, value: Json, greeted: Greeted[_Greeting], context: StepContext) -> Json:
+        """The input with references in the place of large members, for workers that take them (spec section 12)."""
+        threshold = self._threshold(greeted)
+        if threshold == inf:
+            return value
 
         async def put(member: Json) -> str:
             return await self._runtime.put_blob(member, "data", context)
 
         try:
-            return await with_references(value, threshold_bytes, put)
+            return await with_references(value, int(threshold), put)
         except CallRefused as refused:
-            _logger.warning("worker %s: its input is sent without references to blobs: %s", self.name, refused.message)
+            _logger.warning("worker %s: an input is sent whole: %s", self.name, refused.message)
             return value
 
     async def _without_refs(self, output: Json, context: StepContext) -> Json:

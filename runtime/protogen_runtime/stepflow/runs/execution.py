@@ -6,22 +6,25 @@ Knows neither the store nor why a step is called: it tells the run what came of 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import trio
 
 from protogen_runtime.stepflow.engine import Outcome, StartStep, StepFailure
 from protogen_runtime.stepflow.flow.model import Success
 from protogen_runtime.stepflow.flow.values import Json
-from protogen_runtime.stepflow.plugins.contract import INTERNAL, ComponentInfo, StepContext, StepFailed
+from protogen_runtime.stepflow.plugins.contract import INTERNAL, ComponentInfo, Rest, StepContext, StepFailed, Told
 from protogen_runtime.stepflow.plugins.failures import failure_of
 
 from .gates import Gate
 from .identifiers import new_span
 from .live import Call, Live
+
+ExecuteSoon: TypeAlias = Callable[[str, Json, StepContext, Told], Callable[[], None] | None]
+"""See `plugins.opening.Plugins.execute_soon`."""
 
 _logger = logging.getLogger(__name__)
 
@@ -47,6 +50,9 @@ class Execution:
 
     def __init__(self, components: Components, nursery: trio.Nursery, steps: int) -> None:
         self.components: Final = components
+        # Not all can do without tasks.
+        self._execute_soon: ExecuteSoon | None = getattr(components, "execute_soon", None)
+        self._soon: set[Call] = set()
         self._nursery = nursery
         self._gate = Gate(steps)
         self._is_closed = False
@@ -54,6 +60,8 @@ class Execution:
     def close(self) -> None:
         """Call no more: what is asked for from now on is asked for again by the next runtime."""
         self._is_closed = True
+        for call in tuple(self._soon):
+            call.cancel()
 
     def execute_nowait(self, start: StartStep) -> Outcome | None:
         """See live.Host."""
@@ -80,47 +88,83 @@ class Execution:
     def _let_in(self, live: Live, call: Call) -> None:
         def go() -> None:
             call.is_inside = True
-            self._nursery.start_soon(self._execute, live, call)
+            if not self._began_soon(live, call):
+                self._nursery.start_soon(self._execute, live, call, None)
 
         live.tree.gate.enter(partial(self._gate.enter, go))
 
     async def _delay(self, live: Live, call: Call) -> None:
-        with call.scope:
+        with call.enter() as scope:
             await trio.sleep(call.start.delay)
-        if call.scope.cancelled_caught:
+        if scope.cancelled_caught:
             self._forget(live, call)
         else:
-            call.scope = trio.CancelScope()
+            call.scope = None
             self._let_in(live, call)
 
-    async def _execute(self, live: Live, call: Call) -> None:
+    def _began_soon(self, live: Live, call: Call) -> bool:
+        """Whether it could be called without a task."""
+        if self._execute_soon is None:
+            return False
+        start = call.start
+
+        def told(result: Callable[[], Json] | Rest) -> None:
+            self._soon.discard(call)
+            call.stop = None
+            if isinstance(result, Rest):
+                self._nursery.start_soon(self._execute, live, call, result)
+                return
+            try:
+                outcome: Outcome = Success(result())
+            except StepFailed as failed:
+                outcome = failure_of(failed, start.component)
+            except Exception as error:  # noqa: BLE001 - a defect of a plugin is the failure of one step
+                outcome = _defect(start, error)
+            self._leave(live, call)
+            live.finished(start.item, start.step_id, outcome, attempt=start.attempt)
+
+        try:
+            abandon = self._execute_soon(start.component, start.input, _context(live, start), told)
+        except StepFailed:
+            # Said in a task: nothing may happen to the run while it says what is to be done.
+            return False
+        if abandon is None:
+            return False
+
+        def stop() -> None:
+            self._soon.discard(call)
+            call.stop = None
+            abandon()
+            self._leave(live, call)
+
+        call.stop = stop
+        self._soon.add(call)
+        return True
+
+    async def _execute(self, live: Live, call: Call, rest: Rest | None) -> None:
         start = call.start
         outcome: Outcome | None = None
         try:
-            with call.scope:
-                outcome = await self._outcome(live, start)
+            with call.enter():
+                outcome = await self._outcome(live, start, rest)
         finally:
-            self._forget(live, call)
-            call.is_inside = False
-            if not call.lent:
-                self._gate.leave()
-                live.tree.gate.leave()
+            self._leave(live, call)
         if outcome is not None:
             live.finished(start.item, start.step_id, outcome, attempt=start.attempt)
 
-    async def _outcome(self, live: Live, start: StartStep) -> Outcome:
-        header = live.header
-        context = StepContext(
-            run_id=header.run_id,
-            flow_id=header.flow_id,
-            step_id=start.step_id,
-            item=start.item,
-            attempt=start.attempt,
-            trace_id=header.root.replace("-", ""),
-            span_id=new_span(),
-        )
+    def _leave(self, live: Live, call: Call) -> None:
+        """A call has ended."""
+        self._forget(live, call)
+        call.is_inside = False
+        if not call.lent:
+            self._gate.leave()
+            live.tree.gate.leave()
+
+    async def _outcome(self, live: Live, start: StartStep, rest: Rest | None) -> Outcome:
         try:
-            return Success(await self.components.execute(start.component, start.input, context))
+            if rest is not None:
+                return Success(await rest.run())
+            return Success(await self.components.execute(start.component, start.input, _context(live, start)))
         except StepFailed as failed:
             return failure_of(failed, start.component)
         except Exception as error:  # noqa: BLE001 - a defect of a plugin is the failure of one step
@@ -150,6 +194,19 @@ class Execution:
             if not call.lent and call.is_inside:
                 live.tree.gate.come_back()
                 self._gate.come_back()
+
+
+def _context(live: Live, start: StartStep) -> StepContext:
+    header = live.header
+    return StepContext(
+        run_id=header.run_id,
+        flow_id=header.flow_id,
+        step_id=start.step_id,
+        item=start.item,
+        attempt=start.attempt,
+        trace_id=header.root.replace("-", ""),
+        span_id=new_span(),
+    )
 
 
 def _defect(start: StartStep, error: Exception) -> StepFailure:

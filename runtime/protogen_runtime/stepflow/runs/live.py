@@ -65,15 +65,31 @@ REMEMBERED_BYTES: Final = 16 * 1024
 class Call:
     """A call of a component that is out."""
 
-    __slots__ = ("is_inside", "lent", "scope", "start")
+    __slots__ = ("is_inside", "lent", "scope", "start", "stop")
 
     def __init__(self, start: StartStep) -> None:
         self.start: Final = start
-        self.scope = trio.CancelScope()
+        self.scope: trio.CancelScope | None = None
+        """Of its task."""
+        self.stop: Callable[[], None] | None = None
+        """Ends it, where it has no task."""
         self.lent = 0
         """How many runs it waits for; it takes no room meanwhile."""
         self.is_inside = False
         """Whether it takes room, or has lent it."""
+
+    def cancel(self) -> None:
+        """Nobody wants it any more."""
+        if self.stop is not None:
+            self.stop()
+        else:
+            self.enter().cancel()
+
+    def enter(self) -> trio.CancelScope:
+        """The scope of its task; cancelled already where it was cancelled before."""
+        if self.scope is None:
+            self.scope = trio.CancelScope()
+        return self.scope
 
 
 class Tree:
@@ -377,7 +393,7 @@ class Live:
             if isinstance(effect, StopStep):
                 call = self.calls.get((effect.item, effect.step_id))
                 if call is not None and call.start.attempt == effect.attempt:
-                    call.scope.cancel()
+                    call.cancel()
             elif self._end is None:
                 self._host.launch(self, effect)
 

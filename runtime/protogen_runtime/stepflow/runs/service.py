@@ -17,7 +17,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from functools import wraps
 from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 
@@ -292,7 +292,8 @@ class Runs:
         live.begin(engine, begun, planned.refers_to, goes_on=not waits)
         if live.is_ahead:
             self._ahead.append(live)
-            self._has_ahead.set()
+            if len(self._ahead) == 1:
+                self._has_ahead.set()
         if waits:
             self._queue.append(live)
         else:
@@ -464,31 +465,31 @@ class Runs:
         self, run_id: str, *, order: ResultOrder = "by_index", limit: int | None = None, offset: int = 0
     ) -> Sequence[ItemResult]:
         """See RunService."""
+        recent = self._recent.get(run_id)
+        if recent is not None and recent.results is not None and offset >= 0 and (limit is None or limit >= 0):
+            return recent.results[offset : None if limit is None else offset + limit]
+        found: list[ItemResult] = []
+        async for page in self.item_pages(run_id, order=order, limit=limit, offset=offset):
+            found += page
+        return found
+
+    async def item_pages(
+        self, run_id: str, *, order: ResultOrder = "by_index", limit: int | None = None, offset: int = 0
+    ) -> AsyncGenerator[Sequence[ItemResult]]:
+        """See RunService."""
         if (limit is not None and limit < 0) or offset < 0:
             raise Invalid(f"limit and offset are at least 0, got {limit} and {offset}")
-        recent = self._recent.get(run_id)
-        if recent is not None and recent.results is not None:
-            return recent.results[offset : None if limit is None else offset + limit]
-        # Before the items: what ends meanwhile is then there, and counted as under way at worst.
-        summary = await self._summary(run_id)
-        record = await self._record(run_id)
-        total = summary.items.total
-        end = total if limit is None else min(total, offset + limit)
-        first = [read_item(document) for document in read_document(record).results]
-        open_status: RunState = "cancelled" if summary.status == "cancelled" else "running"
-        if order == "by_index":
-            within = [Compare("number", ">=", offset), Compare("number", "<", end)]
-            page = await self._store.read(Select(ITEMS, [Equal("run", run_id), *within]))
-            found = {it.item_index: it for it in first}
-            found |= {it.item_index: it for it in (read_item(record.document) for record in page.records)}
-            return [
-                found.get(index) or ItemResult(item_index=index, status=open_status) for index in range(offset, end)
-            ]
-        page = await self._store.read(Select(ITEMS, [Equal("run", run_id)], order=["arrival"]))
-        done = [*first, *(read_item(record.document) for record in page.records)]
-        indices = {it.item_index for it in done}
-        done += [ItemResult(item_index=index, status=open_status) for index in range(total) if index not in indices]
-        return done[offset:end]
+        try:
+            # Before the items: what ends meanwhile is then there, and counted as under way at worst.
+            summary = await self._summary(run_id)
+            total = summary.items.total
+            end = total if limit is None else min(total, offset + limit)
+            record = await self._record(run_id)
+            async with aclosing(pages(self._store, record, summary, order, offset=offset, end=end)) as found:
+                async for page in found:
+                    yield page
+        except StoreError as error:
+            raise Unavailable(f"the store cannot do it now: {error}") from error
 
     @_kept
     async def steps(self, run_id: str, item: int = 0) -> Sequence[StepInfo]:
@@ -814,7 +815,7 @@ class Runs:
     async def _keep_late(self) -> None:
         """Keep runs that have been ahead of the disk for long enough."""
         while True:
-            if not self._ahead:
+            while not self._ahead:
                 self._has_ahead = trio.Event()
                 await self._has_ahead.wait()
             count = len(self._ahead)
