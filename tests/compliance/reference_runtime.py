@@ -35,6 +35,8 @@ from typing import Any
 REDIRECTS = 5
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.1
+RESTART_SECONDS = 0.25
+"""The first pause before a process is started again; each is twice as long as the one before."""
 STARTS_IN_A_ROW = 5
 UP_SECONDS = 20.0
 ENDPOINT_SECONDS = 5.0
@@ -106,7 +108,10 @@ def parse(data: bytes) -> Any:
 
 
 def first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return dict(reversed(pairs))
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        found.setdefault(name, value)
+    return found
 
 
 def pause_for(seconds: float) -> None:
@@ -363,7 +368,7 @@ class Item:
 
     def end(self, status: str, result: dict[str, Any]) -> None:
         with self.run.changed:
-            if broken("SF-RUN-026"):
+            if broken("SF-RUN-026") and status == "completed":
                 others = self.run.items[: self.index]
                 if others and self.run.changed.wait_for(lambda: any(it.status == "failed" for it in others), 0.3):
                     status, result = (
@@ -692,14 +697,16 @@ class HttpWorker(Worker):
         given = {"content-type": JSON, "accept": f"{JSON}, {EVENTS}", **headers}
         for _ in range(500 if broken("SF-HTTP-020") else REDIRECTS):
             parts = urllib.parse.urlsplit(url)
-            patience = 5.0 if broken("SF-SSE-024") else 30.0 if broken("SF-HTTP-021") else None
+            patience = 30.0 if broken("SF-HTTP-021") else None
             if broken("SF-LIFE-001:silent"):
-                patience = 0.7
+                patience = 1.0
             connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=patience)
             try:
                 target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 connection.request("POST", target, data, given)
                 response = connection.getresponse()
+                if broken("SF-SSE-024") and (response.getheader("content-type") or "").startswith(EVENTS):
+                    connection.sock.settimeout(5.0)
                 place = response.getheader("location")
                 if 300 <= response.status < 400 and place:
                     url = urllib.parse.urljoin(url, place)
@@ -872,7 +879,7 @@ class Started(Worker):
                 raise NotUp(self.why)
 
     def keep(self) -> None:
-        pause = PAUSE_SECONDS
+        pause = RESTART_SECONDS
         in_a_row = 0
         most = 1 if broken("SF-STDIO-010") else 1000 if broken("SF-STDIO-011") else STARTS_IN_A_ROW
         while in_a_row < most:
@@ -1161,7 +1168,7 @@ class Runtime:
                 return self.failed(step, failed)
             except StepFailed as failed:
                 lost += 1
-                if failed.again and lost < (100 if broken("SF-LIFE-004") else ATTEMPTS):
+                if failed.again and lost < (8 if broken("SF-LIFE-004") else ATTEMPTS):
                     pause_for(PAUSE_SECONDS * lost)
                     continue
                 return self.failed(step, failed)
@@ -1275,7 +1282,7 @@ class Runtime:
         if self.blobs.get(asked["flowId"], ("",))[0] != "flow":
             if not broken("SF-RUN-016"):
                 raise Fault(-32603 if broken("SF-RUN-016:code") else -32011, "Flow not found")
-            self.blobs[asked["flowId"]] = "flow", {}
+            asked["flowId"] = next(name for name, (kind, _) in self.blobs.items() if kind == "flow")
         run = self.begun(asked["flowId"], asked["inputs"], asked)
         waits = asked["wait"] or broken("SF-RUN-003")
         if waits and not broken("SF-RUN-004"):
@@ -1394,8 +1401,8 @@ class Runtime:
                 return 404, {"code": 404, "message": "not found"}
 
 
-def server(runtime: Runtime) -> ThreadingHTTPServer:
-    """The API on a free local port."""
+def server(runtime: Runtime, port: int) -> ThreadingHTTPServer:
+    """The API on a local port, 0 for any free one."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -1427,7 +1434,7 @@ def server(runtime: Runtime) -> ThreadingHTTPServer:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
             """Stays silent."""
 
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     made.daemon_threads = True
     made.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients go away on purpose
     return made
@@ -1436,12 +1443,13 @@ def server(runtime: Runtime) -> ThreadingHTTPServer:
 def main(config: str, *defects: str) -> int:
     global DEFECTS  # noqa: PLW0603 - set once, before anything runs
     DEFECTS = frozenset(defects)
-    runtime = Runtime(json.loads(Path(config).read_text("utf-8")))
+    told = json.loads(Path(config).read_text("utf-8"))
+    runtime = Runtime(told)
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     try:
         runtime.start()
-        made = server(runtime)
+        made = server(runtime, told.get("port", 0))
         threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
         print(json.dumps({"port": made.server_address[1]}), flush=True)
         over.wait()

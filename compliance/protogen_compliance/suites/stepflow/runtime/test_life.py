@@ -35,7 +35,7 @@ ROUTING, HTTP_API = profile("routing"), profile("http-api")
 
 RETRY_SECONDS = 40.0
 """How long a run may take whose step is tried again with pauses."""
-QUIET_SECONDS = 1.0
+QUIET_SECONDS = 1.5
 LONG_SECONDS, SILENT_SECONDS = 35.0, 8.0
 TOO_MANY_REDIRECTS = 200
 TOO_MANY_ATTEMPTS = 12

@@ -436,7 +436,7 @@ def test_overrides(runtime: Runtime) -> None:
 
 
 @clause("SF-RUN-021")
-@needs("SF-RUN-007", "SF-RUN-020")
+@needs("SF-RUN-007", "SF-RUN-008", "SF-RUN-020")
 @pytest.mark.parametrize(
     "change",
     [
