@@ -13,7 +13,7 @@ from protogen import ir
 from protogen.output import Options, header_lines
 from protogen.targets.python.layout import Call, Expr, assign, docstring, flat, statement, text_literal
 from protogen.targets.python.typing import Typing, names_in
-from protogen.targets.python.view import import_line, import_order, type_key
+from protogen.targets.python.view import import_line, import_order, outside_names, type_key
 
 METHOD_DOC: Final = 8
 """Columns before the docstring of a method."""
@@ -64,11 +64,7 @@ class Behaviour:
         else:
             used.update(self.names.types[name] for name in names_in(type_))
         text = flat(self.typing.render(type_).expr)
-        if "Json" in text:
-            used.add("Json")
-        for name in ("Annotated", "Literal", "Meta("):
-            if name in text:
-                used.add(name.rstrip("("))
+        used |= outside_names(text)
         return text
 
     # --- errors -----------------------------------------------------------------------------------

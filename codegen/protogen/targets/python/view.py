@@ -35,6 +35,15 @@ FIELD: Final = 4
 """Columns before a field of a class."""
 
 
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+_OUTSIDE: Final = re.compile(r"\b(?:Annotated|Literal|Json|Meta(?=\())\b")
+
+
+def outside_names(text: str) -> set[str]:
+    """What code uses of `typing`, of msgspec and of the support library in annotations, its literals left out."""
+    return set(_OUTSIDE.findall(_QUOTED.sub("", text))) if _OUTSIDE.search(text) else set()
+
+
 class Block(msgspec.Struct, frozen=True):
     """A top-level statement, final text, and the blank lines before it."""
 
@@ -49,6 +58,8 @@ class Types(msgspec.Struct, frozen=True, kw_only=True):
     doc: str
     imports: list[str]
     blocks: list[Block]
+    gap: str
+    """What stands between the blocks and the table."""
     table: list[str]
     exact: str
 
@@ -81,11 +92,13 @@ class _TypesView:
             f"{text_literal(key)}: {self.text(self.typing.render(type_).expr)}," for key, type_ in self.inline.items()
         ]
         exact = [d.name for d in self.protocol.definitions if d.name in self.typing.exact]
+        statements = [*aliases, *self.hoisted, *arms]
         return Types(
             header=header_lines(self.protocol),
             doc=docstring(f"The messages of {self.protocol.title}.", indent=0),
             imports=self.imports(bool(aliases or self.hoisted)),
-            blocks=_blocks(classes, [*aliases, *self.hoisted, *arms]),
+            blocks=_blocks(classes, statements),
+            gap="\n" if statements or not classes else "\n\n",
             table=table,
             exact=assign("EXACT: Final[frozenset[str]]", name_set(exact)),
         )
@@ -114,11 +127,7 @@ class _TypesView:
         return text
 
     def note(self, text: str) -> None:
-        for name in ("Annotated", "Literal", "Json"):
-            if name in text:
-                self.used.add(name)
-        if "Meta(" in text:
-            self.used.add("Meta")
+        self.used |= outside_names(text)
 
     # --- records ----------------------------------------------------------------------------------
 

@@ -1,0 +1,10 @@
+package tuplesdraft07
+
+// Pair is defined by the protocol.
+type Pair struct {
+	Item0 string
+	Item1 json.Number
+}
+
+// Rest is defined by the protocol.
+type Rest []json.RawMessage

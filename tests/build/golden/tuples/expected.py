@@ -1,0 +1,23 @@
+"""The messages of schema."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+from .rpc.jsonvalue import Json
+
+Pair: TypeAlias = tuple[str, int]
+
+Rest: TypeAlias = list[Json]
+
+Loose: TypeAlias = list[Json]
+
+TYPES: Final[dict[str, Any]] = {
+    "Pair": Pair,
+    "Rest": Rest,
+    "Loose": Loose,
+}
+"""Every definition by its name in the protocol."""
+
+EXACT: Final[frozenset[str]] = frozenset()
+"""Definitions whose types alone refuse everything that the schema refuses."""
