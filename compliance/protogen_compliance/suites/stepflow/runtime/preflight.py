@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 
 import msgspec
 
 from protogen_compliance.peer.http import parse_url
 from protogen_compliance.peer.rpc import MISSING, RpcPeer
-from protogen_compliance.peer.wire import TimedOut
+from protogen_compliance.peer.wire import TimedOut, Unreachable
 from protogen_compliance.plugin import Settings, Unmet
 from protogen_compliance.suites.stepflow.runtime.stage import Runtime, current, success
-from protogen_compliance.targets import NoTarget
+from protogen_compliance.targets import START_SECONDS, NoTarget
 
 OWN = ("http", "callbacks", "blobs", "routing", "flows", "runs")
 """Profiles of every runtime: the kit is its worker over HTTP, by a configuration with a route to it."""
+
+POLL_SECONDS = 0.2
 
 FLOW = json.dumps({"flow": {"name": "kit", "steps": [], "output": {"$input": "$"}}}).encode()
 
@@ -24,6 +27,11 @@ def preflight(settings: Settings) -> Settings:
     url = parse_url(settings.url)
     peer = RpcPeer(url, headers=settings.headers, patience=settings.timeout)
     reply = peer.send(FLOW, path="/api/v1/flows")
+    # A runtime that greets its workers when it starts can start only now, when the kit's listens.
+    until = time.monotonic() + START_SECONDS
+    while settings.options.get("listen") and isinstance(reply.fault, Unreachable) and time.monotonic() < until:
+        current().server.wait(POLL_SECONDS)
+        reply = peer.send(FLOW, path="/api/v1/flows")
     peer.close()
     if isinstance(reply.fault, TimedOut):
         raise NoTarget(f"it accepts connections and does not answer: {reply.fault}")
