@@ -50,6 +50,8 @@ class Kind(NamedTuple):
     role: str
     opened: Callable[[Sequence[str]], AbstractContextManager[dict[str, Any]]]
     exceptions: Mapping[str, tuple[str, str]]
+    controls: tuple[str, ...] = ("",)
+    """How it is opened without defects; an empty word for the way that most defects are."""
 
 
 class Judged(NamedTuple):
@@ -169,6 +171,19 @@ def runtime(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
     yield {"target": " ".join([command, "{config}", *broken]), "profiles": found}
 
 
+@contextmanager
+def agent(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The agent of A2A, with two users."""
+    tokens = {f"{name}-token": name for name in ("kit", "other")}
+    with program("agent").ReferenceAgent(*broken, tokens=tokens) as running:
+        yield {
+            "url": running.url,
+            "profiles": ("push",) if not broken or broken[0].startswith("AA-PUSH") else (),
+            "headers": {"authorization": "Bearer kit-token"},
+            "other_headers": {"authorization": "Bearer other-token"},
+        }
+
+
 SAME_TEST = "it says the same, and one test proves both"
 OF_NODES = {
     "AF-NODE-001": ("AF-TRANS-001", SAME_TEST),
@@ -189,9 +204,14 @@ OF_NODES = {
 
 KINDS: dict[str, Kind] = {
     "node": Kind("apflow", "node", node, OF_NODES),
-    "worker": Kind("stepflow", "worker", worker, {}),
+    "worker": Kind(
+        *("stepflow", "worker", worker),
+        exceptions={"SF-INIT-010": ("SF-HTTP-005", SAME_TEST)},
+        controls=("", "stdio", "command"),
+    ),
     "runtime": Kind("stepflow", "runtime", runtime, {}),
     "endpoint": Kind("jsonrpc", "server", endpoint, {"JR-COMPAT-001": ("JR-RESP-003", SAME_TEST)}),
+    "agent": Kind("a2a", "agent", agent, {}),
     "client": Kind("jsonrpc", "client", client, {"JR-COMPAT-001": ("JR-REQ-001", SAME_TEST)}),
 }
 
@@ -218,6 +238,11 @@ def judge(kind: str, broken: Sequence[str]) -> Judged:
 def seed() -> int:
     """The seed of this run: that of the environment, else the day."""
     return int(os.environ.get(SEED) or dt.date.today().toordinal())
+
+
+def controls() -> list[tuple[str, str]]:
+    """Every kind with every way to open it without a defect."""
+    return [(kind, how) for kind, it in KINDS.items() for how in it.controls]
 
 
 def all_mutants() -> list[tuple[str, str]]:

@@ -1,21 +1,28 @@
-"""A small correct worker of Stepflow 0.9 over Streamable HTTP, written apart from the runtime, with single defects.
+"""A small correct worker of Stepflow 0.9, written apart from the runtime, with single defects.
 
-It has /echo, /fail, /sleep, /put and /get. A defect is named after the clause that it breaks, with a word after a colon
-where there are several.
+It is reached over Streamable HTTP, in sessions at /runtime/events, or with `--stdio` by lines. It has /echo, /fail,
+/sleep, /put, /get, /prints and /unwritable. A defect is named after the clause that it breaks, with a word after a
+colon where there are several.
 
-Run it by hand: python tests/compliance/reference_worker.py [DEFECT ...]
+Run it by hand: python tests/compliance/reference_worker.py [--stdio] [DEFECT ...]
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import itertools
 import json
+import os
 import queue
+import select
 import sys
+import tempfile
 import threading
 import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 MAX_BODY = 16 * 1024 * 1024
@@ -28,6 +35,8 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "/sleep": {"component": "/sleep", "input_schema": NUMBER, "output_schema": {"type": "number"}},
     "/put": {"component": "/put", "output_schema": {"type": "string"}},
     "/get": {"component": "/get", "input_schema": {"type": "string"}},
+    "/prints": {"component": "/prints"},
+    "/unwritable": {"component": "/unwritable"},
 }
 CALLBACK_SECONDS = 5.0
 
@@ -41,9 +50,10 @@ class Fault(Exception):
 class Call:
     """One execution: `ask` puts a callback on its stream and waits for the answer."""
 
-    def __init__(self, worker: ReferenceWorker, stream: Any) -> None:
+    def __init__(self, worker: ReferenceWorker, stream: Any, gone: Any = None) -> None:
         self.worker = worker
         self.stream = stream
+        self.gone = gone or (lambda: False)
 
     def ask(self, method: str, params: Any) -> Any:
         worker = self.worker
@@ -53,6 +63,8 @@ class Call:
             name = None if number == 3 else name
         box: queue.Queue[Any] = queue.Queue()
         worker.waiting[worker.key(name)] = box
+        if worker.broken("SF-SSE-012"):
+            box.put({"error": {"code": -32006, "message": "nobody answered on this connection"}})
         message = {"jsonrpc": "2.0", "id": name, "method": method, "params": params}
         if worker.broken("SF-MSG-010"):
             self.stream({"jsonrpc": "2.0", "method": method})
@@ -83,6 +95,8 @@ class ReferenceWorker:
         self.waiting: dict[str, queue.Queue[Any]] = {}
         self.lock = threading.Lock()
         self.handshakes = 0
+        self.sessions: dict[str, Any] = {}
+        self.disturbed = threading.Event()
         worker = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -93,6 +107,9 @@ class ReferenceWorker:
                 worker.post(self)
 
             def do_GET(self) -> None:
+                if self.path == "/runtime/events":
+                    worker.session(self)
+                    return
                 if self.path != "/health" or worker.broken("SF-HEALTH-001"):
                     self.plain(404, b"")
                     return
@@ -150,7 +167,9 @@ class ReferenceWorker:
         if length > MAX_BODY:
             return http.plain(413, b"")
         body = http.rfile.read(length)
-        if http.path != "/":
+        known = self.sessions.get(http.path.removeprefix("/session/"))
+        lost = http.path.startswith("/session/") and known is None and not self.broken("SF-SESS-009")
+        if http.path != "/" and not http.path.startswith("/session/"):
             return http.plain(404, b"")
         if not (http.headers.get("content-type") or "").startswith("application/json"):
             return http.plain(200 if self.broken("SF-HTTP-009") else 415, b"")
@@ -165,7 +184,105 @@ class ReferenceWorker:
             return http.plain(200 if self.broken("SF-HTTP-006") else 202, b"")
         if "id" not in message:
             return http.plain(200 if self.broken("SF-HTTP-005") else 202, b'""')
+        if lost:
+            error = {"code": -32600, "message": "no such session"}
+            return http.plain(400, json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}).encode())
+        if http.path.startswith("/session/"):
+            return self.in_session(http, message, known)
         return self.request(http, message)
+
+    # --- sessions ---------------------------------------------------------------------------------
+
+    def session(self, http: Any) -> None:
+        """Serves the stream of a session until its reader goes away."""
+        name = f"{uuid.uuid4()}"
+        http.send_response(200)
+        http.send_header("content-type", "text/event-stream")
+        http.send_header("transfer-encoding", "chunked")
+        http.end_headers()
+        lock = threading.Lock()
+
+        def send(kind: str, value: Any) -> None:
+            piece = f"event: {kind}\ndata: {json.dumps(value)}\n\n".encode()
+            with lock:
+                http.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                http.wfile.flush()
+
+        self.sessions[name] = send
+        send("hello" if self.broken("SF-SESS-002") else "endpoint", {"endpoint": f"/session/{name}"})
+        select.select([http.connection], [], [])  # nothing comes but the end
+        if not self.broken("SF-SESS-011"):
+            del self.sessions[name]
+        http.close_connection = True
+
+    def in_session(self, http: Any, message: dict[str, Any], send: Any) -> None:
+        if self.broken("SF-SESS-010"):
+            send = list(self.sessions.values())[-1]
+        reply: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
+
+        def ask(callback: Any) -> None:
+            if self.broken("SF-SESS-006"):
+                raise Fault(-32006, "no way to call")
+            send("message", callback)
+
+        try:
+            reply["result"] = self.serve(message["method"], message.get("params"), Call(self, ask))
+        except Fault as fault:
+            reply["error"] = fault.error
+        if self.broken("SF-SESS-005") and message["method"] == "initialize":
+            send("message", reply)
+            return http.plain(202, b"")
+        return self.respond(http, reply)
+
+    # --- lines ------------------------------------------------------------------------------------
+
+    def serve_lines(self) -> None:
+        """Serves standard input until its end."""
+        out, lock = sys.stdout.buffer, threading.Lock()
+        turns: list[int] = []
+        spoilt = b""
+
+        def write(message: Any) -> None:
+            with lock:
+                out.write(json.dumps(message).encode() + b"\n")
+                out.flush()
+
+        def run(message: dict[str, Any], turn: int) -> None:
+            reply: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
+            try:
+                reply["result"] = self.serve(message["method"], message.get("params"), Call(self, write))
+                json.dumps(reply)
+            except TypeError:
+                reply = {**reply, "error": {"code": -32603, "message": "Internal error"}}
+                del reply["result"]
+            except Fault as fault:
+                reply["error"] = fault.error
+            while self.broken("SF-STDIO-005") and turns[0] != turn:
+                threading.Event().wait(0.01)
+            if self.broken("SF-STDIO-001") and reply.get("result") == {"output": 1}:
+                with lock:
+                    out.write(b"executed /echo\n")
+            write(reply)
+            turns.remove(turn)
+
+        for number, line in enumerate(sys.stdin.buffer):
+            message = self.read(spoilt + line)
+            spoilt = b""
+            if isinstance(message, Fault):
+                if self.broken("SF-STDIO-007") and line[:1].isalpha() and line != b"null\n":
+                    spoilt = line
+                write({"jsonrpc": "2.0", "id": None, "error": message.error})
+            elif "method" not in message:
+                boxes = [*self.waiting.values()] if self.broken("SF-STDIO-004") else []
+                box = next(iter(boxes), self.waiting.get(self.key(message.get("id"))))
+                if box is not None:
+                    box.put(message)
+                    threading.Event().wait(0.02 if boxes else 0)
+            elif "id" in message:
+                turns.append(number)
+                threading.Thread(target=run, args=(message, number), daemon=True).start()
+
+    # --- messages ---------------------------------------------------------------------------------
 
     def read(self, body: bytes) -> Any:
         parse = Fault(-32600 if self.broken("SF-ERR-002") else -32700, "Parse error")
@@ -193,6 +310,8 @@ class ReferenceWorker:
             return invalid
         if "method" in message and not isinstance(message["method"], str):
             return invalid
+        if self.broken("SF-MSG-020") and next(iter(message), "") == "params":
+            return {**message, "params": {}}
         if "method" not in message and "result" not in message and "error" not in message:
             return invalid
         return message
@@ -204,6 +323,12 @@ class ReferenceWorker:
 
     def respond(self, http: Any, reply: dict[str, Any]) -> None:
         status = 200
+        if http.headers.get("accept") == "text/html":
+            if self.broken("SF-MSG-001"):
+                del reply["result"]
+            if self.broken("SF-MSG-021"):
+                http.plain(200, json.dumps([reply]).encode())
+                return
         if "error" in reply:
             status = 400 if self.broken("SF-HTTP-008") and reply["id"] is not None else 200
             if self.broken("SF-ERR-001"):
@@ -214,6 +339,8 @@ class ReferenceWorker:
             del reply["jsonrpc"]
         elif self.broken("SF-MSG-013"):
             reply["error"] = None
+        if self.broken("SF-HTTP-001") and "server_protocol_version" in reply.get("result", ()):
+            status = 201
         kind = "text/plain" if self.broken("SF-HTTP-004") else "application/json"
         data = json.dumps(reply, ensure_ascii=not self.broken("SF-MSG-027")).encode()
         data = b"\xef\xbb\xbf" + data if self.broken("SF-MSG-027") and "error" in reply else data
@@ -229,7 +356,8 @@ class ReferenceWorker:
         if message["method"] == "components/execute" and isinstance(params, dict):
             component = params.get("component")
         streamed = component in ("/put", "/get") and not self.broken("SF-SSE-001")
-        if streamed or (self.broken("SF-SSE-026") and message["method"] == "initialize"):
+        unasked = self.broken("SF-METH-006") and message["method"] == "components/info" and params.get("component")
+        if streamed or unasked or (self.broken("SF-SSE-026") and message["method"] == "initialize"):
             http.send_response(200)
             http.send_header("content-type", "text/event-stream")
             http.send_header("transfer-encoding", "chunked")
@@ -237,8 +365,18 @@ class ReferenceWorker:
                 http.send_header("stepflow-instance-id", INSTANCE)
             http.end_headers()
             streamed = True
+        if unasked:
+            stream({"jsonrpc": "2.0", "id": f"{uuid.uuid4()}", "method": "blobs/get", "params": {"blob_id": "0" * 64}})
+
+        def gone() -> bool:
+            return bool(select.select([http.connection], [], [], 0)[0])
+
         try:
-            reply["result"] = self.serve(message["method"], message.get("params"), Call(self, stream))
+            reply["result"] = self.serve(message["method"], message.get("params"), Call(self, stream, gone))
+            json.dumps(reply)
+        except TypeError:
+            code = -32000 if self.broken("SF-ERR-005") else -32603
+            reply = {"jsonrpc": "2.0", "id": message["id"], "error": {"code": code, "message": "Internal error"}}
         except Fault as fault:
             reply["error"] = fault.error
         if not streamed:
@@ -367,8 +505,21 @@ class ReferenceWorker:
                 seconds = value.get("seconds") if isinstance(value, dict) else None
                 if isinstance(seconds, bool) or not isinstance(seconds, int | float):
                     raise Fault(-32004 if self.broken("SF-EXEC-012") else -32003, "Invalid input")
-                threading.Event().wait(seconds)
+                end = time.monotonic() + seconds
+                while self.broken("SF-LIFE-003") and time.monotonic() < end:
+                    if call.gone():
+                        self.disturbed.set()  # one that was abandoned takes along those that run beside it
+                    if self.disturbed.wait(0.02):
+                        raise Fault(-32000, "cancelled")
+                threading.Event().wait(max(0.0, end - time.monotonic()))
                 return {"output": time.monotonic()}
+            case "/prints":
+                if self.broken("SF-STDIO-003"):
+                    raise Fault(-32000, "standard output is taken")
+                print(value, file=sys.stderr)
+                return {"output": value}
+            case "/unwritable":
+                return {"output": {1, 2}}
             case "/put":
                 if self.broken("SF-SSE-001"):
                     return {"output": "0" * 64}
@@ -387,7 +538,30 @@ class ReferenceWorker:
                 raise Fault(-32000 if self.broken("SF-EXEC-008") else -32001, "Component not found", **data)
 
 
-if __name__ == "__main__":
-    with ReferenceWorker(*sys.argv[1:]) as running:
-        print(json.dumps({"port": running.server.server_address[1]}), flush=True)
+def is_first() -> bool:
+    """Whether no other one that the same process started is running."""
+    # Open, and so locked, until the end.
+    file = (Path(tempfile.gettempdir()) / f"reference-worker-{os.getppid()}").open("w")
+    LOCKS.append(file)
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+LOCKS: list[Any] = []
+
+
+def main(words: list[str]) -> None:
+    if words[:1] == ["--stdio"]:
+        ReferenceWorker(*words[1:]).serve_lines()
+        return
+    with ReferenceWorker(*words) as running:
+        port = running.server.server_address[1]
+        # With the defect a second one beside the first prints a port that it does not listen at.
+        print(json.dumps({"port": port if "SF-PROC-001" not in words or is_first() else 1}), flush=True)
         threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -326,9 +326,8 @@ class StdioLink:
             try:
                 value = parse_json(line)
             except (ValueError, RecursionError):
-                value = MISSING
-            if value is not MISSING:
-                self.seen.take(value, b"")
+                continue  # no message, so that it answers nothing
+            self.seen.take(value, b"")
             if isinstance(value, dict) and "method" in value:
                 self.callbacks.append(value)
                 # A responder may wait for others, so that it must not keep the lines from being read.

@@ -107,7 +107,7 @@ def test_failure_on_the_stream_has_the_id(worker: Watched, over_http: HttpLink) 
 
 @CALLBACKS
 @clause("SF-SSE-008")
-@needs("SF-SSE-003")
+@needs("SF-SSE-003", "SF-SSE-012")
 def test_answers_reach_their_callbacks(worker: Watched, over_http: HttpLink, runtime: Runtime) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(lambda number: worker.execute("put", {"n": number}), range(AT_ONCE)))

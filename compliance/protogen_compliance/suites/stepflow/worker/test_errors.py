@@ -80,13 +80,15 @@ def test_data_tells_more(worker: Watched, record: Record) -> None:
 @clause("SF-METH-006")
 def test_worker_does_not_call_unasked(worker: Watched) -> None:
     """Over HTTP a worker has no way to call without an execution; over stdio every line would be seen."""
-    for method, params in (("components/list", {}), ("initialize", {"runtime_protocol_version": 1})):
+    calls: list[tuple[str, Json]] = [("components/list", {}), ("initialize", {"runtime_protocol_version": 1})]
+    calls += [("components/info", {"component": name}) for name in worker.components.values()][:1]
+    for method, params in calls:
         answer = worker.call(method, params)
         assert not answer.callbacks, f"during {method} the worker called {answer.callbacks[0]!r}"
 
 
 @clause("SF-MSG-008")
-@needs("SF-SSE-003")
+@needs("SF-SSE-003", "SF-SSE-012")
 def test_ids_of_callbacks(worker: Watched) -> None:
     if "put" not in worker.components:
         raise Lacking("the worker lists no component for 'put'; name one with --executor put=/NAME")

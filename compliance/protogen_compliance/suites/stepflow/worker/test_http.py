@@ -47,6 +47,7 @@ def test_notification_is_accepted(first: First) -> None:
 
 @HTTP
 @clause("SF-HTTP-006")
+@needs("SF-SSE-012")
 def test_answer_to_a_callback_is_accepted(worker: Watched, over_http: HttpLink) -> None:
     answer = worker.good("put", 1)
     if not answer.posted:
@@ -221,6 +222,10 @@ def test_nothing_else_is_waited_for(worker: Watched, settings: Settings) -> None
 
     # Nobody reads what it prints from here on but the thread of `started`.
     with started(parse_target(settings.target).command) as port:
+        try:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+        except OSError as reason:
+            raise Unmet(("SF-PROC-001",), f"the port that was printed takes no connection: {reason}") from None
         link = HttpLink(
             parse_url(f"http://127.0.0.1:{port}/"),
             worker.link.seen,

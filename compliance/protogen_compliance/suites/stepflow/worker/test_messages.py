@@ -212,7 +212,7 @@ def test_unknown_members_of_responses_are_ignored(worker: Watched, runtime: Runt
 
 
 @clause("SF-MSG-020")
-@needs("SF-SSE-003", "SF-SSE-008")
+@needs("SF-SSE-003", "SF-SSE-008", "SF-SSE-012")
 def test_order_of_responses_does_not_matter(worker: Watched, runtime: Runtime) -> None:
     answer = worker.execute("put", 1, responder=lambda it: dict(reversed(list(runtime(it).items()))))
     assert answer.output is not MISSING, f"a response with its members reversed gave {answer.summary()}"
