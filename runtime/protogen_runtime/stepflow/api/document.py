@@ -20,6 +20,11 @@ _EXPRESSION: Final = {
     '{"$literal": …} stand for values.'
 }
 
+
+def _action(name: str, **members: Any) -> dict[str, Any]:
+    return {"type": "object", "required": ["action"], "properties": {"action": {"const": name}, **members}}
+
+
 DOCUMENTS: Final[dict[str, Any]] = {
     "Flow": {
         "description": "A flow: steps, each the call of a component, and what comes out in the end.",
@@ -31,7 +36,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
             "schemas": {"description": "JSON Schemas of input, output, variables and steps, below `properties`."},
             "steps": {"type": ["array", "null"], "items": {"$ref": _REF.format(name="Step")}},
             "output": {"$ref": _REF.format(name="ValueExpr")},
-            "test": {"$ref": _REF.format(name="TestConfig")},
+            "test": {"anyOf": [{"$ref": _REF.format(name="TestConfig")}, {"type": "null"}]},
             "examples": {"type": ["array", "null"], "items": {"$ref": _REF.format(name="ExampleInput")}},
             "metadata": {"type": ["object", "null"]},
         },
@@ -41,23 +46,21 @@ DOCUMENTS: Final[dict[str, Any]] = {
         "type": "object",
         "required": ["id", "component"],
         "properties": {
-            "id": {"type": "string", "minLength": 1},
+            "id": {"type": "string", "description": "Not empty, or the flow is not stored."},
             "component": {"type": "string", "examples": ["/builtin/eval"]},
             "input": {"$ref": _REF.format(name="ValueExpr")},
-            "onError": {"$ref": _REF.format(name="ErrorAction")},
+            "onError": {"anyOf": [{"$ref": _REF.format(name="ErrorAction")}, {"type": "null"}]},
             "mustExecute": {"type": ["boolean", "null"]},
             "metadata": {"type": ["object", "null"]},
         },
     },
     "ErrorAction": {
         "description": "What becomes of a step whose component fails.",
-        "type": "object",
-        "required": ["action"],
-        "properties": {
-            "action": {"enum": ["fail", "useDefault", "retry"]},
-            "defaultValue": {"description": "The result in place of the failure; a literal."},
-            "maxRetries": {"type": ["integer", "null"], "minimum": 0},
-        },
+        "oneOf": [
+            _action("fail"),
+            _action("useDefault", defaultValue={"description": "The result in place of the failure; a literal."}),
+            _action("retry", maxRetries={"type": ["integer", "null"], "minimum": 0}),
+        ],
     },
     "TestConfig": {
         "description": "Cases that a flow should pass, and the configuration that they need.",
@@ -84,6 +87,13 @@ DOCUMENTS: Final[dict[str, Any]] = {
 
 FILE_NAME: Final = {"type": "string", "minLength": 1, "maxLength": MAX_FILENAME_CHARACTERS}
 
+MAKERS: Final = {
+    "store_flow": ("flow_id", "flowId"),
+    "create_run": ("run_id", "runId"),
+    "store_blob": ("blob_id", "blobId"),
+}
+"""Operations that make something: the parameter that takes its id, and the member that tells it."""
+
 PATH_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "run_id": {"type": "string", "format": "uuid"},
     "flow_id": {"type": "string", "description": "64 lower-case hexadecimal digits"},
@@ -100,8 +110,13 @@ def document(dialect: DialectName, version: str) -> dict[str, Any]:
     for name in {it.body.__name__ for it in table if it.body is not None}:
         _allow_null(components[name])
     paths: dict[str, dict[str, Any]] = {}
+    links = _links(table)
     for operation in table:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, refs)
+        told = _operation(operation, refs)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = told
+        if operation.name in links:
+            made = min(status for status in operation.answers if status < HTTPStatus.MULTIPLE_CHOICES)
+            told["responses"][str(made)]["links"] = links[operation.name]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -113,6 +128,21 @@ def document(dialect: DialectName, version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": dict(sorted({**DOCUMENTS, **components}.items()))},
     }
+
+
+def _links(table: list[Operation]) -> dict[str, dict[str, Any]]:
+    """By the operation that makes something: how each operation on it is reached by the id that was answered."""
+    found: dict[str, dict[str, Any]] = {
+        maker: {
+            it.name: {"operationId": it.name, "parameters": {parameter: f"$response.body#/{member}"}}
+            for it in table
+            if parameter in it.parameters
+        }
+        for maker, (parameter, member) in MAKERS.items()
+    }
+    body = {"flowId": "$response.body#/flowId", "input": [None]}
+    found["store_flow"]["create_run"] = {"operationId": "create_run", "requestBody": body}
+    return found
 
 
 def _kinds(table: list[Operation]) -> list[Any]:

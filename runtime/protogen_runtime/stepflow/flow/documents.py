@@ -140,7 +140,7 @@ def _schemas(flow: _Fields) -> Schemas:
 
 
 def _test(value: Json, at: Pointer, faults: list[Fault]) -> TestConfig:
-    fields = _Fields.of(value, at, faults, "an object", "list the cases")
+    fields = _Fields.of(value, at, faults, "tests", "list the cases")
     return TestConfig(
         config_file=fields.text("configFile"),
         config=fields.value.get("config"),
