@@ -127,6 +127,9 @@ ANNOTATIONS: dict[str, Shape] = {
     "contentSchema": Shape.ANY,
     "discriminator": Shape.OBJECT,
     "enumNames": Shape.VALUES,
+    # Of editors and of the Debug Adapter Protocol: a text per value, and the values of a text that may be another.
+    "enumDescriptions": Shape.VALUES,
+    "_enum": Shape.VALUES,
 }
 """Keywords that only say something about a value; what begins with `x-` is an annotation as well."""
 
@@ -157,6 +160,16 @@ UNTIL: dict[str, int] = {
     "$recursiveRef": DRAFT_2019,
 }
 """Last draft in which a keyword constrains."""
+
+
+BOUNDS: frozenset[str] = frozenset(
+    (
+        *("minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+        *("multipleOf", "minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"),
+        *("minProperties", "maxProperties", "propertyNames"),
+    )
+)
+"""What bounds a value of the right type: the constraints that SDKs leave unchecked on demand."""
 
 
 def constrains(keyword: str, draft: int) -> bool:

@@ -154,7 +154,7 @@ class _Normaliser:
             return {}
         if not isinstance(node, dict):
             return False
-        node = self._checked(node, pointer)
+        node = _with_known_values(self._checked(node, pointer))
         draft = self._site.draft
         target = self._target(node, pointer)
         annotations = _annotations(node)
@@ -412,6 +412,23 @@ def _arm_name(arm: Any, index: int, owner: str) -> str:
         if arm.get("type") == "array":
             return f"{owner}List"
     return f"{owner}Option{index + 1}"
+
+
+def _with_known_values(node: dict[str, Any]) -> dict[str, Any]:
+    """`node` with `_enum` as an enum that may be any other text, and the texts of its values by value."""
+    values, texts = node.get("enum", node.get("_enum")), node.get("enumDescriptions")
+    if isinstance(texts, list) and isinstance(values, list) and "x-enum-descriptions" not in node:
+        told = {str(value): text for value, text in zip(values, texts, strict=False) if isinstance(text, str)}
+        node = {**node, "x-enum-descriptions": told}
+    alone = "_enum" in node and constraints(node) == {"type": "string"}
+    if not alone or not values or not all(isinstance(value, str) for value in values):
+        return node
+    docs = node.get("x-enum-descriptions", {})
+    arms = [
+        {"enum": [value], **({"description": docs[value]} if value in docs else {})} for value in dict.fromkeys(values)
+    ]
+    kept = {key: value for key, value in node.items() if key not in ("type", "_enum", "x-enum-descriptions")}
+    return {**kept, "anyOf": [*arms, {"type": "string"}]}
 
 
 def _is_name(value: Any) -> bool:

@@ -221,6 +221,22 @@ def test_enums_closed_open_and_with_null(tmp_path: Path) -> None:
     assert owner.fields[0].type == ir.NullableType(of=ir.NamedType(name="OwnerKind"))
 
 
+def test_known_values_and_their_texts_as_editors_write_them(tmp_path: Path) -> None:
+    table = lowered(
+        tmp_path,
+        Reason={"type": "string", "_enum": ["step", "pause"], "enumDescriptions": ["One step."], "description": "Why."},
+        Level={"type": "string", "enum": ["low", "high"], "enumDescriptions": ["Less.", "More."]},
+        Odd={"type": "integer", "_enum": ["x"]},
+    )
+    reason, level = table["Reason"], table["Level"]
+    assert isinstance(reason, ir.Enum)
+    assert isinstance(level, ir.Enum)
+    assert (reason.doc, reason.open) == ("Why.", True)
+    assert reason.values == (ir.EnumValue(value="step", doc="One step."), ir.EnumValue(value="pause"))
+    assert [(value.value, value.doc) for value in level.values] == [("low", "Less."), ("high", "More.")]
+    assert (level.open, isinstance(table["Odd"], ir.Alias)) == (False, True)
+
+
 def test_a_definition_is_exact_only_if_all_it_refers_to_are(tmp_path: Path) -> None:
     table = lowered(
         tmp_path,

@@ -103,6 +103,29 @@ def _request(name: str) -> dict[str, Any]:
     return {"type": "object", "required": ["id", "method"], "properties": {"id": {}, "method": {"const": name}}}
 
 
+def test_a_union_of_one_message_is_that_message(read: Read) -> None:
+    def notification(method: str) -> dict[str, Any]:
+        return {"type": "object", "properties": {"method": {"const": method}}, "required": ["method"]}
+
+    tree = {
+        "$defs": {
+            "CancelledNotification": notification("cancelled"),
+            "ClientNotification": notification("cancelled"),
+            "DoneNotification": notification("done"),
+            "ServerNotification": {
+                "anyOf": [{"$ref": "#/$defs/CancelledNotification"}, {"$ref": "#/$defs/DoneNotification"}]
+            },
+        }
+    }
+    reading, told = read(tree)
+    assert reading is not None
+    assert told == []
+    assert [(m.name, m.sender, m.mutual) for m in reading.protocol.methods] == [
+        ("cancelled", "server", True),
+        ("done", "server", False),
+    ]
+
+
 def test_a_request_without_an_answer_is_told_with_the_way_out(read: Read) -> None:
     reading, problems = read({"$defs": {"GoRequest": _request("go")}})
     assert reading is not None

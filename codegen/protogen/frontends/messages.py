@@ -173,14 +173,23 @@ class _Reader:
         listed: dict[str, list[tuple[str, bool]]] = {}
         for name in self._definitions:
             match = _SENT.fullmatch(name)
-            if match is None or self._pointers[name] in known:
+            if match is None:
                 continue
             side = overlay.role_name(match["side"])
             if side in _NOT_SIDES:
                 continue
+            is_request = match["what"].startswith("Request")
+            if self._pointers[name] in known:
+                # A union of one message is written as that message.
+                twin = any(
+                    other.name != name and other.method == constant_of(self._definitions[name]) for other in messages
+                )
+                if side in _SIDES and twin:
+                    listed.setdefault(self._pointers[name], []).append((side, is_request))
+                continue
             for target in self._alternatives(name):
                 if target in known:
-                    listed.setdefault(target, []).append((side, match["what"].startswith("Request")))
+                    listed.setdefault(target, []).append((side, is_request))
         sides = dict.fromkeys(side for each in listed.values() for side, _ in each)
         plain = [side for side in sides if side in _SIDES]
         if not plain and len(sides) < 2:

@@ -113,7 +113,8 @@ def _change(tree: Any, bases: Sequence[Any], chance: random.Random) -> None:
             one[name], node[key] = copy.deepcopy(node[key]), copy.deepcopy(one[name])
         case 10:
             if isinstance(node[key], dict):
-                node[key].update(copy.deepcopy(chance.choice((maker.schema(1), {"type": "object"}))) or {})
+                more = maker.schema(1)
+                node[key].update(more if isinstance(more, dict) else {"type": "object"})
         case _:
             if isinstance(node, list):
                 node.insert(key, copy.deepcopy(node[key]))

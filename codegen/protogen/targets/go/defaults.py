@@ -5,7 +5,7 @@ Knows types, not schemas: a default may still break a constraint that types do n
 
 from __future__ import annotations
 
-import math
+import sys
 
 from protogen import ir
 from protogen.targets.go.enums import TEXT, distinct, enum_base, fits_int64, json_text
@@ -26,7 +26,7 @@ def fits(types: Types, expression: ir.Type, value: ir.Json) -> bool:
         case ir.IntegerType() as bounds:
             return fits_int64(value) and (clipped(bounds) is INTEGER or _in_range(bounds, value))
         case ir.NumberType():
-            return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            return isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
         case ir.LiteralType(value=only):
             return json_text(only) == json_text(value) if not isinstance(value, (list, dict)) else False
         case ir.ListType(item=item):
@@ -43,6 +43,11 @@ def fits(types: Types, expression: ir.Type, value: ir.Json) -> bool:
             return value is None or fits(types, inner, value)
         case ir.NamedType(name=name):
             return _fits_definition(types, types.definitions[name], value)
+
+
+def _is_finite(value: int | float) -> bool:
+    """Whether a float64 holds the number, more or less."""
+    return abs(value) <= sys.float_info.max
 
 
 def _in_range(bounds: ir.IntegerType, value: ir.Json) -> bool:
