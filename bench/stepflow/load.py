@@ -27,7 +27,7 @@ MOST_CHARACTERS = 2000
 SILENT_SECONDS = 30.0
 """A worker that says nothing for so long will not."""
 
-EVENT = re.compile(rb"data: ?(\{.*?\})\r?\n\r?\n", re.DOTALL)
+EVENT = re.compile(rb"data: ?(\{[^\r\n]*\})\r?\n\r?\n")
 INSTANCE = re.compile(rb"stepflow-instance-id: ?([^\r]+)\r", re.IGNORECASE)
 LAST_CHUNK = b"\r\n0\r\n\r\n"
 ACCEPTED = b"HTTP/1.1 202"
@@ -198,7 +198,7 @@ class _Exchange:
         end = 0
         for found in EVENT.finditer(self._buffer):
             end = found.end()
-            message = json.loads(found[1])
+            message = msgspec.json.decode(found[1])
             if "method" in message:
                 self._to_send.append(self._answer(message))
             elif message.get("id") == self._id and "result" in message:
@@ -219,7 +219,7 @@ class _Exchange:
             result = {"data": self._blobs[params["blob_id"]], "blob_type": "data"}
         else:
             raise CannotMeasure(f"the worker asked for {message['method']}")
-        return json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}, separators=(",", ":")).encode()
+        return msgspec.json.encode({"jsonrpc": "2.0", "id": message["id"], "result": result})
 
     def _post(self) -> None:
         if self._is_posting or not self._to_send:

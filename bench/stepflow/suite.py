@@ -8,7 +8,6 @@ the same functions.
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import sqlite3
@@ -125,7 +124,7 @@ def turn(server: Server, load: str, flow_id: str | None, *, connections: int, se
         return by_wrk(url, call("1", "/echo"), '"output":', connections=connections, seconds=seconds)
     return by_calling_back(
         server.port,
-        lambda request_id: json.dumps(call(request_id, "/blob"), separators=(",", ":")).encode(),
+        lambda request_id: msgspec.json.encode(call(request_id, "/blob")),
         connections=connections,
         seconds=seconds,
     )

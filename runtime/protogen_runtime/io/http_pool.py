@@ -65,28 +65,33 @@ class Pool:
         self._used.add(connection)
         asked = Asked(self, connection, told)
         self._asked.add(asked)
-        self.watch.add(connection.fileno, asked.read)
+        connection.watched(self.watch, asked.read)
         return asked
 
     def leave(self, asked: Asked) -> None:
         """It is not waited for here any more."""
         self._asked.discard(asked)
-        self.watch.discard(asked.connection.fileno)
+        asked.connection.rest()
 
     def done(self, connection: _Connection, *, is_whole: bool) -> None:
         """An answer was read, or will not be."""
+        self._put_back(connection, is_whole=is_whole)
+        self._room.release()
+
+    def _put_back(self, connection: _Connection, *, is_whole: bool) -> None:
         if is_whole and not self._closed:
             connection.idle_since = trio.current_time()
+            connection.rest()
             self._idle.append(connection)
         else:
             connection.close()
         self._used.discard(connection)
-        self._room.release()
 
     @asynccontextmanager
     async def resume(self, asked: Asked) -> AsyncGenerator[Reply]:
         """What `post` gives, for an answer that `told` was called with, and that was not taken."""
         connection = asked.connection
+        connection.unwatched()
         is_whole = False
         try:
             if asked.fault is not None:
@@ -114,6 +119,7 @@ class Pool:
             await room.acquire()
         try:
             connection = self._take() or await self._connect()
+            connection.unwatched()
             self._used.add(connection)
             if self._is_closed():
                 connection.close()
@@ -124,12 +130,7 @@ class Pool:
                 yield reply
                 is_whole = connection.can_go_on
             finally:
-                if is_whole and not self._closed:
-                    connection.idle_since = trio.current_time()
-                    self._idle.append(connection)
-                else:
-                    connection.close()
-                self._used.discard(connection)
+                self._put_back(connection, is_whole=is_whole)
         finally:
             room.release()
 
@@ -296,6 +297,8 @@ class _Connection:
         sock.setblocking(False)
         self._socket = sock
         self._poll: select.poll | None = None
+        self._watch: Watch | None = None
+        self._wake: Callable[[], None] | None = None
         self._is_closed = False
         self.idle_since = -math.inf
         # One for all answers: a connection on which an answer did not end as it should is not used again.
@@ -367,11 +370,6 @@ class _Connection:
             self._poll = select.poll()
             self._poll.register(self._socket, select.POLLIN)
         return bool(self._poll.poll(0))
-
-    @property
-    def fileno(self) -> int:
-        """Its descriptor."""
-        return self._socket.fileno()
 
     def send_whole(self, request: bytes) -> bool:
         """Send a request at once; where that cannot be, the connection is closed."""
@@ -505,9 +503,36 @@ class _Connection:
         if not self._has_head and self._head_bytes > MAX_HEAD_BYTES:
             raise httpx.RemoteProtocolError(f"the head of the answer has more than {MAX_HEAD_BYTES} bytes")
 
+    # --- without a task -----------------------------------------------------------------------------
+
+    def watched(self, watch: Watch, wake: Callable[[], None]) -> None:
+        """Call `wake` when something has come; it stays known to the watch, which costs two system calls less."""
+        self._wake = wake
+        if self._watch is None:
+            self._watch = watch
+            watch.add(self._socket.fileno(), self._woken)
+
+    def rest(self) -> None:
+        """Nobody waits for anything on it."""
+        self._wake = None
+
+    def unwatched(self) -> None:
+        """Whoever waits now does so in a task."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.discard(self._socket.fileno())
+
+    def _woken(self) -> None:
+        if self._wake is not None:
+            self._wake()
+        else:
+            # The server has closed it, or has sent what nobody asked for: it is not used again.
+            self.unwatched()
+
     def close(self) -> None:
         """Close it at once."""
         if not self._is_closed:
+            self.unwatched()
             self._is_closed = True
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()

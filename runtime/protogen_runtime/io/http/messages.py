@@ -47,16 +47,20 @@ class Request(msgspec.Struct, eq=False):
     request_id: bytes = b""
     max_body_bytes: int | None = None
     sink: IO[bytes] | None = None
+    _as_text: Mapping[str, str] | None = None
 
     def again(self, body: bytes) -> Request:
         """The same request with another body; the headers are shared, and nobody changes them."""
         return Request(self.method, self.target, self.headers, self.version, self.client, self.is_secure, body)
 
     def text_headers(self) -> Mapping[str, str]:
-        """The headers as text."""
+        """The headers as text, as they are when they are first asked for."""
+        if self._as_text is not None:
+            return self._as_text
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()}
         if self.request_id:
             headers["x-request-id"] = self.request_id.decode("latin-1")
+        self._as_text = headers
         return headers
 
 
