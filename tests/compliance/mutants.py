@@ -184,6 +184,13 @@ def agent(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
         }
 
 
+@contextmanager
+def document(broken: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The endpoint of a document of one's own."""
+    with program("document").ReferenceDocument(*broken) as running:
+        yield {"url": running.url, "schema": HERE / "shelf" / "protocol.json"}
+
+
 SAME_TEST = "it says the same, and one test proves both"
 OF_NODES = {
     "AF-NODE-001": ("AF-TRANS-001", SAME_TEST),
@@ -212,6 +219,7 @@ KINDS: dict[str, Kind] = {
     "runtime": Kind("stepflow", "runtime", runtime, {}),
     "endpoint": Kind("jsonrpc", "server", endpoint, {"JR-COMPAT-001": ("JR-RESP-003", SAME_TEST)}),
     "agent": Kind("a2a", "agent", agent, {}),
+    "document": Kind("document", "server", document, {}),
     "client": Kind("jsonrpc", "client", client, {"JR-COMPAT-001": ("JR-REQ-001", SAME_TEST)}),
 }
 

@@ -33,7 +33,7 @@ def _mutants() -> ModuleType:
 
 
 mutants = _mutants()
-EXCEPTIONS = {"node": 14, "worker": 1, "runtime": 0, "endpoint": 1, "client": 1, "agent": 0}
+EXCEPTIONS = {"node": 14, "worker": 1, "runtime": 0, "endpoint": 1, "client": 1, "agent": 0, "document": 0}
 """Kind to how many MUSTs no defect breaks alone, so that nobody adds one unnoticed."""
 
 OPEN = {"runtime": 26}

@@ -13,8 +13,9 @@ from protogen.samples.text import read
 from protogen_compliance.peer.rpc import Json
 
 STANDARD = (-32700, -32600, -32601, -32602, -32603)
-SAMPLES_EACH = 12
-"""Samples of each kind for one method: as many as show the rules of a type without flooding the endpoint."""
+VALID_EACH, BROKEN_EACH = 12, 48
+"""Samples for one method: as many as show the rules of a type without flooding the endpoint. Broken ones cost little,
+and each rule of each member is broken in a way of its own."""
 
 
 class NoProtocol(Exception):
@@ -66,9 +67,13 @@ class Described:
             return [({}, "no params")] if valid else []
         definitions: dict[str, Json] = self.protocol.schema["definitions"]
         found = [it for it in make(definitions, names=[type_.name], most=200).samples if it.valid == valid]
-        values = [(read(it.text), it.note) for it in found if it.text.lstrip().startswith("{") and _plain(it)]
-        step = max(1, len(values) // SAMPLES_EACH)
-        return values[::step][:SAMPLES_EACH]
+        each: dict[str, Json] = {}
+        for it in found:
+            if it.text.lstrip().startswith("{") and _plain(it):
+                each.setdefault(it.note, read(it.text))  # the first of those that show the same
+        most = VALID_EACH if valid else BROKEN_EACH
+        values = [(value, note) for note, value in each.items()]
+        return [values[at * len(values) // most] for at in range(most)] if len(values) > most else values
 
     def minimal(self, type_: ir.Type | None) -> Json:
         """One value that fits."""
