@@ -126,9 +126,15 @@ class FakeRun:
 
 
 class FakeRuns:
-    """A RunService. `compute` gives the result of an item; while `holds`, runs stay running. `raises` fails all."""
+    """A RunService. `compute` gives the result of an item; while `holds`, runs stay running. `raises` fails all.
+
+    Items come in pages of `page`; `pages` counts those that were asked for.
+    """
+
+    page = 256
 
     def __init__(self) -> None:
+        self.pages = 0
         self.flows: dict[str, dict[str, Any]] = {}
         self.runs: dict[str, FakeRun] = {}
         self.blobs: dict[str, tuple[BlobInfo, bytes]] = {}
@@ -263,6 +269,14 @@ class FakeRuns:
         if order == "by_completion":
             found.reverse()
         return found[offset:][:limit]
+
+    async def item_pages(
+        self, run_id: str, *, order: str = "by_index", limit: int | None = None, offset: int = 0
+    ) -> AsyncGenerator[Sequence[ItemResult]]:
+        items = await self.items(run_id, order=order, limit=limit, offset=offset)
+        for start in range(0, len(items), self.page):
+            self.pages += 1
+            yield items[start : start + self.page]
 
     async def steps(self, run_id: str, item: int = 0) -> Sequence[StepInfo]:
         await self._enter()

@@ -142,6 +142,27 @@ def test_a_run_is_shown_with_all_that_belongs_to_it(dialect: DialectName) -> Non
 
 
 @BOTH
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5])
+def test_items_are_read_in_pages_and_told_as_one(dialect: DialectName, count: int) -> None:
+    async def main() -> None:
+        runs = FakeRuns()
+        runs.page = 2
+        async with serving(runs, dialect) as client:
+            made = await client.run(await client.store(), *range(count), wait=True)
+            path = f"/runs/{made['runId']}/items"
+            for asked, indices in (("", range(count)), ("?offset=1&limit=3", range(count)[1:4]), ("?limit=0", ())):
+                runs.pages = 0
+                told = (await client.ask("GET", path + asked)).json()
+                assert told["itemCount"] == count
+                assert [it["itemIndex"] for it in told["items"]] == list(indices)
+                assert runs.pages == -(-len(indices) // runs.page)
+            if dialect == "0.11":
+                assert [it["itemIndex"] for it in made["results"]] == list(range(count))
+
+    run(main)
+
+
+@BOTH
 def test_a_run_is_waited_for_cancelled_and_deleted(dialect: DialectName) -> None:
     async def main() -> None:
         runs = FakeRuns()

@@ -287,7 +287,8 @@ async def raw_worker(
 ) -> AsyncGenerator[tuple[RawWorker, Plugins]]:
     """A raw worker at a URL, and the plugins of a configuration with it behind /w/….
 
-    `before` stands ahead of it in the configuration. `settings` are those of the plugin; behind /patient/… is the same worker without them, where there are some.
+    `before` stands ahead of it in the configuration. `settings` are those of the plugin; behind /patient/… is the same
+    worker without them, where there are some.
     """
     async with RawWorker(handle, initialized).serving() as worker:
         plain = f'{{type: stepflow, url: "{worker.url}"'

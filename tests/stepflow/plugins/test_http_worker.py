@@ -424,7 +424,7 @@ def test_references_to_blobs_in_the_output_are_resolved() -> None:
 
 
 def test_large_members_of_an_input_are_sent_as_references() -> None:
-    """To workers that take them, where blobs can be read over HTTP (spec section 12); every other one gets them whole."""
+    """To workers that take them, where blobs can be read over HTTP (spec section 12); others get them whole."""
     large, small = ["é" * 60], ["e" * 60]
     reference = {"$blob": name_of(large), "blobType": "data", "size": 124}
     known = {"$blob": "a" * 64, "note": "x" * 200}

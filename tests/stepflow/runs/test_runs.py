@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from runs_rig import ECHO, HOLD, NOW, Parts, flow, opened, outcome, results, run
 from protogen_runtime.stepflow.engine import S2
 from protogen_runtime.stepflow.flow.model import Success
 from protogen_runtime.stepflow.plugins.contract import StepContext, StepFailed
-from protogen_runtime.stepflow.runs import Limits
+from protogen_runtime.stepflow.runs import Limits, paging
 from protogen_runtime.stepflow.runs.contract import (
     Busy,
     Conflict,
@@ -150,6 +152,54 @@ def test_items_come_by_index_or_by_completion_and_in_pages() -> None:
             assert await order(offset=9) == []
 
     trio.run(scenario, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+@pytest.mark.parametrize("address", ["memory:", "sqlite"])
+def test_items_are_told_in_pages_while_a_run_goes_on_and_after_it(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that have ended, in the order in which they did; what has not ended comes last."""
+    monkeypatch.setattr(paging, "ITEMS_AT_ONCE", 3)
+
+    async def scenario() -> None:
+        where = address if address == "memory:" else f"sqlite:///{tmp_path}/db"
+        gate = trio.Event()
+
+        async def half(value: int, _: StepContext) -> int:
+            if value % 2:
+                await gate.wait()
+            return value
+
+        parts = Parts(half=half)
+        async with opened(where, parts=parts) as runs:
+            run_id = await started(runs, flow(("s", "/half")), range(10), max_concurrency=10)
+            async for event in await runs.events(run_id):
+                if event.kind == "item_completed" and (await runs.summary(run_id)).items.completed == 5:
+                    break
+
+            async def told(**which: Any) -> list[tuple[int, str]]:
+                found: list[tuple[int, str]] = []
+                async with aclosing(runs.item_pages(run_id, **which)) as pages:
+                    async for page in pages:
+                        assert 0 < len(page) <= 3
+                        found += [(it.item_index, it.status) for it in page]
+                assert found == [(it.item_index, it.status) for it in await runs.items(run_id, **which)]
+                return found
+
+            going = [(index, "running" if index % 2 else "completed") for index in range(10)]
+            assert await told() == going
+            assert await told(limit=4, offset=5) == going[5:9]
+            by_end = await told(order="by_completion")
+            assert sorted(by_end[:5]) == going[::2]
+            assert by_end[5:] == going[1::2]
+            assert await told(order="by_completion", limit=5, offset=3) == by_end[3:8]
+            assert await told(order="by_completion", limit=0) == await told(offset=10) == []
+            gate.set()
+            await runs.wait(run_id)
+            assert await told() == [(index, "completed") for index in range(10)]
+            assert (await told(order="by_completion"))[:5] == by_end[:5]
+
+    running(scenario)
 
 
 def test_runs_are_listed_the_newest_first_and_filtered() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import IO, Any, Final
 from urllib.parse import quote
@@ -28,6 +29,7 @@ from protogen_runtime.stepflow.runs.contract import (
     Ended,
     Ending,
     Invalid,
+    ItemResult,
     NotFound,
     Refused,
     RunFilter,
@@ -49,6 +51,8 @@ MAX_DETAILED_ITEMS: Final = 100
 """Runs with more items do not tell the steps of each in one answer; /items and /steps do."""
 
 NO_CONTENT: Final = Answer(204)
+
+_AS_JSON: Final = ((b"content-type", JSON_TYPE),)
 
 IN_DETAIL: Final = {"bad_request": 400, "not_found": 404, "internal": 500, "stack": 404}
 """What `/health?error=` answers with; the binaries say 404 for bad_request."""
@@ -141,7 +145,7 @@ class Api:
 
     # --- runs -------------------------------------------------------------------------------------
 
-    def create_run(self, asked: Asked) -> Awaitable[Answer]:
+    def create_run(self, asked: Asked) -> Awaitable[Answer | Pieces]:
         """POST /runs: waits in dialect 0.9, and does not in 0.11, unless the request says otherwise."""
         body = requests.read_body(asked.body, requests.CreateRun)
         submitted = SubmitRun(
@@ -158,7 +162,7 @@ class Api:
                 return _Awaited(ending, self._following)
         return self._submitted(submitted, body, waits=waits)
 
-    async def _submitted(self, submitted: SubmitRun, body: requests.CreateRun, *, waits: bool) -> Answer:
+    async def _submitted(self, submitted: SubmitRun, body: requests.CreateRun, *, waits: bool) -> Answer | Pieces:
         run_id = await self._runs.submit(submitted)
         if waits:
             # Nobody waits for ever in 0.11; in 0.9 the client decides how long, by going away.
@@ -170,10 +174,11 @@ class Api:
             return await self._created(summary, waits=waits)
         return await self._ended(summary)
 
-    async def _created(self, summary: RunSummary, *, waits: bool) -> Answer:
-        results = await self._runs.items(summary.run_id) if waits and summary.status != "running" else UNSET
-        told = answers.widened(answers.RunCreated, summary, results=results)
-        return answer_json(200 if waits else 202, told)
+    async def _created(self, summary: RunSummary, *, waits: bool) -> Answer | Pieces:
+        told = answers.widened(answers.RunCreated, summary)
+        if not waits or summary.status == "running":
+            return answer_json(200 if waits else 202, told)
+        return await _with_items(told, "results", self._runs.item_pages(summary.run_id))
 
     async def _ended(self, summary: RunSummary) -> Answer:
         count = summary.items.total
@@ -245,13 +250,13 @@ class Api:
             )
         return found
 
-    async def run_items(self, asked: Asked) -> Answer:
-        """GET /runs/{run_id}/items."""
+    async def run_items(self, asked: Asked) -> Answer | Pieces:
+        """GET /runs/{run_id}/items: all that are asked for, a page in memory at a time."""
         query = requests.read_query(asked.query, requests.ItemsQuery)
         run_id = _run_id(asked)
         summary = await self._runs.summary(run_id)
-        items = await self._runs.items(run_id, order=query.result_order, limit=query.limit, offset=query.offset)
-        return answer_json(200, answers.Items(item_count=summary.items.total, items=items))
+        pages = self._runs.item_pages(run_id, order=query.result_order, limit=query.limit, offset=query.offset)
+        return await _with_items({"itemCount": summary.items.total}, "items", pages)
 
     async def run_steps(self, asked: Asked) -> Answer:
         """GET /runs/{run_id}/steps: those of one item."""
@@ -334,6 +339,34 @@ class Api:
             async for piece in reader:
                 yield piece
             yield behind
+
+
+async def _with_items(told: Json, name: str, pages: AsyncGenerator[Sequence[ItemResult]]) -> Answer | Pieces:
+    """An object that also has the items of the pages as a member: in pieces, where there is more than one page."""
+    page = await _next(pages)
+    head = b'%b,"%b":' % (msgspec.json.encode(told)[:-1], name.encode())
+    following = await _next(pages)
+    if not following:
+        await pages.aclose()
+        return Answer(200, b"%b%b}" % (head, msgspec.json.encode(page)), _AS_JSON)
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        async with aclosing(pages):
+            yield head + msgspec.json.encode(page)[:-1]
+            yield b"," + msgspec.json.encode(following)[1:-1]
+            async for more in pages:
+                yield b"," + msgspec.json.encode(more)[1:-1]
+            yield b"]}"
+
+    return Pieces(200, pieces(), _AS_JSON)
+
+
+async def _next(pages: AsyncGenerator[Sequence[ItemResult]]) -> Sequence[ItemResult]:
+    """The next page, an empty one at the end. (With an empty tuple as its default, `anext` fails in Python 3.11.)"""
+    try:
+        return await anext(pages)
+    except StopAsyncIteration:
+        return ()
 
 
 class _Awaited(Later[Answer]):

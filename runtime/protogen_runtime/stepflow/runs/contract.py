@@ -7,7 +7,7 @@ store.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -399,6 +399,12 @@ class RunService(Protocol):
         self, run_id: str, *, order: ResultOrder = "by_index", limit: int | None = None, offset: int = 0
     ) -> Sequence[ItemResult]:
         """The items of a run; by completion, those without a result come last. Errors: NotFound, Invalid."""
+        ...
+
+    def item_pages(
+        self, run_id: str, *, order: ResultOrder = "by_index", limit: int | None = None, offset: int = 0
+    ) -> AsyncGenerator[Sequence[ItemResult]]:
+        """The same in pages of at most `paging.ITEMS_AT_ONCE`, which are read as they are asked for; to be closed."""
         ...
 
     async def steps(self, run_id: str, item: int = 0) -> Sequence[StepInfo]:

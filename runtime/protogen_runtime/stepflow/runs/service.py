@@ -89,6 +89,7 @@ from .ledger import Ledger, journal_of
 from .limits import Limits
 from .live import Live, Tree, subrun_key
 from .moments import LiveEnding
+from .paging import ITEMS_AT_ONCE, pages
 from .records import (
     ITEMS,
     REFERENCES,
@@ -99,7 +100,6 @@ from .records import (
     header_of,
     name_field,
     read_document,
-    read_item,
     stored_summary,
     summary_of,
 )
@@ -479,6 +479,12 @@ class Runs:
         """See RunService."""
         if (limit is not None and limit < 0) or offset < 0:
             raise Invalid(f"limit and offset are at least 0, got {limit} and {offset}")
+        recent = self._recent.get(run_id)
+        if recent is not None and recent.results is not None:
+            results = recent.results[offset : None if limit is None else offset + limit]
+            for start in range(0, len(results), ITEMS_AT_ONCE):
+                yield results[start : start + ITEMS_AT_ONCE]
+            return
         try:
             # Before the items: what ends meanwhile is then there, and counted as under way at worst.
             summary = await self._summary(run_id)
