@@ -6,6 +6,7 @@ Knows no HTTP beyond the name of the header that says which server asked.
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Mapping
 from math import inf
 from typing import Final
@@ -18,6 +19,9 @@ from .messages import STREAM_TYPE, Headers
 
 ID_BYTES: Final = 16
 """128 random bits: nobody can answer a call that was not sent to them."""
+
+DRAWN_AT_ONCE: Final = 128
+"""Ids: a draw for each is a system call."""
 
 
 class Ticket:
@@ -74,13 +78,17 @@ class Callbacks:
             (self.instance_header, self.instance),
         )
         self._pending: Pending[Ticket] = Pending()
+        self._ids_ahead: deque[str] = deque()
 
     def __len__(self) -> int:
         return len(self._pending)
 
     def add(self) -> tuple[str, Ticket]:
         """A new call: its id and what to wait for."""
-        request_id, ticket = secrets.token_hex(ID_BYTES), Ticket()
+        if not self._ids_ahead:
+            drawn = secrets.token_hex(DRAWN_AT_ONCE * ID_BYTES)
+            self._ids_ahead.extend(drawn[at : at + 2 * ID_BYTES] for at in range(0, len(drawn), 2 * ID_BYTES))
+        request_id, ticket = self._ids_ahead.popleft(), Ticket()
         self._pending.add(request_id, ticket)
         return request_id, ticket
 

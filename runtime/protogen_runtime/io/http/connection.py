@@ -15,13 +15,13 @@ import trio
 from protogen_runtime.observe import Traffic
 
 from .deadlines import Deadlines
-from .endpoint import ACCEPTED, Endpoint
+from .endpoint import Endpoint
 from .foreign import Foreign
 from .framing import RequestParser, Upgrade
 from .handling import Handling
 from .heads import Heads
 from .limits import SEND_PIECE_BYTES, Limits
-from .messages import JSON_TYPE, Headers, Reply, Request, encode_head, encode_reply, refusal
+from .messages import ACCEPTED, JSON_TYPE, Headers, Reply, Request, encode_head, encode_reply, refusal
 from .pace import Pace
 from .routes import Errand
 from .watch import Watch

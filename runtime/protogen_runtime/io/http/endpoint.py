@@ -30,7 +30,7 @@ from .deadlines import Deadlines
 from .foreign import AsgiApp, Foreign
 from .handling import Handling, encode_outcome
 from .limits import Limits
-from .messages import JSON_TYPE, Headers, Reply, Request, refusal
+from .messages import ACCEPTED, JSON_TYPE, Headers, Reply, Request, refusal
 from .routes import Errand, Routes
 
 Page: TypeAlias = Callable[[], Reply]
@@ -44,9 +44,6 @@ Unauthorized: TypeAlias = Callable[[str], ErrorObject]
 
 MAX_QUERY_MEMBERS: Final = 100
 """Members of a query that is looked at; one with more names no header."""
-
-ACCEPTED: Final = Reply(202)
-"""The answer to what is not answered: notifications, and answers to calls of ours."""
 
 HEALTHY: Final = Reply(200, b'{"status":"healthy"}', ((b"content-type", JSON_TYPE),))
 

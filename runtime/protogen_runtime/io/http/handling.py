@@ -31,7 +31,7 @@ from protogen_runtime.jsonrpc import (
 from .callbacks import Callbacks
 from .deadlines import Deadlines
 from .limits import Limits
-from .messages import STREAM_TYPE, Headers, Reply, Request
+from .messages import ACCEPTED, STREAM_TYPE, Headers, Reply, Request
 
 DEADLINE_EXCEEDED: Final = ErrorObject(INTERNAL_ERROR.code, "Deadline exceeded")
 
@@ -109,8 +109,9 @@ class Handling:
     _exchange: Exchange | None = None
     _open: Sequence[Call] = ()
     _responder: Responder
-    # Made with the first event: whoever answers as a whole has nobody to wait for.
-    _sending: trio.Lock | None = None
+    _is_sending = False
+    # Made for the first who has to wait: whoever sends is done at once, unless the client reads slowly.
+    _turns: trio.lowlevel.ParkingLot | None = None
     _streaming = False
     _answered = False
     _ended = False
@@ -295,15 +296,11 @@ class Handling:
     # --- answering --------------------------------------------------------------------------------
 
     async def _finish(self, reply: bytes | Reply | None) -> None:
-        if self._sending is None:
-            self._ended = True
-            await self._responder.reply(Reply(202) if reply is None else reply)
-            return
-        await self._take_turn(self._sending)
+        await self._take_turn()
         try:
             self._ended = True
             if not self._streaming:
-                await self._responder.reply(Reply(202) if reply is None else reply)
+                await self._responder.reply(ACCEPTED if reply is None else reply)
             elif self._is_cut:
                 # The answer has been sent, so that nothing else can say that the stream is not whole.
                 await self._responder.abort()
@@ -311,20 +308,25 @@ class Handling:
                 owed = reply if isinstance(reply, bytes) and not self._answered else None
                 await self._responder.end(b"" if owed is None else _event(owed))
         finally:
-            self._sending.release()
+            self._give_turn()
 
-    @staticmethod
-    async def _take_turn(sending: trio.Lock) -> None:
-        # Without a turn of the event loop where nobody else sends, which is nearly always.
-        try:
-            sending.acquire_nowait()
-        except trio.WouldBlock:
-            await sending.acquire()
+    async def _take_turn(self) -> None:
+        """Wait until nobody sends."""
+        if self._is_sending:
+            if self._turns is None:
+                self._turns = trio.lowlevel.ParkingLot()
+            # Whoever ends hands its turn on.
+            await self._turns.park()
+        self._is_sending = True
+
+    def _give_turn(self) -> None:
+        if self._turns:
+            self._turns.unpark()
+        else:
+            self._is_sending = False
 
     async def _send_event(self, data: bytes, *, name: str | None = None) -> None:
-        if self._sending is None:
-            self._sending = trio.Lock()
-        await self._take_turn(self._sending)
+        await self._take_turn()
         try:
             if self._ended:
                 raise TransportError("the call that could carry this has been answered")
@@ -338,7 +340,7 @@ class Handling:
                 200, (*callbacks.stream_headers, *self._endpoint.marks(self._request)), event
             )
         finally:
-            self._sending.release()
+            self._give_turn()
 
     async def _emit(self, data: bytes) -> None:
         try:

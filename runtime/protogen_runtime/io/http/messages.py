@@ -26,6 +26,10 @@ class Reply(msgspec.Struct, frozen=True):
     close: bool = False
 
 
+ACCEPTED: Final = Reply(202)
+"""The answer to what is not answered: notifications, and answers to calls of ours."""
+
+
 class Request(msgspec.Struct, eq=False):
     """One request with its whole body; `headers` by lower-case name, the values of repeated ones joined by commas.
 

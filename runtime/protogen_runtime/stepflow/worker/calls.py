@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from functools import cached_property
 from math import ceil
 from typing import Any, Final, Protocol, cast
 
@@ -44,7 +45,7 @@ from protogen_runtime.stepflow.plugins.contract import is_array, is_object
 
 from .blob_api import BlobApi
 from .dialects import understood
-from .values import Json, in_ascii
+from .values import Json, in_ascii, plain, write
 
 SPARE_SECONDS: Final = 5
 """What a runtime of 0.11 may wait longer than we do: our own patience ends first, with an error that says so."""
@@ -74,8 +75,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 class Calls(Protocol):
     """The calls of one execution, each within `seconds`. Errors: those of the runtime, as the errors of 0.9."""
 
-    async def put_blob(self, data: Json, blob_type: BlobType, seconds: float) -> str:
-        """Store a value, and give its id."""
+    async def put_blob(self, data: Any, blob_type: BlobType, seconds: float) -> str:
+        """Store a value, which may be any that JSON can say, and give its id. Errors: NoJson."""
         ...
 
     async def get_blob(self, blob_id: str, seconds: float) -> Json:
@@ -120,15 +121,24 @@ class CallsOf09:
         self._asking = asking
         self._seen = asking.observability
 
-    async def put_blob(self, data: Json, blob_type: BlobType, seconds: float) -> str:
+    async def put_blob(self, data: Any, blob_type: BlobType, seconds: float) -> str:
         """See Calls."""
-        params = PutBlobParams(data=data, blob_type=blob_type, observability=self._seen)
+        text = write(data)
+        if blob_type in _BLOB_TYPES:
+            # Nothing of it can be wrong, and its text is there.
+            params = b'{"data":%b,"blob_type":"%b","observability":%b}' % (
+                text,
+                _BLOB_TYPES[blob_type],
+                self._seen_text,
+            )
+        else:
+            params = _params(BLOBS_PUT, PutBlobParams(data=Raw(text), blob_type=blob_type, observability=self._seen))
         blob_id: str = (await self._ask(BLOBS_PUT, params, seconds)).blob_id
         return blob_id
 
     async def get_blob(self, blob_id: str, seconds: float) -> Json:
         """See Calls."""
-        params = GetBlobParams(blob_id=blob_id, observability=self._seen)
+        params = _params(BLOBS_GET, GetBlobParams(blob_id=blob_id, observability=self._seen))
         return (await self._ask(BLOBS_GET, params, seconds)).data
 
     async def submit_run(self, run: Submission, seconds: float) -> RunStatusProtocol:
@@ -141,7 +151,7 @@ class CallsOf09:
             overrides=UNSET if run.overrides is None else msgspec.convert(run.overrides, WorkflowOverrides),
             observability=self._seen,
         )
-        status: RunStatusProtocol = await self._ask(RUNS_SUBMIT_OF_09, params, seconds)
+        status: RunStatusProtocol = await self._ask(RUNS_SUBMIT_OF_09, _params(RUNS_SUBMIT_OF_09, params), seconds)
         return status
 
     async def get_run(self, query: Query, seconds: float) -> RunStatusProtocol:
@@ -153,15 +163,18 @@ class CallsOf09:
             result_order=query.result_order,
             observability=self._seen,
         )
-        status: RunStatusProtocol = await self._ask(RUNS_GET_OF_09, params, seconds)
+        status: RunStatusProtocol = await self._ask(RUNS_GET_OF_09, _params(RUNS_GET_OF_09, params), seconds)
         return status
 
-    async def _ask(self, name: str, params: object, seconds: float) -> Any:
+    @cached_property
+    def _seen_text(self) -> bytes:
+        return in_ascii(PROTOCOL.codec.encode(self._seen))
+
+    async def _ask(self, name: str, params: bytes, seconds: float) -> Any:
         """The typed result of a method."""
         method, codec, channel = METHODS[name], PROTOCOL.codec, self._asking.channel
-        assert method.params is not None
         assert method.result is not None
-        text = Raw(in_ascii(codec.encode_as(method.params, params)))
+        text = Raw(params)
         await trio.lowlevel.checkpoint_if_cancelled()
         answer: Any = None
         # Ways that look after deadlines themselves do so for less than a scope costs.
@@ -185,6 +198,16 @@ class CallsOf09:
             raise InvalidResultError(name, error.errors) from error
 
 
+_BLOB_TYPES: Final = {"data": b"data", "flow": b"flow"}
+
+
+def _params(name: str, params: object) -> bytes:
+    """The params of a method as their schema has them, in ASCII. Errors: ValidationError."""
+    kind = METHODS[name].params
+    assert kind is not None
+    return in_ascii(PROTOCOL.codec.encode_as(kind, params))
+
+
 class CallsOf011:
     """Blobs over HTTP, and runs that have a key within their step."""
 
@@ -194,9 +217,9 @@ class CallsOf011:
         self._blobs = blobs
         self._runs = 0
 
-    async def put_blob(self, data: Json, blob_type: BlobType, seconds: float) -> str:
+    async def put_blob(self, data: Any, blob_type: BlobType, seconds: float) -> str:
         """See Calls."""
-        return await self._api().put(data, blob_type, seconds)
+        return await self._api().put(plain(data), blob_type, seconds)
 
     async def get_blob(self, blob_id: str, seconds: float) -> Json:
         """See Calls."""

@@ -149,7 +149,7 @@ class Context(_Told):
 
     async def put_blob(self, data: Any, *, blob_type: BlobType = "data", seconds: float | None = None) -> str:
         """Store a value, and give its id, which its content decides. Errors: NoJson, and as above."""
-        return await self._ask.put_blob(plain(data), blob_type, self._within(seconds))
+        return await self._ask.put_blob(data, blob_type, self._within(seconds))
 
     async def get_blob(self, blob_id: str, *, seconds: float | None = None) -> Json:
         """The value of a blob. Errors: as above; the original runtime answers ServerError for one that is not there."""
