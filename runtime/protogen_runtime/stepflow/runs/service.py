@@ -113,7 +113,7 @@ MAX_RECENT: Final = 1_000
 MAX_LISTED: Final = 1_000
 """Runs on a page."""
 
-AHEAD_SECONDS: Final = 0.05
+AHEAD_SECONDS: Final = 0.1
 """Between this and twice as long a run may be ahead of the disk while its submitter waits for its end: a short run is
 then one commit, and whoever looks for it among all runs finds it soon."""
 
@@ -167,7 +167,7 @@ class Runs:
         self._room = trio.Event()
         self._loading = trio.Lock()
         self._recent: OrderedDict[str, _Recent] = OrderedDict()
-        self._ahead: deque[Live] = deque()
+        self._ahead: dict[Live, None] = {}
         self._has_ahead = trio.Event()
         self._execution: Execution | None = None
 
@@ -291,7 +291,7 @@ class Runs:
         live = self._enter(header, tree, parent, is_awaited=is_awaited)
         live.begin(engine, begun, planned.refers_to, goes_on=not waits)
         if live.is_ahead:
-            self._ahead.append(live)
+            self._ahead[live] = None
             if len(self._ahead) == 1:
                 self._has_ahead.set()
         if waits:
@@ -692,6 +692,7 @@ class Runs:
 
     def mark(self, live: Live) -> None:
         """See live.Host."""
+        self._ahead.pop(live, None)
         self._ledger.add(live)
 
     def ended(self, live: Live) -> None:
@@ -741,7 +742,7 @@ class Runs:
                         self._execution.close()
                         nursery.cancel_scope.cancel()
             finally:
-                for live in self._ahead:
+                for live in tuple(self._ahead):
                     live.keep()
                 self._ledger.close()
 
@@ -824,10 +825,10 @@ class Runs:
             while not self._ahead:
                 self._has_ahead = trio.Event()
                 await self._has_ahead.wait()
-            count = len(self._ahead)
+            ahead = tuple(self._ahead)
             await trio.sleep(AHEAD_SECONDS)
-            for _ in range(count):
-                self._ahead.popleft().keep()
+            for live in ahead:
+                live.keep()
 
     async def _sweep(self) -> None:
         """Collect garbage now and then."""
