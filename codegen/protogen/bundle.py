@@ -5,6 +5,7 @@ Reads further files of the project through `load`, never the network. Knows wher
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import msgspec
 
 from protogen import keywords
 from protogen.keywords import Shape
-from protogen.load import Document, load, stem
+from protogen.load import Document, Origin, load, stem
 from protogen.naming import pascal
 from protogen.positions import escape, unescape
 from protogen.problems import Place, Problem, closest, error, warning
@@ -55,6 +56,10 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     schemas: tuple[BundledSchema, ...]
     targets: dict[tuple[str, str], str]
     root_site: Site
+
+
+Scope = dict[str, Site]
+"""Dynamic anchors by name, each with the outermost schema that carries it."""
 
 
 def bundle(document: Document, *, root: Path) -> tuple[Bundle, list[Problem]]:
@@ -123,6 +128,10 @@ class _Bundler:
         self._targets: dict[tuple[str, str], str] = {}
         self._waiting: list[BundledSchema] = []
         self._main = main
+        # Base of a resource to its dynamic anchors, "" for $recursiveAnchor.
+        self._dynamic: dict[str, dict[str, Site]] = {}
+        self._scopes: dict[str, Scope] = {}
+        self._copies: dict[tuple[str, tuple[tuple[str, tuple[str, str]], ...]], Document] = {}
 
     def run(self) -> tuple[Bundle, list[Problem]]:
         main = self._main
@@ -225,7 +234,11 @@ class _Bundler:
             for keyword in ("$anchor", "$dynamicAnchor"):
                 if isinstance(node.get(keyword), str):
                     self._anchors[at.base, node[keyword]] = at
-            identity = node.get("$id")
+            if isinstance(node.get("$dynamicAnchor"), str):
+                self._dynamic.setdefault(at.base, {})[node["$dynamicAnchor"]] = at
+            if node.get("$recursiveAnchor") is True and at.pointer == self._resources[at.base][1]:
+                self._dynamic.setdefault(at.base, {})[""] = at
+            identity = node.get("id" if at.draft == keywords.DRAFT_04 else "$id")
             if isinstance(identity, str) and identity.startswith("#") and at.draft <= keywords.DRAFT_07:
                 self._anchors[at.base, identity[1:]] = at
             for inner, pointer in subschemas(node, at.pointer):
@@ -306,7 +319,7 @@ class _Bundler:
             schema = True
         unique = name
         if unique in self._names:
-            unique = pascal(stem(site.document.path)) + name
+            unique = pascal(stem(site.document.shown)) + name
         number = 2
         while unique in self._names:
             unique, number = f"{name}{number}", number + 1
@@ -334,9 +347,54 @@ class _Bundler:
 
     def _follow(self, reference: str, site: Site, below: str) -> None:
         target = self._resolve(reference, site, below)
-        if target is not None:
-            name = self._name(target, _name_for(target), listed=False)
-            self._targets[site.document.path, site.pointer + below] = name
+        if target is None:
+            return
+        if self._dynamic:
+            scope = self._entered(self._scope_of(site.document), site.base)
+            anchor = {"/$dynamicRef": reference.rpartition("#")[2], "/$recursiveRef": ""}.get(below)
+            own = self._dynamic.get(self._own_base(target), {})
+            if anchor is not None and anchor in own and own[anchor].key == target.key:
+                target = scope.get(anchor, target)
+            target = self._within(target, scope)
+        name = self._name(target, _name_for(target), listed=False)
+        self._targets[site.document.path, site.pointer + below] = name
+
+    # --- the dynamic scope ------------------------------------------------------------------------
+
+    def _scope_of(self, document: Document) -> Scope:
+        """The outermost dynamic anchors of the way to a document; by itself, those of its root."""
+        known = self._scopes.get(document.path)
+        if known is not None:
+            return known
+        uri = self._uri(document)
+        root = Site(document=document, pointer="", base=uri, draft=self._resources[uri][2])
+        return self._entered({}, self._own_base(root))
+
+    def _own_base(self, site: Site) -> str:
+        """The resource that a schema belongs to, which is its own where it has an `$id`."""
+        node = _at(site.document.tree, site.pointer)
+        return self._rebased(node, site).base if isinstance(node, dict) else site.base
+
+    def _entered(self, scope: Scope, base: str) -> Scope:
+        """The scope within a resource: an anchor that is bound stays what it was outside."""
+        return {**self._dynamic.get(base, {}), **scope}
+
+    def _within(self, target: Site, scope: Scope) -> Site:
+        """`target` as the way to it makes it: in a copy of its document where that way binds other anchors."""
+        base = self._own_base(target)
+        inside = self._entered(scope, base)
+        if inside == self._entered(self._scope_of(target.document), base):
+            return target
+        key = (target.document.path, tuple(sorted((anchor, site.key) for anchor, site in inside.items())))
+        copy = self._copies.get(key)
+        if copy is None:
+            document = target.document
+            path = f"{document.path}?{len(self._copies) + 1}"
+            origins = {"": Origin(pointer="", document=document)}
+            copy = msgspec.structs.replace(document, path=path, copy_of=document.path, origins=origins)
+            self._copies[key] = copy
+            self._scopes[path] = inside
+        return msgspec.structs.replace(target, document=copy)
 
     def _resolve(self, reference: str, site: Site, below: str) -> Site | None:
         uri, _, fragment = reference.partition("#")
@@ -371,6 +429,9 @@ class _Bundler:
             return None
         if absolute in self._resources:
             return self._resources[absolute]
+        meta = self._meta_schema(absolute)
+        if meta is not None:
+            return meta
         scheme = urlsplit(uri).scheme
         if scheme and scheme != "file":
             self._refuse(f'"$ref": {uri!r} is on another host and nothing is fetched', site, below)
@@ -393,6 +454,24 @@ class _Bundler:
             self._admit(document)
             known = document
         return known, "", self._resources[self._uri(known)][2]
+
+    def _meta_schema(self, uri: str) -> tuple[Document, str, int] | None:
+        """A meta-schema of JSON Schema itself, or a part of one: these are at hand and need no fetching."""
+        if not uri.startswith(("http://json-schema.org/", "https://json-schema.org/")):
+            return None
+        from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # it has no stubs
+
+        found = REGISTRY.get(uri.removesuffix("#"), REGISTRY.get(f"{uri.removesuffix('#')}#"))
+        if found is None:
+            return None
+        text = json.dumps(found.contents, indent=2)
+        base = uri.removesuffix("#")
+        document = Document(path=base, file=base, text=text, tree=found.contents, sha256="")
+        self._uris[base] = base
+        self._admit(document)
+        # It is no input of the project.
+        del self._documents[base]
+        return self._resources[base]
 
     def _refuse(self, what: str, site: Site, below: str) -> None:
         fix = "copy the schema into the project and refer to it by a relative path"

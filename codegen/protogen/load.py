@@ -50,6 +50,13 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     """Files that were looked for and would have been read, as they are shown."""
     examples: tuple[Any, ...] = ()
     """Examples that the document holds itself, as files of examples have them."""
+    copy_of: str = ""
+    """The path of the document that this one repeats, where its dynamic references lead elsewhere."""
+
+    @property
+    def shown(self) -> str:
+        """Its path as people know it."""
+        return self.copy_of or self.path
 
     def place(self, pointer: str = "") -> Place:
         """The line and column of `pointer` in this document."""
@@ -67,7 +74,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
             if above in self.origins:
                 return self.origins[above], pointer[len(above) :]
             above = above.rpartition("/")[0]
-        return None, ""
+        whole = self.origins.get("")
+        return (whole, pointer) if whole is not None else (None, "")
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):

@@ -91,7 +91,7 @@ class _Lowerer:
                 name=entry.name,
                 type=ir.AnyType(),
                 exact=False,
-                path=entry.site.document.path,
+                path=entry.site.document.shown,
                 pointer=entry.site.pointer,
             )
         common: dict[str, Any] = {
@@ -99,7 +99,7 @@ class _Lowerer:
             "doc": _doc(schema, entry.name),
             "deprecated": schema.get("deprecated") is True,
             "pin": _pin(schema),
-            "path": entry.site.document.path,
+            "path": entry.site.document.shown,
             "pointer": entry.site.pointer,
         }
         said = constraints(schema)

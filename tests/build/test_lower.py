@@ -398,3 +398,45 @@ def test_the_ir_is_the_same_under_any_hash_seed_locale_and_folder(root: Path, tm
         outputs.add(run.stdout)
     assert len(outputs) == 1
     assert len(outputs.pop()) > 10_000
+
+
+TREE = {
+    "$id": "https://acme.example/tree",
+    "$dynamicAnchor": "node",
+    "type": "object",
+    "properties": {"value": {"type": "integer"}, "children": {"type": "array", "items": {"$dynamicRef": "#node"}}},
+}
+
+
+def test_a_dynamic_reference_leads_to_the_outermost_anchor_of_its_name(tmp_path: Path) -> None:
+    strict = {
+        "$id": "https://acme.example/strict",
+        "$dynamicAnchor": "node",
+        "$ref": "tree",
+        "unevaluatedProperties": False,
+    }
+    tree = {"$defs": {"Tree": TREE, "Strict": strict}}
+    protocol, problems = read(tmp_path, tree)
+    assert problems == []
+    table = ir.definition_table(protocol)
+
+    def child(record: str) -> ir.Type:
+        owner = table[record]
+        assert isinstance(owner, ir.Record)
+        (children,) = [field.type for field in owner.fields if field.wire == "children"]
+        assert isinstance(children, ir.ListType)
+        return children.item
+
+    assert child("Tree") == ir.NamedType(name="Tree")
+    assert child("Strict") == ir.NamedType(name="Strict")
+    (made,) = table.keys() - {"Tree", "Strict"}
+    assert child(made) == ir.NamedType(name="Strict")
+    assert (table[made].path, table[made].pointer) == ("acme.json", "/$defs/Tree")
+
+
+def test_meta_schemas_are_at_hand_and_no_input(tmp_path: Path) -> None:
+    address = "http://json-schema.org/draft-07/schema#"
+    protocol, problems = read(tmp_path, {"$defs": {"Tool": {"type": "array", "items": {"$ref": address}}}})
+    assert problems == []
+    assert [source.path for source in protocol.sources] == ["acme.json"]
+    assert protocol.schema["definitions"]["nonNegativeInteger"] == {"type": "integer", "minimum": 0}

@@ -42,11 +42,10 @@ def _written(sdks: Sdks, folder: Path, libraries: Callable[[str], Iterable[str]]
         shared = tuple(libraries(name))
         for library in shared:
             link = folder / name / library
-            if library not in first and (key := Path(library).name) not in first:
-                first[key] = link
+            first.setdefault(Path(library).name, link)
         for file in files:
-            library = next((each for each in shared if file.path.startswith(f"{each}/")), None)
-            if library is not None and first[Path(library).name] != folder / name / library:
+            inside = next((each for each in shared if file.path.startswith(f"{each}/")), None)
+            if inside is not None and first[Path(inside).name] != folder / name / inside:
                 continue
             path = folder / name / file.path
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
 from typing import Any
 
 from hostile import DIALECTS, NAMES, NUMBERS, PATTERNS, RAW, TEXTS
@@ -158,7 +159,7 @@ class Maker:
             return chance.choice((True, False, {}, {}, {"not": {}}, {"allOf": []}))
         if chance.random() < 0.002:
             return self.value()
-        kinds = [self._scalar, self._scalar, self._reference, self._enum, self._constant]
+        kinds: list[Callable[[int], Any]] = [self._scalar, self._scalar, self._reference, self._enum, self._constant]
         if depth > 0:
             kinds += [self._record, self._record, self._record, self._list, self._union, self._tagged, self._all]
             kinds += [self._list, self._map, self._odd, self._nullable]
@@ -177,9 +178,11 @@ class Maker:
             made["type"] = chance.sample(_TYPES, chance.randrange(1, 4))
         if kind == "string" and chance.random() < 0.5:
             word = chance.choice(("pattern", "pattern", "minLength", "maxLength", "format"))
-            made[word] = {"pattern": self._pattern, "format": lambda: chance.choice(_FORMATS)}.get(word, self._count)()
+            made[word] = self._pattern() if word == "pattern" else self._count()
+            if word == "format":
+                made[word] = chance.choice(_FORMATS)
         if kind in ("integer", "number") and chance.random() < 0.5:
-            words = ("minimum", "maximum", "multipleOf", "format")
+            words: tuple[str, ...] = ("minimum", "maximum", "multipleOf", "format")
             words += ("exclusiveMinimum", "exclusiveMaximum") if "draft-04" not in self._dialect else ()
             for word in chance.sample(words, chance.randrange(1, 3)):
                 made[word] = chance.choice(_FORMATS) if word == "format" else self._number()
