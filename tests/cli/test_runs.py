@@ -102,6 +102,17 @@ def test_a_run_is_drawn_with_its_steps_and_the_runs_it_started(url: str) -> None
     assert (tree["runId"], len(tree["children"]), len(tree["itemResults"])) == (run_id, 1, 1)
 
 
+def test_a_step_that_needs_a_failed_one_is_drawn_as_not_run(url: str) -> None:
+    bad = {"id": "bad", "component": "/builtin/create_messages", "input": {"user_prompt": 1}}
+    after = {"id": "after", "component": "/builtin/create_messages", "input": {"user_prompt": {"$step": "bad"}}}
+    flow_id = post(url, "/flows", {"flow": {"steps": [bad, after], "output": {"$step": "after"}}})["flowId"]
+    run_id = post(url, "/runs", {"flowId": flow_id, "input": [1]})["runId"]
+    lines = protogen("runs", url, "--run", run_id).stdout.splitlines()
+    assert lines[1].startswith("├── ✘ bad  /builtin/create_messages")
+    assert lines[2].startswith("└── – after  /builtin/create_messages")
+    assert lines[-1].rstrip() == "failed; 2 steps: 1 failed, 1 not run"
+
+
 def test_a_run_that_failed_exits_with_1(url: str) -> None:
     run_id = run_outer(url, "no list")
     found = protogen("runs", url, "--run", run_id)

@@ -23,6 +23,9 @@ SIGNS: Final = {
 }
 """How what happens to a step is told on standard error."""
 
+NOT_RUN: Final = ("–", "magenta")
+"""A step whose input could not be made, most often because a step that it needs had failed."""
+
 
 @click.command(
     short_help="Run a flow once, and print its result.",
@@ -90,7 +93,7 @@ def run(
             variables=_object("--variables", variables),
             overrides=_object("--overrides", overrides),
             max_concurrency=max_concurrency,
-            on_event=None if quiet else _tell,
+            on_event=None if quiet else _Progress().tell,
         )
     except (CannotServe, module.BadFlow) as reason:
         click.echo(f"error: {reason}", err=True)
@@ -158,15 +161,25 @@ def _inputs(given: tuple[str, ...], file: str | None) -> list[Any]:
     return value
 
 
-def _tell(event: Any) -> None:
-    """One line for what has happened to a step."""
-    sign, colour = SIGNS.get(event.kind, ("", ""))
-    if not sign:
-        return
-    attempt = f" (attempt {event.attempt})" if event.kind == "step_started" and event.attempt > 1 else ""
-    item = f"[{event.item_index}] " if event.item_index else ""
-    line = f"{sign} {item}{event.step_id}{attempt}"
-    click.secho(line, err=True, fg=colour if sys.stderr.isatty() else None)
+class _Progress:
+    """One line for each thing that happens to a step."""
+
+    def __init__(self) -> None:
+        self._started: set[tuple[int, str]] = set()
+
+    def tell(self, event: Any) -> None:
+        """Tell it. A step that failed without having started needed one that had failed: its component was not called."""
+        sign, colour = SIGNS.get(event.kind, ("", ""))
+        if not sign:
+            return
+        step, more = (event.item_index, event.step_id), ""
+        if event.kind == "step_started":
+            self._started.add(step)
+            more = f" (attempt {event.attempt})" if event.attempt > 1 else ""
+        elif event.kind == "step_failed" and step not in self._started:
+            (sign, colour), more = NOT_RUN, " (not run)"
+        item = f"[{event.item_index}] " if event.item_index else ""
+        click.secho(f"{sign} {item}{event.step_id}{more}", err=True, fg=colour if sys.stderr.isatty() else None)
 
 
 def _show(module: Any, ran: Any, *, as_json: bool) -> None:

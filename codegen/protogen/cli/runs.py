@@ -33,6 +33,7 @@ STYLES: Final = {
     "running": ("▶", "yellow"),
     "completed": ("✔", "green"),
     "failed": ("✘", "red"),
+    "not run": ("–", "magenta"),
     "cancelled": ("⊘", "magenta"),
     "paused": ("‖", "dim"),
     "recoveryFailed": ("✘", "red"),
@@ -189,7 +190,7 @@ def _drawn(run: Mapping[str, Any]) -> RenderableType:
 
     tree = Tree(_head(run))
     _grow(tree, run)
-    steps = Counter(step["status"] for item in run["itemResults"] for step in item["steps"])
+    steps = Counter(_state(step) for item in run["itemResults"] for step in item["steps"])
     told = ", ".join(f"{steps[state]} {state}" for state in STYLES if steps[state])
     count = sum(steps.values())
     return Group(
@@ -209,6 +210,12 @@ def _grow(tree: Tree, run: Mapping[str, Any]) -> None:
         _grow(tree.add(_head(child)), child)
 
 
+def _state(of: Mapping[str, Any]) -> str:
+    """The status of a run, an item or a step; a step that failed because one that it needs had failed was not run."""
+    is_uncalled = "stepId" in of and of["status"] == "failed" and of.get("attempt") == 0
+    return "not run" if is_uncalled else str(of["status"])
+
+
 def _head(run: Mapping[str, Any]) -> Any:
     return _label(run["flowName"] or f"flow {run['flowId'][:12]}", run, f"run {run['runId']}{_numbers(run)}")
 
@@ -216,7 +223,7 @@ def _head(run: Mapping[str, Any]) -> Any:
 def _label(name: str, of: Mapping[str, Any], more: str = "") -> Any:
     from rich.text import Text
 
-    sign, style = STYLES[of["status"]]
+    sign, style = STYLES[_state(of)]
     label = Text.assemble((f"{sign} ", style), (printable(name), style))
     attempts = f"attempt {of['attempt']}" if of.get("attempt", 0) > 1 else ""
     facts = " ".join(part for part in (printable(more), attempts) if part)
