@@ -62,6 +62,32 @@ def test_errors_with_one_code_and_two_meanings_are_in_families() -> None:
     assert method(protocol, "book_lend").errors == ("LentAlready",)
 
 
+def test_the_data_of_an_error_may_be_its_type(read: Read) -> None:
+    errors = {
+        "Failed": {
+            "code": 41,
+            "message": "Failed",
+            "data": {"type": "object", "properties": {"at": {"type": "integer"}}},
+        },
+        "Named": {"code": 42, "message": "Named", "data": {"$ref": "#/components/schemas/Reason"}},
+        "Described": {"code": 43, "message": "Described", "data": {"name": "d", "schema": {"type": "string"}}},
+        "Value": {"code": 44, "message": "Value", "data": {"type": "boot", "at": 3}},
+    }
+    tree = _document() | {"components": {"errors": errors, "schemas": {"Reason": {"type": "string", "minLength": 1}}}}
+    reading, problems = read(tree)
+    assert reading is not None
+    assert problems == []
+    assert [(e.name, name_of(e.data)) for e in reading.protocol.errors] == [
+        ("Failed", "FailedData"),
+        ("Named", "Reason"),
+        ("Described", "DescribedData"),
+        ("Value", None),
+    ]
+    assert reading.protocol.errors[-1].doc == 'Data, for example: `{"type": "boot", "at": 3}`.'
+    (at,) = record(reading.protocol, "FailedData").fields
+    assert at.type == ir.IntegerType()
+
+
 def test_examples_are_whole_messages() -> None:
     find, lend = protocol_of("openrpc.json").examples
     assert find.request == {"jsonrpc": "2.0", "id": 1, "method": "book_find", "params": [["whale"], 1]}

@@ -243,9 +243,14 @@ class _Reader:
         name = overlay.free(wanted, self._errors)
         number = self._families[code] = self._families.get(code, 0) + 1
         entry: dict[str, Any] = {"code": code, "message": message or name}
-        text = overlay.joined(node.get("description"), _data(node.get("data")))
+        data = _data_schema(node.get("data"))
+        text = overlay.joined(node.get("description"), _data(node.get("data")) if data is None else "")
         if text:
             entry["description"] = text
+        if data is not None:
+            below, schema = data
+            entry["data"] = self._here(schema, spot.document)
+            self._came_from(f"/x-errors/{name}/data", spot.document, f"{spot.pointer}/data{below}")
         if number > 1:
             # One number, several meanings: tables of their own keep them apart.
             entry["family"] = f"alternative-{number}"
@@ -484,8 +489,25 @@ def _see(docs: Any) -> str:
     return f"See {url}." if isinstance(url, str) and url.strip() else ""
 
 
+def _data_schema(data: Any) -> tuple[str, Any] | None:
+    """The schema that stands where an error has its data, and the pointer to it; None for a value.
+
+    The specification asks for a value; some documents (those of Starknet) give its type, or a content descriptor.
+    """
+    if not isinstance(data, dict):
+        return None
+    if isinstance(data.get("schema"), dict) and data.keys() <= {"name", "summary", "description", "required", "schema"}:
+        return "/schema", data["schema"]
+    told = any(keywords.fits(data[word], shape) for word, shape in _TELLING.items() if word in data)
+    return ("", data) if told and all(word in keywords.KNOWN or word.startswith("x-") for word in data) else None
+
+
+_TELLING = {word: keywords.CONSTRAINTS[word] for word in ("$ref", "type", "allOf", "anyOf", "oneOf")}
+"""Members of a schema of which a mere value hardly has one, and all others as keywords, too."""
+
+
 def _data(data: Any) -> str:
-    """An error's data is a value, not a type: it is told as an example."""
+    """An error's data as an example of it."""
     if data is None:
         return ""
     text = json.dumps(data, ensure_ascii=False)

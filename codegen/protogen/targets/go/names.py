@@ -25,7 +25,11 @@ API = frozenset({"Decode", "Encode", "ErrorFor", "Methods", "ProtocolName", "Pro
 MEMBERS = frozenset({"Extra", "MarshalJSON", "UnmarshalJSON"})
 """What every generated struct declares beside the fields of its record."""
 
-CLIENT_MEMBERS = frozenset({"Call", "Close", "Send"})
+CLIENT_MEMBERS = frozenset(
+    "Call Close Send GobDecode GobEncode MarshalJSON MarshalXML ReadByte ReadRune UnmarshalJSON UnmarshalXML UnreadByte"
+    " UnreadRune WriteByte".split()
+)
+"""What clients have anyway, and names of methods for which `go vet` knows a signature."""
 
 KEYWORDS = frozenset(
     "break case chan const continue default defer else fallthrough for func go goto if import interface map package"

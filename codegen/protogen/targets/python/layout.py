@@ -85,8 +85,8 @@ def _explode(call: Call, indent: int) -> str:
         if indent + 4 + len(text) + 1 > WIDTH:
             text = _broken(arg, indent + 4)
         lines.append(f"{pad}{text}")
-    # A trailing comma would turn `list[x]` into `list[(x,)]`.
-    comma = "" if call.brackets == "[]" and len(call.args) == 1 else ","
+    # A trailing comma would turn `list[x]` into `list[(x,)]`; a tuple of one has its own.
+    comma = "" if (call.brackets == "[]" and len(call.args) == 1) or lines[-1].endswith(",") else ","
     return f"{call.head}{call.brackets[0]}\n" + ",\n".join(lines) + f"{comma}\n{' ' * indent}{call.brackets[1]}"
 
 
