@@ -20,6 +20,7 @@ from protogen.cli import cli
 
 PROTOGEN = Path(sysconfig.get_path("scripts")) / "protogen"
 HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "interop")]
 PROFILES = ("streaming", "scheduling", "durability")
 AUTH_CLAUSES = ("AF-ERR-012", "AF-AUTH-001", "AF-AUTH-002")
 TOKENS = {"kit-token": "kit-user", "other-token": "other-user"}
@@ -60,7 +61,7 @@ def run_kit(url: str, folder: Path, *arguments: str) -> KitRun:
     if "--protocol" not in arguments and "--schema" not in arguments:
         command += ["--protocol", "apflow"]
     done = subprocess.run(
-        [*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+        [*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400, check=False
     )
     run = json.loads(file.read_bytes()) if file.exists() else {"verdicts": [], "tests": []}
     return KitRun(done.returncode, done.stdout + done.stderr, run)
