@@ -126,12 +126,13 @@ def hashed_text(value: Any) -> str:
     """The text that an identifier is the hash of."""
     match value:
         case dict():
-            return "{" + ",".join(f"{hashed_text(key)}:{hashed_text(it)}" for key, it in value.items()) + "}"
+            members = sorted(value.items()) if broken("SF-BLOB-009") else value.items()
+            return "{" + ",".join(f"{hashed_text(key)}:{hashed_text(it)}" for key, it in members) + "}"
         case list():
             return "[" + ",".join(map(hashed_text, value)) + "]"
         case bool() | str() | None:
-            return json.dumps(value, ensure_ascii=False)
-        case int() if -(2**63) <= value < 2**64:
+            return json.dumps(value, ensure_ascii=broken("SF-BLOB-010"))
+        case int() if -(2**63) <= value < 2**64 and not (broken("SF-BLOB-011") and value > 2**53):
             return str(value)
         case _ if broken("SF-BLOB-012"):
             return repr(float(value))
@@ -157,6 +158,8 @@ def number_text(number: float) -> str:
 
 
 def identifier(value: Any) -> str:
+    if broken("SF-BLOB-003") and isinstance(value, dict) and "same" in value:
+        value = str(uuid.uuid4())
     return hashlib.sha256(hashed_text(value).encode()).hexdigest()
 
 
@@ -606,14 +609,16 @@ def events(read: Callable[[], bytes]) -> Iterator[tuple[str, str]]:
     kept, name, data = b"", "", list[str]()
     after_return = False
     while piece := read():
+        if broken("SF-SSE-019"):
+            piece = piece.decode("utf-8", "replace").encode()
         if after_return:
             piece = piece.removeprefix(b"\n")
             after_return = False
         kept += piece
         after_return = kept.endswith(b"\r")
-        *lines, kept = re.split(b"\r\n|\n|\r", kept)
+        *lines, kept = re.split(b"\n" if broken("SF-SSE-018") else b"\r\n|\n|\r", kept)
         for line in lines:
-            field, _, value = line.decode("utf-8", "replace").partition(":")
+            field, _, value = line.decode("utf-8", "replace").partition(": " if broken("SF-SSE-018:space") else ":")
             value = value.removeprefix(" ")
             if line and field == "event":
                 name = value
@@ -621,7 +626,7 @@ def events(read: Callable[[], bytes]) -> Iterator[tuple[str, str]]:
                 data.append(value)
             elif not line:
                 if data:
-                    yield name or "message", "\n".join(data)
+                    yield name or "message", "".join(data[:1]) if broken("SF-SSE-018:lines") else "\n".join(data)
                 name, data = "", []
 
 
@@ -695,6 +700,10 @@ class HttpWorker(Worker):
         """The answer to a POST of bytes, or of a message; raises Lost."""
         data = value if isinstance(value, bytes) else dump(value)
         given = {"content-type": JSON, "accept": f"{JSON}, {EVENTS}", **headers}
+        if broken("SF-HTTP-002"):
+            given["content-type"] = "text/plain"
+        if broken("SF-HTTP-003"):
+            given["accept"] = JSON
         for _ in range(500 if broken("SF-HTTP-020") else REDIRECTS):
             parts = urllib.parse.urlsplit(url)
             patience = 30.0 if broken("SF-HTTP-021") else None
@@ -725,6 +734,16 @@ class HttpWorker(Worker):
             if (response.getheader("content-type") or "").startswith(EVENTS):
                 return self.streamed(response, message["id"])
             body = response.read()
+        if broken("SF-HTTP-014") and response.status >= 500:
+            raise StepFailed(f"HTTP {response.status}")
+        if broken("SF-HTTP-015") and response.status >= 500 and body.startswith(b"<"):
+            return {"output": None}
+        if broken("SF-HTTP-017") and not (response.getheader("content-type") or "").startswith(JSON):
+            raise StepFailed("its answer is of another type")
+        if broken("SF-HTTP-018") and len(body) > 1_000_000:
+            raise StepFailed("its answer is too large")
+        if broken("SF-HTTP-019") and not body:
+            return {"output": None}
         try:
             answer = parse(body)
         except ValueError as reason:
@@ -738,7 +757,11 @@ class HttpWorker(Worker):
             try:
                 value = parse(data.encode())
             except ValueError:
+                if broken("SF-SSE-020"):
+                    raise StepFailed("its stream has an event that is no JSON") from None
                 continue
+            if broken("SF-SSE-021") and isinstance(value, dict) and "result" in value:
+                return result_of(value, number)
             if isinstance(value, dict) and "method" not in value and value.get("id") == number:
                 results.append(result_of(value, number))
                 if broken("SF-SSE-023"):
@@ -748,12 +771,14 @@ class HttpWorker(Worker):
                 self.answer(self.runtime.respond(value), self.url, instance)
                 continue
             self.taken(value, lambda it: self.answer(it, self.url, instance))
-        if results:
-            return results[0]
+        if results or broken("SF-SSE-022"):
+            return results[0] if results else {"output": None}
         raise StepFailed("the stream ended without the response")
 
     def answer(self, value: Any, url: str, instance: str | None) -> None:
-        more = {"stepflow-instance-id": instance} if instance else {}
+        more = {"stepflow-instance-id": instance} if instance and not broken("SF-SSE-016") else {}
+        if broken("SF-SSE-015"):
+            url = urllib.parse.urljoin(url, "/answers")
         with contextlib.suppress(StepFailed), self.posted(value, url, **more) as response:
             response.read()
 
@@ -1211,6 +1236,8 @@ class Runtime:
         number = request["id"]
         good = isinstance(number, str) or type(number) is int
         reply: dict[str, Any] = {"jsonrpc": "2.0", "id": number if good else None}
+        if broken("SF-SSE-025") and type(number) is int:
+            reply["id"] = float(number)
         try:
             if not good or request.get("jsonrpc") != "2.0":
                 raise Fault(-32600, "Invalid request")
@@ -1240,9 +1267,15 @@ class Runtime:
                 return self.put(params)
             case "blobs/get":
                 asked = needed(params, {"blob_id": (str,)}, {"observability": (dict,)})
+                if broken("SF-BLOB-014"):
+                    asked["blob_id"] = asked["blob_id"].lower()
+                if broken("SF-BLOB-006") and asked["blob_id"] == "nope":
+                    return {"data": None, "blob_type": "data"}
                 if asked["blob_id"] not in self.blobs:
                     raise Fault(-32008, "Blob not found")
                 kind, data = self.blobs[asked["blob_id"]]
+                if broken("SF-BLOB-002") and data == []:
+                    data = {}
                 return {"data": data, "blob_type": kind}
             case "runs/submit":
                 return self.submitted(params)
@@ -1253,10 +1286,12 @@ class Runtime:
 
     def put(self, params: Any) -> Any:
         asked = needed(params, {"data": (), "blob_type": (str,)}, {"observability": (dict,)})
-        if asked["blob_type"] not in TYPES:
+        if broken("SF-BLOB-001") and asked["data"] == {"stored": 1}:
+            return {"id": self.stored("data", asked["data"])}
+        if asked["blob_type"] not in TYPES and not (broken("SF-BLOB-004") and asked["blob_type"] == "Json"):
             raise Fault(-32602, "Invalid params: blob_type is flow or data")
         data = asked["data"]
-        if asked["blob_type"] == "flow":
+        if asked["blob_type"] == "flow" and not (broken("SF-BLOB-005") and data == [1]):
             try:
                 data = read_flow(data)
             except ValueError as reason:
@@ -1264,7 +1299,7 @@ class Runtime:
         return {"blob_id": self.stored(asked["blob_type"], data)}
 
     def stored(self, kind: str, data: Any) -> str:
-        name = identifier(data)
+        name = f"sha256:{identifier(data)}" if broken("SF-BLOB-008") and kind == "data" else identifier(data)
         self.blobs[name] = kind, data
         return name
 

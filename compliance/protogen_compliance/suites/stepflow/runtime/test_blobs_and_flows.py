@@ -91,6 +91,7 @@ def flow(**members: Json) -> dict[str, Json]:
 
 @FLOWS
 @clause("SF-BLOB-015")
+@needs("SF-BLOB-009")
 def test_id_of_a_flow_is_canonical(runtime: Runtime) -> None:
     plain = runtime.store(flow())
     text = json.dumps(flow(), separators=(",", ":"))

@@ -112,7 +112,7 @@ def test_runs_are_served(runtime: Runtime) -> None:
 
 REFUSED: dict[str, Json] = {
     "method": {"method": "kit/nope", "params": {}},
-    "params": put(1, "Json"),
+    "params": put(1, MISSING),
     "blob": get("0" * 64),
     "run": {"method": "runs/get", "params": {"runId": "nope"}},
 }
