@@ -72,7 +72,7 @@ def test_a_step_that_needs_a_failed_one_is_not_run(folder: Path) -> None:
     steps = "  - {id: after, component: /mock/greet, input: {name: {$step: greet}}}\noutput: {$step: after}"
     (folder / "two.yaml").write_text(FLOW.partition("test:")[0].replace("output: {$step: greet}", steps))
     found = protogen("run", "two.yaml", "--input", '{"name": "Bob"}', cwd=folder)
-    assert found.stderr.splitlines()[:4] == ["▶ greet", "✘ greet", "– after (not run)", "error: no Bob (code 7)"]
+    assert found.stderr.splitlines()[:4] == ["▶ greet", "✘ greet", "- after (not run)", "error: no Bob (code 7)"]
 
 
 def test_items_variables_and_overrides_reach_the_run(folder: Path) -> None:

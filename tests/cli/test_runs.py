@@ -109,7 +109,7 @@ def test_a_step_that_needs_a_failed_one_is_drawn_as_not_run(url: str) -> None:
     run_id = post(url, "/runs", {"flowId": flow_id, "input": [1]})["runId"]
     lines = protogen("runs", url, "--run", run_id).stdout.splitlines()
     assert lines[1].startswith("├── ✘ bad  /builtin/create_messages")
-    assert lines[2].startswith("└── – after  /builtin/create_messages")
+    assert lines[2].startswith("└── - after  /builtin/create_messages")
     assert lines[-1].rstrip() == "failed; 2 steps: 1 failed, 1 not run"
 
 

@@ -16,8 +16,17 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from protogen_runtime.dispatch import Outcome
 from protogen_runtime.echo import make_service
-from protogen_runtime.jsonrpc import INTERNAL_ERROR, Call
-from protogen_runtime.observe import CallObserver, Log, Metrics, Observed, Spans, configured_spans, outgoing_headers
+from protogen_runtime.jsonrpc import INTERNAL_ERROR, Call, ErrorObject
+from protogen_runtime.observe import (
+    CallObserver,
+    Log,
+    Metrics,
+    Observed,
+    Operation,
+    Spans,
+    configured_spans,
+    outgoing_headers,
+)
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT_ID = "00f067aa0ba902b7"
@@ -63,6 +72,27 @@ def test_span_of_a_call_is_below_its_callers(traced: Traced) -> None:
     context = span.get_span_context()
     assert context is not None
     assert context.trace_state.get("a") == "1"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attributes", "status"),
+    [
+        (b"", {}, StatusCode.UNSET),
+        (ErrorObject(404, "Not Found"), {"http.response.status_code": 404}, StatusCode.UNSET),
+        (INTERNAL_ERROR, {"http.response.status_code": 500, "error.type": "500"}, StatusCode.ERROR),
+        ("cancelled", {"error.type": "cancelled"}, StatusCode.ERROR),
+    ],
+)
+def test_operations_of_an_http_api_are_no_remote_procedure_calls(
+    traced: Traced, outcome: Any, attributes: dict[str, Any], status: StatusCode
+) -> None:
+    observer = CallObserver(Metrics(), spans=traced.spans)
+    observer.expect(["GET /runs/{id}"], [404])
+    observer.end(observer.begin(Operation(id=None, method="GET /runs/{id}"), Link()), outcome)
+    (span,) = traced.finished()
+    assert (span.name, span.kind, span.status.status_code) == ("GET /runs/{id}", SpanKind.SERVER, status)
+    told = {"http.request.method": "GET", "http.route": "/runs/{id}"}
+    assert dict(span.attributes or {}) == {**told, **attributes}
 
 
 @pytest.mark.parametrize("traceparent", [None, "", TRACEPARENT.upper(), TRACEPARENT + ",", "00-" + "0" * 52])

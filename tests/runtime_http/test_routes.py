@@ -45,7 +45,9 @@ class Api:
             Route("GET", "/broken", self.broken),
             Route("POST", "/upload", self.upload, self.admit_upload),
         ]
-        return Routes(table, fail=self.fail, observer=CallObserver(self.metrics))
+        observer = CallObserver(self.metrics)
+        taken, shown = (b"x-file-name", b"if-match"), (b"x-file-name", b"etag")
+        return Routes(table, fail=self.fail, observer=observer, taken=taken, shown=shown)
 
     def fail(self, route: Route, error: Exception) -> Reply:
         self.failures.append(f"{route.name}: {error}")
@@ -222,12 +224,18 @@ def test_no_more_run_at_once_than_the_limit_allows() -> None:
     run(main)
 
 
-def test_pages_of_allowed_origins_are_told_the_methods() -> None:
+def test_pages_of_allowed_origins_are_told_the_methods_and_the_headers() -> None:
     async def main() -> None:
         access = Access(origins=("http://page.example",))
+        page = {"origin": "http://page.example"}
         async with running(routes=Api().routes(), access=access) as server, httpx.AsyncClient() as client:
-            answer = await client.options(url(server, "/things/1"), headers={"origin": "http://page.example"})
+            answer = await client.options(url(server, "/things/1"), headers=page)
             assert answer.status_code == 204
             assert answer.headers["access-control-allow-methods"] == "DELETE, GET, HEAD, POST"
+            taken = answer.headers["access-control-allow-headers"]
+            assert taken == "authorization, content-type, x-api-key, x-file-name, if-match"
+            shown = [await client.get(url(server, path), headers=page) for path in ("/things", "/things/1", "/pieces")]
+            assert [it.headers.get("access-control-expose-headers") for it in shown] == ["x-file-name, etag"] * 3
+            assert "access-control-expose-headers" not in (await client.get(url(server, "/things"))).headers
 
     run(main)

@@ -23,7 +23,7 @@ SIGNS: Final = {
 }
 """How what happens to a step is told on standard error."""
 
-NOT_RUN: Final = ("–", "magenta")
+NOT_RUN: Final = ("-", "magenta")
 """A step whose input could not be made, most often because a step that it needs had failed."""
 
 
@@ -168,7 +168,7 @@ class _Progress:
         self._started: set[tuple[int, str]] = set()
 
     def tell(self, event: Any) -> None:
-        """Tell it. A step that failed without having started needed one that had failed: its component was not called."""
+        """Tell it. A step that failed without having started was never called, as what it needs had failed."""
         sign, colour = SIGNS.get(event.kind, ("", ""))
         if not sign:
             return

@@ -33,7 +33,7 @@ STYLES: Final = {
     "running": ("▶", "yellow"),
     "completed": ("✔", "green"),
     "failed": ("✘", "red"),
-    "not run": ("–", "magenta"),
+    "not run": ("-", "magenta"),
     "cancelled": ("⊘", "magenta"),
     "paused": ("‖", "dim"),
     "recoveryFailed": ("✘", "red"),

@@ -19,7 +19,7 @@ from .metrics import Ending, Metrics, Snapshot, Traffic
 from .pages import Answer, Check, Readiness, health, metrics_page
 from .process import PUBLISH_SECONDS, Instruments, ObserveSettings, SharedNumbers, observing
 from .serving import Observed
-from .spans import Spans, configured_spans
+from .spans import Operation, Spans, configured_spans
 from .trace_context import TraceContext
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "ObserveSettings",
     "Observed",
     "Observer",
+    "Operation",
     "Readiness",
     "Record",
     "SharedNumbers",

@@ -1,7 +1,7 @@
 """Spans of calls through the API of OpenTelemetry: nothing at all where no SDK was configured.
 
-Knows no transport. The names of attributes are those of OpenTelemetry's conventions for JSON-RPC; what a caller
-invents (an unknown method, a long id) is bounded before it gets there.
+Knows no transport. The names of attributes are those of OpenTelemetry's conventions for JSON-RPC, and for HTTP where an
+operation of an API is called; what a caller invents (an unknown method, a long id) is bounded before it gets there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
 from protogen_runtime.dispatch import DirectCall
-from protogen_runtime.jsonrpc import Notification, Work
+from protogen_runtime.jsonrpc import Call, Notification, Work
 
 from . import text
 from .trace_context import TraceContext
@@ -23,18 +23,23 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext, Tracer, TracerProvider
 
 
+class Operation(Call, frozen=True, kw_only=True):
+    """An operation of an HTTP API in the place of a call: its method is `GET /path/{of}/it`."""
+
+
 class Span:
-    """The span of one call."""
+    """The span of one call; `of_http`: of an operation of an HTTP API."""
 
-    __slots__ = ("_context", "_span", "_token", "span_id", "trace_id")
+    __slots__ = ("_context", "_of_http", "_span", "_token", "span_id", "trace_id")
 
-    def __init__(self, span: ApiSpan) -> None:
+    def __init__(self, span: ApiSpan, *, of_http: bool = False) -> None:
         from opentelemetry.trace import set_span_in_context
 
         own = span.get_span_context()
         self.trace_id = f"{own.trace_id:032x}"
         self.span_id = f"{own.span_id:016x}"
         self._span = span
+        self._of_http = of_http
         self._context = set_span_in_context(span)
         self._token: Token[Context] | None = None
 
@@ -63,6 +68,11 @@ class Span:
         """End it; `code` is the error code, or why there is no outcome."""
         from opentelemetry.trace import Status, StatusCode
 
+        if self._of_http and isinstance(code, int):
+            # What a client did wrong is no error of the server's.
+            is_clients = 400 <= code < 500
+            self._span.set_attribute("http.response.status_code", code if is_clients else 500)
+            code = None if is_clients else "500"
         if code is not None:
             name = "rpc.jsonrpc.error_code" if isinstance(code, int) else "error.type"
             self._span.set_attribute(name, _bounded(code))
@@ -88,6 +98,11 @@ class Spans:
         parent = Context()
         if trace is not None:
             parent = set_span_in_context(NonRecordingSpan(_to_span_context(trace)), parent)
+        if isinstance(work, Operation):
+            verb, _, route = name.partition(" ")
+            told = {"http.request.method": verb, "http.route": route}
+            started = self._tracer.start_span(name, parent, kind=SpanKind.SERVER, attributes=told)
+            return Span(started, of_http=True)
         attributes: dict[str, Any] = {
             "rpc.system": "jsonrpc",
             "rpc.service": self._service,

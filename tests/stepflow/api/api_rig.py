@@ -15,6 +15,7 @@ import trio
 from msgspec import UNSET
 
 from protogen_runtime.io.http import server
+from protogen_runtime.io.http.access import Access
 from protogen_runtime.io.http.limits import Limits
 from protogen_runtime.io.http.shell import Shell
 from protogen_runtime.nodes.stepflow.routes import make_routes
@@ -422,14 +423,14 @@ class CheckedClient:
 
 @asynccontextmanager
 async def serving(
-    runs: Any, dialect: DialectName, *, limits: Limits | None = None, **more: Any
+    runs: Any, dialect: DialectName, *, limits: Limits | None = None, access: Access | None = None, **more: Any
 ) -> AsyncGenerator[CheckedClient]:
     """The API over a runtime, and a client of it."""
     api = Serving(Api(runs, dialect=dialect, version="1.2.3"), version="1.2.3", **more)
     settings = server.Settings(port=0, limits=limits or Limits())
     sock = server.bind(settings)
     sock.listen(128)
-    shell = Shell(uncalled(), limits=settings.limits, routes=make_routes(api))
+    shell = Shell(uncalled(), limits=settings.limits, access=access, routes=make_routes(api))
     stop = trio.Event()
 
     async def until() -> None:

@@ -9,6 +9,7 @@ import pytest
 import trio
 from api_rig import DIALECTS, FLOW, REFERENCE, FakeRuns, run, serving
 
+from protogen_runtime.io.http.access import Access
 from protogen_runtime.io.http.limits import Limits
 from protogen_runtime.stepflow.api import events
 from protogen_runtime.stepflow.api.document import document
@@ -137,6 +138,19 @@ def test_a_run_is_shown_with_all_that_belongs_to_it(dialect: DialectName) -> Non
             assert (await client.ask("GET", f"{path}/flow")).json() == {"flow": FLOW, "flowId": flow_id}
             listed = (await client.ask("GET", "/runs")).json()["runs"]
             assert [it["runId"] for it in listed] == [made["runId"]]
+
+    run(main)
+
+
+def test_pages_of_allowed_origins_may_name_files_and_follow_events() -> None:
+    async def main() -> None:
+        async with serving(FakeRuns(), "0.11", access=Access(origins=("http://page.example",))) as client:
+            page = {"origin": "http://page.example"}
+            allowed = await client.http.options(f"{client.base}/blobs", headers=page)
+            taken = set(allowed.headers["access-control-allow-headers"].split(", "))
+            assert taken >= {"content-type", "x-blob-filename", "last-event-id", "if-none-match"}
+            answer = await client.http.get(f"{client.base}/health", headers=page)
+            assert answer.headers["access-control-expose-headers"] == "x-blob-filename, etag"
 
     run(main)
 

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import ipaddress
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -41,6 +41,10 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     jwt: JwtSettings | None = None
 
 
+ALWAYS_TAKEN: Final = (b"authorization", b"content-type", b"x-api-key")
+"""Headers that pages of allowed origins may send to every server."""
+
+
 class Unidentified(Reply, frozen=True, kw_only=True):
     """The refusal of somebody who did not show who they are; `reason` is for protocols that word it themselves."""
 
@@ -50,17 +54,28 @@ class Unidentified(Reply, frozen=True, kw_only=True):
 class Guard:
     """Decides on heads; remembers nothing but allowances, and tokens that were good. Errors: BadKeySet.
 
-    `methods` are those that pages of allowed origins may use.
+    `methods` are those that pages of allowed origins may use, `taken` headers that they may send besides, and `shown`
+    headers of answers that they may read.
     """
 
-    def __init__(self, access: Access, limits: Limits, deadlines: Deadlines, *, methods: bytes = b"POST") -> None:
+    def __init__(
+        self,
+        access: Access,
+        limits: Limits,
+        deadlines: Deadlines,
+        *,
+        methods: bytes = b"POST",
+        taken: Sequence[bytes] = (),
+        shown: Sequence[bytes] = (),
+    ) -> None:
+        self._shown = ((b"access-control-expose-headers", b", ".join(shown)),) if shown else ()
         # Tells a browser what pages may send; `cors` adds whose pages.
         self._preflight = Reply(
             204,
             b"",
             (
                 (b"access-control-allow-methods", methods),
-                (b"access-control-allow-headers", b"authorization, content-type, x-api-key"),
+                (b"access-control-allow-headers", b", ".join((*ALWAYS_TAKEN, *taken))),
                 (b"access-control-max-age", b"600"),
             ),
         )
@@ -109,7 +124,7 @@ class Guard:
         origin = request.headers.get(b"origin")
         if origin is None or origin.lower() not in self._origins:
             return ()
-        return ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
+        return ((b"access-control-allow-origin", origin), (b"vary", b"origin"), *self._shown)
 
     def _check_host(self, host: bytes | None, version: str) -> Reply | None:
         if host is None:

@@ -7,7 +7,7 @@ cancelled when the client has gone.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
@@ -18,8 +18,8 @@ from msgspec import Raw
 
 from protogen_runtime.dispatch import AnswerEarly, Channel, Emit, Later
 from protogen_runtime.dispatch.channels import TransportError
-from protogen_runtime.jsonrpc import INTERNAL_ERROR, Call, ErrorObject
-from protogen_runtime.observe import Observation, Observer
+from protogen_runtime.jsonrpc import INTERNAL_ERROR, ErrorObject
+from protogen_runtime.observe import Observation, Observer, Operation
 
 from .handling import Responder
 from .messages import Headers, Reply, Request, refusal
@@ -83,7 +83,10 @@ Found: TypeAlias = tuple[dict[str, Route], dict[str, str]]
 
 
 class Routes:
-    """The routes of one API. `refuse` words refusals; `fail` answers for what a function raised."""
+    """The routes of one API. `refuse` words refusals; `fail` answers for what a function raised.
+
+    `taken` are headers, in lower case, that pages of allowed origins may send, and `shown` those that they may read.
+    """
 
     def __init__(
         self,
@@ -92,7 +95,11 @@ class Routes:
         refuse: Refuse = refusal,
         fail: Callable[[Route, Exception], Reply],
         observer: Observer | None = None,
+        taken: Sequence[bytes] = (),
+        shown: Sequence[bytes] = (),
     ) -> None:
+        self.taken = tuple(taken)
+        self.shown = tuple(shown)
         self._refuse = refuse
         self._fail = fail
         self._observer = observer
@@ -307,8 +314,8 @@ class Errand:
                 await pieces.aclose()
 
 
-def _work(route: Route) -> Call:
-    return Call(id=None, method=route.name, params=NO_BODY)
+def _work(route: Route) -> Operation:
+    return Operation(id=None, method=route.name, params=NO_BODY)
 
 
 class _Link:

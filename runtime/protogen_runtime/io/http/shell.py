@@ -87,8 +87,17 @@ class Shell:
         self.limits = limits or Limits()
         self.deadlines = Deadlines(b"".join(b"%b: %b\r\n" % header for header in states))
         self.deadlines.tick(0.0, time.time())
-        methods = b"POST" if routes is None else routes.methods
-        guard = Guard(access or Access(), self.limits, self.deadlines, methods=methods)
+        if routes is None:
+            guard = Guard(access or Access(), self.limits, self.deadlines)
+        else:
+            guard = Guard(
+                access or Access(),
+                self.limits,
+                self.deadlines,
+                methods=routes.methods,
+                taken=routes.taken,
+                shown=routes.shown,
+            )
         self.endpoint = Endpoint(
             service,
             limits=self.limits,

@@ -22,6 +22,11 @@ SPOOLED_BYTES: Final = 256 * 1024
 """An uploaded blob up to this size stays in memory until it is stored; larger ones go to a file as they come."""
 
 
+TAKEN: Final = (b"x-blob-filename", b"last-event-id", b"if-none-match")
+SHOWN: Final = (b"x-blob-filename", b"etag")
+"""Headers of the API, for pages of allowed origins: those that operations look at, and those that tell something."""
+
+
 def make_routes(serving: Serving, *, observer: Observer | None = None) -> Routes:
     """The routes of an API, its document and its page included."""
     table = [_route(serving, operation) for operation in serving.operations]
@@ -35,7 +40,7 @@ def make_routes(serving: Serving, *, observer: Observer | None = None) -> Routes
     def fail(route: Route, error: Exception) -> Reply:
         return _reply(serving.fail(route.name, error))
 
-    return Routes(table, refuse=refuse, fail=fail, observer=observer)
+    return Routes(table, refuse=refuse, fail=fail, observer=observer, taken=TAKEN, shown=SHOWN)
 
 
 def _route(serving: Serving, operation: Operation) -> Route:
