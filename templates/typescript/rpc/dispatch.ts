@@ -16,6 +16,8 @@ import {
   type NotificationMessage,
   type Outcome,
   type RequestMessage,
+  STANDARD,
+  type Usage,
 } from "./messages.js";
 import type { Caller, Connection, HeaderFields, HttpBinding, MethodSpec, Service } from "./methods.js";
 
@@ -47,6 +49,8 @@ export interface DispatcherOptions {
   readonly onError?: (error: unknown, method: string) => void;
   /** For protocols that say what such an error looks like. */
   readonly explain?: Explain;
+  /** For protocols that depart from JSON-RPC 2.0 in what a message is. */
+  readonly usage?: Usage;
 }
 
 /** What a dispatcher is made from; filled in by generated code. */
@@ -64,6 +68,7 @@ type HandlerFunction = (params: unknown, context: HandlerContext) => unknown;
 export class Dispatcher implements Service {
   /** What the protocol says about HTTP; the server adapters read it. */
   readonly http: HttpBinding;
+  readonly usage: Usage;
   readonly #handler: object;
   readonly #codec: Codec;
   readonly #methods: ReadonlyMap<string, MethodSpec>;
@@ -73,6 +78,7 @@ export class Dispatcher implements Service {
 
   constructor(handler: object, parts: DispatcherParts, options: DispatcherOptions = {}) {
     this.http = parts.http;
+    this.usage = options.usage ?? STANDARD;
     this.#handler = handler;
     this.#codec = parts.codec;
     this.#methods = new Map(parts.methods.map((spec) => [spec.name, spec]));
@@ -200,6 +206,11 @@ export function sentParams(spec: MethodSpec, params: unknown): unknown {
 /** Several services as one: the first that has a method serves it. */
 export class ServiceList implements Service {
   readonly #services: Service[] = [];
+
+  /** That of the first service: on one connection a message is one thing. */
+  get usage(): Usage {
+    return this.#services[0]?.usage ?? STANDARD;
+  }
 
   add(service: Service): void {
     if (!this.#services.includes(service)) this.#services.push(service);

@@ -14,7 +14,7 @@ import sdk_programs
 
 HERE = Path(__file__).parent
 PROTOGEN = Path(sysconfig.get_path("scripts")) / "protogen"
-PROTOCOLS = ("apflow", "echo")
+PROTOCOLS = ("apflow", "echo", "stepflow")
 LANGUAGES = ("typescript", "go")
 
 Programs = dict[str, Callable[[str], str]]
@@ -74,3 +74,15 @@ def test_node_keeps_apflow(programs: Programs, language: str, tmp_path: Path) ->
     assert set(found["WARN"]) == NOT_OFFERED
     assert set(found["BLOCKED"]) == {"AF-A2A-001", "AF-IND-006", "AF-STREAM-003", "AF-TRANS-006"}
     assert len(found["PASS"]) >= 220
+
+
+@pytest.mark.parametrize("transport", ["http", "stdio"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_worker_keeps_stepflow(programs: Programs, language: str, transport: str, tmp_path: Path) -> None:
+    command = programs[language]("worker")
+    target = f"stdio:{command} --stdio" if transport == "stdio" else command
+    found = judged(tmp_path, target, "--protocol", "stepflow", "--role", "worker")
+    # A SHOULD: the document of health says nothing but that there is some.
+    assert found.pop("WARN", []) == (["SF-HEALTH-003"] if transport == "http" else [])
+    assert found.keys() == {"PASS", "SKIPPED"}
+    assert len(found["PASS"]) >= (92 if transport == "http" else 65)

@@ -156,6 +156,22 @@ for (const [adapter, start] of Object.entries(ADAPTERS)) {
       );
     });
 
+    test("a protocol may depart from the standard", async () => {
+      const usage = { batches: false, plainIds: true, lenient: true };
+      const own = await start(hostDispatcher(makeHost(), { usage }));
+      const told = async (message) => {
+        const { id, error } = await (await own.send(post(message))).json();
+        return [id, error?.code];
+      };
+      assert.deepEqual(await told([request("shapes/list", {})]), [null, -32600]);
+      assert.deepEqual(await told(request("nope", {}, 1.5)), [null, -32600]);
+      assert.deepEqual(await told(request("nope", {}, null)), [null, -32600]);
+      assert.deepEqual(await told({ jsonrpc: "1.0", id: 7, method: "nope" }), [7, -32600]);
+      assert.deepEqual(await told({ id: 7, method: "nope", params: null }), [7, -32601]);
+      assert.deepEqual(await told({ id: 7, method: "shapes/list" }), [7, undefined]);
+      await own.close();
+    });
+
     test("a service words the refusal of params itself", async () => {
       const told = [];
       const explain = (issues, params, method) => {

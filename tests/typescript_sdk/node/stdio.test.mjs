@@ -168,6 +168,6 @@ test("an abandoned call over stdio tells the host", async () => {
   assert.deepEqual(JSON.parse(heard.trim().split("\n").at(-1)), {
     jsonrpc: "2.0",
     method: "$/cancelRequest",
-    params: { id: 1 },
+    params: { id: "1" },
   });
 });

@@ -178,7 +178,8 @@ func (c *Conn) receive(ctx context.Context, line string) error {
 	if err != nil {
 		return c.write(encodeError("null", &Error{Code: CodeParseError, Message: "Parse error"}))
 	}
-	if in.kind == KindArray {
+	usage := c.dispatcher().usage
+	if usage.isBatch(in) {
 		begun := c.spawn(func() {
 			c.writeAnswer(c.dispatcher().batch(ctx, in, c.settle, func() *Call { return &Call{back: c} }))
 		})
@@ -187,7 +188,7 @@ func (c *Conn) receive(ctx context.Context, line string) error {
 		}
 		return nil
 	}
-	m := classify(in)
+	m := classify(in, usage)
 	switch m.kind {
 	case invalidMessage:
 		return c.write(encodeError(m.idText(), &Error{Code: CodeInvalidRequest, Message: "Invalid Request"}))

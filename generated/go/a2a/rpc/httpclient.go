@@ -113,7 +113,7 @@ func (t *HTTP) Call(ctx context.Context, request *Request, exchange *Exchange) (
 	if err != nil {
 		return nil, &TransportError{Status: answer.StatusCode, Problem: "the answer is no JSON", Err: err}
 	}
-	m := classify(in)
+	m := classify(in, Usage{})
 	if m.kind == responseMessage && m.id.Text() == request.ID {
 		return &m.answer, nil
 	}
@@ -207,7 +207,7 @@ func (s *stream) read(ctx context.Context, body io.Reader) (*Response, error) {
 			}
 			continue
 		}
-		if m := classify(in); m.kind != responseMessage {
+		if m := classify(in, Usage{}); m.kind != responseMessage {
 			s.serve(ctx, m)
 		} else if m.id.Text() == s.request.ID {
 			response = &m.answer

@@ -66,8 +66,23 @@ type message struct {
 	answer Response
 }
 
+// Usage is how a protocol uses JSON-RPC where it departs from the standard, which is the zero Usage.
+type Usage struct {
+	NoBatches bool // an array is no message
+	PlainIDs  bool // the id of a request is a string or an integer, neither null nor a fraction
+	Lenient   bool // jsonrpc may be missing from a call, and its params may be null
+}
+
+// takes reports whether the id of a request is one.
+func (u Usage) takes(id *Value) bool {
+	return !u.PlainIDs || id.kind == KindString || id.kind == KindNumber && isInteger(id.text)
+}
+
+// isBatch reports whether a value is a batch, rather than one message or none.
+func (u Usage) isBatch(v *Value) bool { return v.kind == KindArray && !u.NoBatches }
+
 // classify tells what a JSON value is. An invalid message keeps its id where that is a legal one.
-func classify(v *Value) *message {
+func classify(v *Value, usage Usage) *message {
 	m := new(message)
 	if v.kind != KindObject {
 		return m
@@ -77,22 +92,28 @@ func classify(v *Value) *message {
 		return m
 	}
 	m.id = id
-	if version := v.Member("jsonrpc"); version == nil || version.Text() != "2.0" {
+	method, version := v.Member("method"), v.Member("jsonrpc")
+	if version == nil && (method == nil || !usage.Lenient) || version != nil && version.Text() != "2.0" {
 		return m
 	}
-	method := v.Member("method")
 	switch isAnswer := v.Member("result") != nil || v.Member("error") != nil; {
+	case method != nil && !isAnswer && id != nil && !usage.takes(id):
+		// The answer to such an id could not be told from that to a message that nobody could read.
+		m.id = nil
 	case method != nil && !isAnswer:
-		m.asCall(v, method)
+		m.asCall(v, method, usage)
 	case method == nil && id != nil:
 		m.asAnswer(v)
 	}
 	return m
 }
 
-func (m *message) asCall(v, method *Value) {
+func (m *message) asCall(v, method *Value, usage Usage) {
 	// Parameters are an array or an object (JSON-RPC 2.0, section 4.2); null is neither.
 	params := v.Member("params")
+	if params != nil && params.kind == KindNull && usage.Lenient {
+		params = nil
+	}
 	if method.kind != KindString || params != nil && params.kind != KindObject && params.kind != KindArray {
 		return
 	}

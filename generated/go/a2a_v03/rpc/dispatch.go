@@ -21,6 +21,7 @@ type Dispatcher struct {
 	handlers map[string]handler
 	report   func(ctx context.Context, method string, err error)
 	explain  func(method string, params json.RawMessage, violations []Violation) error
+	usage    Usage
 }
 
 type handler struct {
@@ -41,6 +42,11 @@ func WithErrorReport(report func(ctx context.Context, method string, err error))
 // looks like. Where explain gives nil, it is "Invalid params" with all violations.
 func WithExplanation(explain func(method string, params json.RawMessage, violations []Violation) error) DispatcherOption {
 	return func(d *Dispatcher) { d.explain = explain }
+}
+
+// WithUsage says what transports take for a message, for protocols that depart from JSON-RPC 2.0 there.
+func WithUsage(usage Usage) DispatcherOption {
+	return func(d *Dispatcher) { d.usage = usage }
 }
 
 // NewDispatcher makes a Dispatcher without handlers.
@@ -245,7 +251,7 @@ func (d *Dispatcher) batch(ctx context.Context, list *Value, answer func(*messag
 	answers := make([][]byte, len(list.items))
 	var group sync.WaitGroup
 	for i := range list.items {
-		m := classify(&list.items[i])
+		m := classify(&list.items[i], d.usage)
 		switch m.kind {
 		case responseMessage:
 			answer(m)

@@ -64,10 +64,10 @@ func (h *HTTPHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		answerJSON(w, http.StatusOK, encodeError("null", &Error{Code: CodeParseError, Message: "Parse error"}))
-	case in.kind == KindArray:
+	case h.dispatcher.usage.isBatch(in):
 		h.serveBatch(w, r, in)
 	default:
-		h.serveMessage(w, r, classify(in))
+		h.serveMessage(w, r, classify(in, h.dispatcher.usage))
 	}
 }
 

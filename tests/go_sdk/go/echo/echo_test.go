@@ -253,6 +253,30 @@ func TestRefusalsOfParamsCanBeWorded(t *testing.T) {
 	}
 }
 
+func TestProtocolsMayDepartFromTheStandard(t *testing.T) {
+	usage := rpc.Usage{NoBatches: true, PlainIDs: true, Lenient: true}
+	handler := rpc.NewHTTPHandler(echo.NewServerDispatcher(newServer(), rpc.WithUsage(usage)))
+	refused := `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Invalid Request"}}`
+	unknown := `{"jsonrpc":"2.0","id":7.0,"error":{"code":-32601,"message":"Method not found"}}`
+	for body, want := range map[string]string{
+		"[" + one + "]": refused,
+		`{"jsonrpc":"2.0","id":1.5,"method":"nope"}`:                refused,
+		`{"jsonrpc":"2.0","id":null,"method":"nope"}`:               refused,
+		`{"id":7.0,"method":"nope","params":null}`:                  unknown,
+		`{"jsonrpc":"1.0","id":7,"method":"nope"}`:                  strings.Replace(refused, "null", "7", 1),
+		`{"id":7,"method":"echo","params":{"value":null}}`:          `{"jsonrpc":"2.0","id":7,"result":{"value":null}}`,
+		`{"jsonrpc":"2.0","id":7,"method":"nope","params":"value"}`: strings.Replace(refused, "null", "7", 1),
+	} {
+		request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		request.Header.Set("Content-Type", "application/json")
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, request)
+		if got := answer.Body.String(); got != want {
+			t.Errorf("%s: got %s", body, got)
+		}
+	}
+}
+
 type members struct {
 	echo.UnimplementedServerHandler
 }

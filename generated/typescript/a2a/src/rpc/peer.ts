@@ -55,7 +55,8 @@ export class Peer implements Connection {
   async call(method: string, params: unknown, scope: CallScope): Promise<Outcome> {
     if (this.#ended !== null) throw this.#ended;
     scope.signal.throwIfAborted();
-    const id = ++this.#lastId;
+    // A string: some peers take no other ids.
+    const id = String(++this.#lastId);
     const line = writeLine({ jsonrpc: "2.0", id, method, params });
     const outcome = new Promise<Outcome>((settle, fail) => this.#pending.set(id, { settle, fail }));
     const release = onAbort(scope.signal, () => this.#start(this.notify(CANCEL_METHOD, { id })));
@@ -125,14 +126,14 @@ export class Peer implements Connection {
       if (error instanceof JsonError) return refuse(PARSE_ERROR);
       throw error;
     }
-    if (!Array.isArray(value)) return this.#answer(value);
+    if (!Array.isArray(value) || this.#services.usage.batches === false) return this.#answer(value);
     if (value.length === 0 || value.length > MAX_BATCH_MEMBERS) return refuse(INVALID_REQUEST);
     const answers = (await Promise.all(value.map((each) => this.#answer(each)))).filter((each) => each !== null);
     return answers.length > 0 ? answers : null;
   }
 
   async #answer(value: unknown): Promise<ResponseMessage | null> {
-    const content = classify(value);
+    const content = classify(value, this.#services.usage);
     switch (content.kind) {
       case "request":
         return this.#serveRequest(content.message);

@@ -8,7 +8,7 @@
  */
 
 import type { RpcError } from "./errors.js";
-import type { NotificationMessage, Outcome, RequestMessage } from "./messages.js";
+import type { NotificationMessage, Outcome, RequestMessage, Usage } from "./messages.js";
 import type { Shape } from "./validate.js";
 
 /** A generated error class; `shape` is what its data must be, where the protocol says so. */
@@ -86,6 +86,8 @@ export interface Caller {
 
 /** Something that answers calls, such as a Dispatcher. */
 export interface Service {
+  /** What transports take for a message. */
+  readonly usage: Usage;
   /** Whether the service has the method. */
   has(method: string): boolean;
   /** Serves a request; never rejects. */

@@ -101,11 +101,12 @@ export class HttpService {
       if (error instanceof JsonError) return json(200, refuse(PARSE_ERROR));
       throw error;
     }
-    return Array.isArray(value) ? this.#batch(head, value) : this.#single(head, value);
+    if (Array.isArray(value) && this.#service.usage.batches !== false) return this.#batch(head, value);
+    return this.#single(head, value);
   }
 
   async #single(head: RequestHead, value: unknown): Promise<Answer> {
-    const content = classify(value);
+    const content = classify(value, this.#service.usage);
     switch (content.kind) {
       case "invalid":
         return json(200, refuse(INVALID_REQUEST, content.id));
@@ -131,7 +132,7 @@ export class HttpService {
   }
 
   async #member(head: RequestHead, value: unknown): Promise<ResponseMessage | null> {
-    const content = classify(value);
+    const content = classify(value, this.#service.usage);
     if (content.kind === "invalid") return refuse(INVALID_REQUEST, content.id);
     if (content.kind === "bad-answer") return null;
     if (content.kind === "response") {

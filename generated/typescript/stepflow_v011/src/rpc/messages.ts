@@ -57,26 +57,47 @@ export type Classified =
   | { readonly kind: "bad-answer" }
   | { readonly kind: "invalid"; readonly id: Id };
 
+/** How a protocol uses JSON-RPC where it departs from the standard. */
+export interface Usage {
+  /** Whether an array is a batch; otherwise it is no message. Default: true. */
+  readonly batches?: boolean;
+  /** Whether the id of a request has to be a string or an integer, neither null nor a fraction. Default: false. */
+  readonly plainIds?: boolean;
+  /** Whether `jsonrpc` may be missing from a call, and its `params` may be null. Default: false. */
+  readonly lenient?: boolean;
+}
+
+/** JSON-RPC 2.0 as it is written. */
+export const STANDARD: Usage = {};
+
 /** Tells what a parsed message is; members that JSON-RPC does not know are kept for calls, and ignored otherwise. */
-export function classify(value: unknown): Classified {
+export function classify(value: unknown, usage: Usage = STANDARD): Classified {
   if (!isObject(value)) return { kind: "invalid", id: null };
   const isAnswer = Object.hasOwn(value, "result") || Object.hasOwn(value, "error");
   if (Object.hasOwn(value, "method") === isAnswer) return invalid(value);
-  return isAnswer ? classifyAnswer(value) : classifyCall(value);
+  return isAnswer ? classifyAnswer(value) : classifyCall(value, usage);
 }
 
 function invalid(value: Record<string, unknown>): Classified {
   return { kind: "invalid", id: isId(value["id"]) ? value["id"] : null };
 }
 
-function classifyCall(value: Record<string, unknown>): Classified {
-  const { jsonrpc, method, id, params, ...members } = value;
+function classifyCall(value: Record<string, unknown>, usage: Usage): Classified {
+  const { method, id, ...others } = value;
+  const { jsonrpc, params, ...members } = usage.lenient === true ? completed(others) : others;
   if (jsonrpc !== "2.0" || typeof method !== "string") return invalid(value);
   // Parameters are an array or an object (JSON-RPC 2.0, section 4.2); null is neither.
   if (params !== undefined && (typeof params !== "object" || params === null)) return invalid(value);
   const call: NotificationMessage = { jsonrpc, method, members, ...(params === undefined ? {} : { params }) };
   if (id === undefined) return { kind: "notification", message: call };
+  // The answer to such an id could not be told from that to a message that nobody could read.
+  if (usage.plainIds === true && !isPlainId(id)) return { kind: "invalid", id: null };
   return isId(id) ? { kind: "request", message: { ...call, id } } : invalid(value);
+}
+
+/** A call with what it may leave out where its protocol is lenient. */
+function completed({ jsonrpc = "2.0", params, ...members }: Record<string, unknown>): Record<string, unknown> {
+  return params === null ? { jsonrpc, ...members } : { jsonrpc, params, ...members };
 }
 
 function classifyAnswer(value: Record<string, unknown>): Classified {
@@ -91,6 +112,10 @@ function classifyAnswer(value: Record<string, unknown>): Classified {
 
 function isId(value: unknown): value is Id {
   return value === null || typeof value === "string" || typeof value === "bigint" || Number.isFinite(value);
+}
+
+function isPlainId(value: unknown): boolean {
+  return typeof value === "string" || typeof value === "bigint" || Number.isInteger(value);
 }
 
 function isErrorObject(value: unknown): value is ErrorObject {

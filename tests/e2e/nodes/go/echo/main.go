@@ -1,4 +1,4 @@
-// Command echo serves the echo protocol over HTTP (it announces its port) or, with -stdio, over its pipes.
+// Command echo serves the echo protocol over HTTP (it announces its port) or, with --stdio, over its pipes.
 package main
 
 import (
