@@ -21,6 +21,9 @@ RUNTIME = ("--protocol", "stepflow", "--role", "runtime")
 GIVE = "give a command with {config}: the kit cannot configure a runtime that runs already"
 
 
+REFUSE = shlex.join([sys.executable, "-I", "-S", "-c", "exit('worker kit: no answer to initialize')"])
+
+
 def clauses(*names: str) -> list[str]:
     return [part for name in names for part in ("--clause", name)]
 
@@ -65,6 +68,38 @@ def test_runtime_that_is_named_by_its_address(kit: Callable[..., Any], late: tup
     done = kit(url, *RUNTIME, "--setting", f"listen={port}", *clauses("SF-INIT-001", "SF-INIT-012", "SF-EXEC-006"))
     assert done.named("PASS") == {"SF-INIT-001", "SF-EXEC-006"}, done.said
     assert {name: texts[:2] for name, texts in done.texts().items()} == {"SF-INIT-012": ["BLOCKED", GIVE]}
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("", "a runtime that runs already has to know where the kit's worker listens"),
+        ("any", "--setting listen: expected a port, got 'any'"),
+        ("TAKEN", "the kit cannot listen there: "),
+    ],
+)
+def test_address_without_a_place_for_the_worker(refused: Callable[..., Any], setting: str, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = ("--setting", f"listen={setting.replace('TAKEN', str(port))}") if setting else ()
+        done = refused(f"http://127.0.0.1:{port}", *RUNTIME, *told)
+    assert done.code == 2, done.said
+    assert said in done.said
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("true", 'true ended with 0 before it printed {"port": N}'),
+        (f"{REFUSE} {{config}}", "worker kit: no answer to initialize"),
+    ],
+    ids=["true", "refusal"],
+)
+def test_command_that_is_no_runtime(refused: Callable[..., Any], command: str, said: str) -> None:
+    done = refused(command, *RUNTIME)
+    assert done.code == 3, done.said
+    assert said in done.said
+    assert len(done.said.splitlines()) == 1
 
 
 def test_puppet_without_strings_ends() -> None:

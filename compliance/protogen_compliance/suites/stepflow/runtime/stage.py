@@ -323,7 +323,10 @@ def prepared(settings: Settings) -> Generator[Settings, None, None]:
             f'route "{PREFIX}/{{*component}}" to a plugin with url http://127.0.0.1:PORT; '
             "or give a command with {config}"
         )
-    stage = Stage(int(port), template=settings.target if "{config}" in settings.target else "")
+    try:
+        stage = Stage(int(port), template=settings.target if "{config}" in settings.target else "")
+    except OSError as reason:
+        raise WrongTarget(f"--setting listen={port}: the kit cannot listen there: {reason.strerror}") from None
     with stage.server, tempfile.TemporaryDirectory() as folder:
         config = configured(Path(folder), {"kit": over_http(stage)})
         target = settings.target.replace("{config}", str(config)).replace("{worker}", stage.server.url)
