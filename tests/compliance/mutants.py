@@ -4,7 +4,7 @@ A defect is named after the clause that it breaks, with a word after a colon whe
 program says beside the name what it does. A program that has no defects is its own control. `Kind` says how a role is
 opened and judged; `Judges` hands mutants to processes of their own, since the kit runs pytest within one.
 
-Run one by hand: python tests/compliance/mutants.py KIND [DEFECT ...]
+Run one by hand: python tests/compliance/mutants.py KIND [DEFECT ...] [--part]
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ class Kind(NamedTuple):
     exceptions: Mapping[str, tuple[str, str]]
     controls: tuple[str, ...] = ("",)
     """How it is opened without defects; an empty word for the way that most defects are."""
+    quick: bool = False
+    """Whether the whole suite takes so little that every run can judge a mutant by all of it."""
+    slow: tuple[str, ...] = ()
+    """Clauses whose tests wait for a minute, so that soak alone judges their defects."""
 
 
 class Judged(NamedTuple):
@@ -216,23 +220,54 @@ KINDS: dict[str, Kind] = {
         exceptions={"SF-INIT-010": ("SF-HTTP-005", SAME_TEST)},
         controls=("", "stdio", "command"),
     ),
-    "runtime": Kind("stepflow", "runtime", runtime, {}),
-    "endpoint": Kind("jsonrpc", "server", endpoint, {"JR-COMPAT-001": ("JR-RESP-003", SAME_TEST)}),
-    "agent": Kind("a2a", "agent", agent, {}),
-    "document": Kind("document", "server", document, {}),
+    "runtime": Kind("stepflow", "runtime", runtime, {}, slow=("SF-HTTP-021", "SF-SSE-024")),
+    "endpoint": Kind("jsonrpc", "server", endpoint, {"JR-COMPAT-001": ("JR-RESP-003", SAME_TEST)}, quick=True),
+    "agent": Kind("a2a", "agent", agent, {}, quick=True),
+    "document": Kind("document", "server", document, {}, quick=True),
     "client": Kind("jsonrpc", "client", client, {"JR-COMPAT-001": ("JR-REQ-001", SAME_TEST)}),
 }
 
 
-def judge(kind: str, broken: Sequence[str]) -> Judged:
-    """Runs the kit on a reference program, in this process."""
+@cache
+def dependants(kind: str) -> dict[str, set[str]]:
+    """Every clause with those whose tests build on it: what is BLOCKED where it is broken.
+
+    Clauses with a test that looks at all that a run has seen have none here: only a whole run shows them.
+    """
+    import pytest
+
+    from protogen_compliance import plugin
+    from protogen_compliance.suite import find
+
+    found: dict[str, set[str]] = {}
+    everything: set[str] = set()
+
+    class Marks:
+        def pytest_collection_finish(self, session: pytest.Session) -> None:
+            for item in session.items:
+                if item.get_closest_marker("last") is not None:
+                    everything.update(plugin.marked(item, "clause"))
+                for name in (*plugin.marked(item, "clause"), *plugin.marked(item, "needs")):
+                    found.setdefault(name, set()).update(plugin.marked(item, "clause"))
+
+    folder = str(find(KINDS[kind].protocol, KINDS[kind].role).folder)
+    options = ["-c", os.devnull, "--rootdir", folder, "--confcutdir", folder, "--import-mode=importlib"]
+    without = ["--disable-plugin-autoload", "-p", "no:cacheprovider", "-p", "no:terminal", "--collect-only"]
+    pytest.main([*options, *without, folder], plugins=[plugin, Marks()])
+    return {name: names for name, names in found.items() if name not in everything}
+
+
+def judge(kind: str, broken: Sequence[str], *, whole: bool = True) -> Judged:
+    """Runs the kit on a reference program, in this process; only what concerns the defects unless `whole`."""
     from protogen_compliance.plugin import Settings
     from protogen_compliance.runner import run
     from protogen_compliance.suite import find
 
     it = KINDS[kind]
+    only = () if whole else sorted(set[str]().union(*(dependants(kind).get(clause_of(it), ()) for it in broken)))
     with it.opened(broken) as told:
-        done = run(find(it.protocol, it.role), Settings(**{"target": told.get("url", ""), **told}))
+        settings = Settings(**{"target": told.get("url", ""), **told})
+        done = run(find(it.protocol, it.role), settings, only=only)
     return Judged(
         {it.clause: it.texts for it in done.verdicts if it.status in BAD},
         {it.clause: it.blocked_by for it in done.verdicts if it.status == "BLOCKED"},
@@ -259,34 +294,44 @@ def all_mutants() -> list[tuple[str, str]]:
 
 
 def chosen() -> list[tuple[str, str]]:
-    """The part of all mutants that is this run's turn: after PARTS seeds in a row each has had one."""
-    return all_mutants()[seed() % PARTS :: PARTS]
+    """The mutants whose turn it is: after PARTS seeds in a row each that is not slow has had one."""
+    quick = [(kind, it) for kind, it in all_mutants() if clause_of(it) not in KINDS[kind].slow]
+    return quick[seed() % PARTS :: PARTS]
+
+
+class _Job(NamedTuple):
+    kind: str
+    broken: tuple[str, ...]
+    whole: bool
 
 
 class Judges:
     """Some processes that judge mutants, each one at a time, in the order in which they are asked."""
 
     def __init__(self, count: int) -> None:
-        self._waiting: queue.Queue[tuple[str, tuple[str, ...], Future[Judged]] | None] = queue.Queue()
-        self._asked: dict[tuple[str, tuple[str, ...]], Future[Judged]] = {}
+        self._waiting: queue.Queue[tuple[_Job, Future[Judged]] | None] = queue.Queue()
+        self._asked: dict[_Job, Future[Judged]] = {}
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
         for thread in self._threads:
             thread.start()
 
-    def ask(self, kind: str, *broken: str) -> Future[Judged]:
-        """What becomes of a program with these defects; asked twice, it is judged once."""
-        key = (kind, broken)
-        if key not in self._asked:
-            self._asked[key] = Future()
-            self._waiting.put((*key, self._asked[key]))
-        return self._asked[key]
+    def ask(self, kind: str, *broken: str, whole: bool = True) -> Future[Judged]:
+        """What becomes of a program with these defects; asked twice, it is judged once.
+
+        By all tests where `whole`, else by those of the broken clause and those that build on it.
+        """
+        job = _Job(kind, broken, whole or KINDS[kind].quick)
+        if job not in self._asked:
+            self._asked[job] = Future()
+            self._waiting.put((job, self._asked[job]))
+        return self._asked[job]
 
     def close(self) -> None:
         """Ends the processes; what is still waiting is cancelled."""
         while not self._waiting.empty():
             left = self._waiting.get()
             if left is not None:
-                left[2].cancel()
+                left[1].cancel()
         for _ in self._threads:
             self._waiting.put(None)
         for thread in self._threads:
@@ -294,12 +339,12 @@ class Judges:
 
     def _serve(self) -> None:
         process: subprocess.Popen[bytes] | None = None
-        while (job := self._waiting.get()) is not None:
-            kind, broken, future = job
+        while (asked := self._waiting.get()) is not None:
+            job, future = asked
             if process is None:
                 process = _start()
             try:
-                future.set_result(_judged_by(process, kind, broken))
+                future.set_result(_judged_by(process, job))
             except RuntimeError as reason:
                 _end(process)
                 process = None
@@ -318,13 +363,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.communicate()
 
 
-def _judged_by(process: subprocess.Popen[bytes], kind: str, broken: Sequence[str]) -> Judged:
+def _judged_by(process: subprocess.Popen[bytes], job: _Job) -> Judged:
     assert process.stdin is not None
     assert process.stdout is not None
     late = threading.Timer(PATIENCE_SECONDS, process.kill)
     late.start()
     try:
-        process.stdin.write(json.dumps([kind, *broken]).encode() + b"\n")
+        process.stdin.write(json.dumps(job).encode() + b"\n")
         process.stdin.flush()
         line = process.stdout.readline()
     except BrokenPipeError:
@@ -332,7 +377,7 @@ def _judged_by(process: subprocess.Popen[bytes], kind: str, broken: Sequence[str
     finally:
         late.cancel()
     if not line:
-        raise RuntimeError(f"judging {kind} with {list(broken)} ended the process, or took {PATIENCE_SECONDS:g} s")
+        raise RuntimeError(f"judging {job} ended the process, or took {PATIENCE_SECONDS:g} s")
     said = json.loads(line)
     if isinstance(said, str):
         raise RuntimeError(said)
@@ -344,18 +389,18 @@ def serve() -> None:
     out = os.fdopen(os.dup(1), "w")  # what pytest or a program prints goes elsewhere
     os.dup2(2, 1)
     for line in sys.stdin:
-        kind, *broken = json.loads(line)
+        job = _Job(*json.loads(line))
         try:
-            said: Any = judge(kind, broken)
+            said: Any = judge(job.kind, job.broken, whole=job.whole)
         except Exception as reason:  # noqa: BLE001 - the process that asked says which mutant it was
-            said = f"{kind} with {broken}: {type(reason).__name__}: {reason}"
+            said = f"{job}: {type(reason).__name__}: {reason}"
         print(json.dumps(said), file=out, flush=True)
 
 
 def main(words: Sequence[str]) -> None:
-    """Judges one mutant and prints what is not in order."""
-    kind, *broken = words
-    said = judge(kind, broken)
+    """Judges one mutant and prints what is not in order; `--part` leaves out what the defect does not concern."""
+    kind, *broken = [word for word in words if word != "--part"]
+    said = judge(kind, broken, whole="--part" not in words)
     for name, texts in said.found.items():
         print(name, *texts, sep="\n    ")
     for name, causes in said.blocked.items():

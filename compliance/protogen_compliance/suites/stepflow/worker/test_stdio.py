@@ -80,17 +80,27 @@ def test_answers_in_reverse_order(worker: Watched, over_stdio: StdioLink, runtim
 @STDIO
 @clause("SF-STDIO-005")
 @needs("SF-EXEC-015")
-def test_fast_one_overtakes_the_slow_one(worker: Watched) -> None:
-    slow: list[float] = []
-    thread = threading.Thread(target=lambda: slow.append(worker.good("slow", {"seconds": 1.0}).seconds), daemon=True)
-    worker.params("slow", 0)
+def test_fast_one_overtakes_the_slow_one(worker: Watched, over_stdio: StdioLink) -> None:
+    slow = worker.message("components/execute", worker.params("slow", {"seconds": 1.0}))
+    fast = worker.message("components/execute", worker.params("echo", 1))
+    thread = threading.Thread(target=worker.send, args=(slow,), daemon=True)
     thread.start()
     threading.Event().wait(0.1)  # until the slow one has been sent
-    fast = worker.execute("echo", 1)
-    waiting = not slow
+    answer = worker.send(fast)
     thread.join(10)
-    assert fast.output == 1, f"beside a slow execution a fast one gave {fast.summary()}"
-    assert waiting, "the fast execution was answered after the slow one"
+    assert answer.output == 1, f"beside a slow execution a fast one gave {answer.summary()}"
+    ids = [_id_of(line.data) for line in over_stdio.peer.heard]
+    order = [it for it in ids if it in (slow["id"], fast["id"])]
+    assert order[0] == fast["id"], "the fast execution was answered after the slow one"
+
+
+def _id_of(line: bytes) -> Json:
+    """The id of a line; None where it has none."""
+    try:
+        value = parse_json(line)
+    except ValueError:
+        return None
+    return value.get("id") if isinstance(value, dict) else None
 
 
 @STDIO
