@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from protogen_compliance.peer.link import Seen
 from protogen_compliance.peer.rpc import MISSING, Json, parse_json
-from protogen_compliance.plugin import Record
+from protogen_compliance.plugin import Record, Unmet
 from protogen_compliance.registry import clause, last, needs
 
 STANDARD = (-32700, -32600, -32601, -32602, -32603)
@@ -29,15 +29,26 @@ def errors(seen: Seen) -> Iterator[tuple[dict[str, Json], dict[str, Json], str]]
             yield it, it["error"], shown
 
 
+def not_json(body: bytes) -> str:
+    """Why a body is no JSON, and how it begins; empty where it is."""
+    try:
+        parse_json(body)
+    except (ValueError, RecursionError) as reason:
+        return f"{reason}; {body[:120]!r}"
+    return ""
+
+
 @last
 @clause("JR-CONV-001")
 def test_bodies_are_json(seen: Seen) -> None:
     assert seen.bodies, "the endpoint sent no body at all"
-    for body, sent in seen.bodies:
-        try:
-            parse_json(body)
-        except (ValueError, RecursionError) as reason:
-            raise AssertionError(f"a body is no JSON: {reason}; {body[:120]!r} after {sent[:100]!r}") from None
+    found = {why: sent for body, sent in seen.bodies if (why := not_json(body))}
+    for why, sent in found.items():
+        assert not_json(sent), f"a body is no JSON: {why} after {sent[:100]!r}"
+    if found:
+        # How what is not JSON is answered has a clause of its own.
+        why, sent = next(iter(found.items()))
+        raise Unmet(("JR-ERR-008",), f"a body is no JSON: {why} after {sent[:100]!r}, which is none either")
 
 
 @last
