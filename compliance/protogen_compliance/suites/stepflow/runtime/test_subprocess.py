@@ -16,7 +16,7 @@ from protogen_compliance.plugin import Record, Settings
 from protogen_compliance.registry import clause, needs, profile
 from protogen_compliance.suites.stepflow.runtime.launching import Launched, launched, or_lacking
 from protogen_compliance.suites.stepflow.runtime.programs import Program, Programs
-from protogen_compliance.suites.stepflow.runtime.stage import INSTANCE, Component, Stage, success
+from protogen_compliance.suites.stepflow.runtime.stage import INSTANCE, Component, Stage, flow_of, success
 from protogen_compliance.targets import NoTarget
 
 SUBPROCESS = profile("subprocess")
@@ -143,3 +143,25 @@ def test_error_does_not_end_the_process(process: tuple[Launched, Programs]) -> N
     assert outcome.result == "ü", f"beside an execution that failed another one gave {outcome.summary()}"
     count = programs.wait(2, RESTART_SECONDS)
     assert count == 1, f"a process was started {count} times, although a component failed alone"
+
+
+@SUBPROCESS
+@clause("SF-EXEC-017")
+@needs("SF-EXEC-003")
+def test_attempts_are_counted_over_processes(process: tuple[Launched, Programs]) -> None:
+    runtime, programs = process
+
+    def component(asked: Asked) -> None:
+        attempt = asked.value["params"]["attempt"]
+        if attempt == 1:
+            programs.started[-1].exit(1)
+            asked.hang_up()
+        else:
+            asked.respond(success(asked, attempt))
+
+    path = runtime.stage.add(component)
+    outcome = runtime.run_flow(flow_of(path), patience=FLIGHT_SECONDS * 4)
+    attempts = [it.get("attempt") for it in runtime.stage.executions(path)]
+    if len(attempts) == 1:
+        pytest.skip(f"a step is not tried again whose process ended: {outcome.summary()}")
+    assert attempts == [1, 2], f"the attempts of a step whose first process ended are numbered {attempts}"
