@@ -62,6 +62,11 @@ def test_echo_keeps_json_rpc(programs: Programs, language: str, transport: str, 
     assert len(found["PASS"]) >= 53
 
 
+def test_echo_fits_its_document(programs: Programs, root: Path, tmp_path: Path) -> None:
+    found = judged(tmp_path, programs["go"]("echo"), "--schema", str(root / "schemas" / "echo" / "protocol.json"))
+    assert found.keys() == {"PASS"}
+
+
 NOT_OFFERED = {"AF-A2A-002"}
 """The SHOULD that a small node does not keep: without the card of an agent, all of A2A is BLOCKED by it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
@@ -61,12 +62,20 @@ def _asks(found: Described, example: ir.Example, valid: bool) -> bool:
     return valid or (isinstance(params, dict) and not found.fits(method.params, params))
 
 
+class Call(NamedTuple):
+    """A call of this run with its answer; `integers` are those that its params name."""
+
+    method: str
+    answer: Answer
+    integers: frozenset[int]
+
+
 class Judged:
     """The endpoint, for one test; what came of each call is kept for the tests that look at all."""
 
     _ids = itertools.count(1)
 
-    def __init__(self, link: HttpLink | StdioLink, calls: list[tuple[str, Answer]]) -> None:
+    def __init__(self, link: HttpLink | StdioLink, calls: list[Call]) -> None:
         self.link = link
         self._calls = calls
 
@@ -79,7 +88,9 @@ class Judged:
         ):
             raise Lost(f"the endpoint went away: {answer.fault}")
         if isinstance(body, dict) and isinstance(body.get("method"), str) and "id" in body:
-            self._calls.append((body["method"], answer))
+            params = body.get("params")
+            values = params.values() if isinstance(params, dict) else ()
+            self._calls.append(Call(body["method"], answer, frozenset(it for it in values if type(it) is int)))
         return answer
 
     def call(self, method: str, params: Json = MISSING) -> Answer:
@@ -97,7 +108,7 @@ def seen() -> Seen:
 
 
 @pytest.fixture(scope="session")
-def calls() -> list[tuple[str, Answer]]:
+def calls() -> list[Call]:
     """All calls of this run with their answers."""
     return []
 
@@ -117,7 +128,7 @@ def endpoint(
     seen: Seen,
     described: Described,
     programs: list[StdioLink],
-    calls: list[tuple[str, Answer]],
+    calls: list[Call],
     record: Record,
 ) -> Iterator[Judged]:
     """The endpoint under test; it gets answers to its callbacks.
@@ -145,6 +156,6 @@ def endpoint(
     yield Judged(link, calls)
     if isinstance(link, HttpLink):
         link.close()
-    elif any(isinstance(answer.fault, TimedOut) for _, answer in calls[before:]):
+    elif any(isinstance(it.answer.fault, TimedOut) for it in calls[before:]):
         link.close()
         programs.clear()
