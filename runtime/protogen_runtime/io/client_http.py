@@ -43,7 +43,7 @@ from protogen_runtime.jsonrpc import (
 
 from .channel import Bounds, Channel, MalformedAnswer, OnEvent, TransportError, adopt
 from .http_pool import Asked, Pool, Reply, is_direct
-from .outgoing import request_headers
+from .outgoing import about_request, request_headers
 from .sse import CONNECT_SECONDS, EVENT_STREAM, Response, chunks, events_of, media_type
 from .tls import why_refused
 
@@ -331,13 +331,13 @@ class HttpChannel:
         if pool is None or self._closed or not pool.watch.is_running:
             return None
         request_id = next(self._ids)
-        headers = request_headers(self._headers)
+        about = about_request(self._headers)
 
         def take(asked: Asked) -> None:
             reply = asked.reply
-            body = None if reply is None or media_type(reply) == EVENT_STREAM else reply.whole()
+            body = None if reply is None or reply.is_stream else reply.whole()
             if reply is None or body is None:
-                told(partial(self._finish, method, asked, headers, request_id))
+                told(partial(self._finish, method, asked, {**about, **self._headers}, request_id))
                 return
             asked.done()
             try:
@@ -347,7 +347,7 @@ class HttpChannel:
             else:
                 told(answer)
 
-        asked = pool.ask(encode(Call(id=request_id, method=method, params=params)), headers, take)
+        asked = pool.ask(encode(Call(id=request_id, method=method, params=params)), about, self._headers, take)
         return None if asked is None else asked.abandon
 
     async def _finish(self, method: str, asked: Asked, headers: Mapping[str, str], request_id: int) -> Answer:

@@ -25,6 +25,8 @@ from .http.watch import Watch
 READ_BYTES: Final = 65_536
 """Read at once: a body of any usual size with its head."""
 
+_EVENTS: Final = b"text/event-stream"
+
 MAX_HEAD_BYTES: Final = 65_536
 """Headers of an answer; servers allow each other 8 to 64 KiB."""
 
@@ -43,14 +45,19 @@ class Pool:
         self._idle: deque[_Connection] = deque()
         self._used: set[_Connection] = set()
         self._asked: set[Asked] = set()
+        self._same: Mapping[str, str] = {}
+        self._same_lines = b""
         self._closed = False
         self.watch: Final = Watch()
         """While it runs, `ask` can be used."""
 
-    def ask(self, frame: bytes, headers: Mapping[str, str], told: Callable[[Asked], None]) -> Asked | None:
+    def ask(
+        self, frame: bytes, about: Mapping[str, str], headers: Mapping[str, str], told: Callable[[Asked], None]
+    ) -> Asked | None:
         """Send a request on a connection that is there, and call `told` when its answer has come, without a task.
 
-        None where that cannot be; `post` can do it.
+        Its headers are `about`, which is its own, and `headers`, which are often the same ones. None where that cannot
+        be; `post` can do it.
         """
         if self._closed or not self.watch.is_running:
             return None
@@ -59,7 +66,7 @@ class Pool:
         except trio.WouldBlock:
             return None
         connection = self._take()
-        if connection is None or not connection.send_whole(self._request(frame, headers)):
+        if connection is None or not connection.send_whole(self._asking(frame, about, headers)):
             self._room.release()
             return None
         self._used.add(connection)
@@ -150,13 +157,13 @@ class Pool:
         return self._closed
 
     def _request(self, frame: bytes, headers: Mapping[str, str]) -> bytes:
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        if lines.count("\r") != len(headers) or lines.count("\n") != len(headers) or "\0" in lines:
-            raise httpx.LocalProtocolError("a header has a line end in it")
-        try:
-            return b"%b%bcontent-length: %d\r\n\r\n%b" % (self._head, lines.encode("latin-1"), len(frame), frame)
-        except UnicodeEncodeError:
-            raise httpx.LocalProtocolError("a header has characters that none may have") from None
+        return b"%b%bcontent-length: %d\r\n\r\n%b" % (self._head, _lines(headers), len(frame), frame)
+
+    def _asking(self, frame: bytes, about: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+        if self._same is not headers:
+            self._same, self._same_lines = headers, _lines(headers)
+        lines = self._same_lines
+        return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (self._head, _lines(about), lines, len(frame), frame)
 
     def _take(self) -> _Connection | None:
         """The connection that was used last and is still good."""
@@ -259,6 +266,14 @@ class Reply:
             if name.lower() == b"content-type":
                 return value.decode("latin-1")
         return ""
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the body is a stream of events."""
+        for name, value in self._connection.headers:
+            if name.lower() == b"content-type":
+                return value.strip()[: len(_EVENTS)].lower() == _EVENTS
+        return False
 
     def whole(self) -> bytes | None:
         """The body, if all of it has come and nothing of it was read; None where it is to be waited for."""
@@ -536,6 +551,16 @@ class _Connection:
             self._is_closed = True
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\r") != len(headers) or lines.count("\n") != len(headers) or "\0" in lines:
+        raise httpx.LocalProtocolError("a header has a line end in it")
+    try:
+        return lines.encode("latin-1")
+    except UnicodeEncodeError:
+        raise httpx.LocalProtocolError("a header has characters that none may have") from None
 
 
 def _told(error: BaseException | None, otherwise: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -55,7 +55,7 @@ def ahead(
     async def main() -> None:
         async with open_store("memory:", SCHEMA) as store:
             watched = Watched(store)
-            async with opened(watched, known) as runs:
+            async with opened(cast("Store", watched), known) as runs:
                 await scenario(runs, watched, known)
 
     if is_fast:
@@ -211,7 +211,7 @@ def test_a_run_that_the_store_loses_was_never_there() -> None:
     async def scenario() -> None:
         async with open_store("memory:", SCHEMA) as inner:
             store = Watched(inner)
-            async with opened(store) as runs:
+            async with opened(cast("Store", store)) as runs:
                 ending = await awaited(runs, TWO)
                 store.left = 0
                 run_id = ending.result().run_id
@@ -233,7 +233,7 @@ def test_after_a_death_at_any_commit_a_run_is_gone_or_goes_on(commits: int) -> N
         async with open_store("memory:", SCHEMA) as inner:
             store, first, second = Watched(inner), Parts(), Parts()
             answered: list[str] = []
-            async with opened(store, first) as runs:
+            async with opened(cast("Store", store), first) as runs:
                 ending = await awaited(runs, tree, [7])
                 store.left = commits
                 await first.until_holding(1)

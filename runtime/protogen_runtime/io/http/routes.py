@@ -7,7 +7,7 @@ cancelled when the client has gone.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
@@ -242,7 +242,7 @@ class Errand:
         def settle() -> None:
             self.unpark()
             try:
-                reply = later.result()
+                reply = cast("Reply", later.result())
             except Exception as error:  # noqa: BLE001 - whatever a function raises, its client gets an answer
                 reply = self._routes.fail(self._route, error)
             self._routes.end(self._observation, reply)
@@ -318,6 +318,31 @@ def _work(route: Route) -> Operation:
     return Operation(id=None, method=route.name, params=NO_BODY)
 
 
+class _Headers(Mapping[str, str]):
+    """The headers of a request as text, of which one or two are asked for, if any."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """See Mapping."""
+        if key == "x-request-id" and self._request.request_id:
+            return self._request.request_id.decode("latin-1")
+        value = self._request.headers.get(key.encode("latin-1", "replace"))
+        return default if value is None else value.decode("latin-1")
+
+    def __getitem__(self, key: str) -> str:
+        return self._request.text_headers()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._request.text_headers())
+
+    def __len__(self) -> int:
+        return len(self._request.text_headers())
+
+
 class _Link:
     """What an observer asks of a request; nobody calls back over it."""
 
@@ -329,7 +354,7 @@ class _Link:
     @property
     def headers(self) -> Mapping[str, str]:
         """See Link."""
-        return self._request.text_headers()
+        return _Headers(self._request)
 
     @property
     def identity(self) -> str | None:
