@@ -9,9 +9,10 @@ from .joined import Joined
 from .later import Later, Mapped, Outcome, Telling, Unmade
 from .sdk import Channel, Codec, Method, OnEvent, ProtocolInfo, Sdk, sdk_of
 from .service import Direct, Explain, Report, Service, finished
-from .usage import STANDARD, Usage
+from .usage import CANCEL_METHOD, STANDARD, Usage, cancel_request
 
 __all__ = [
+    "CANCEL_METHOD",
     "STANDARD",
     "AnswerEarly",
     "CallContext",
@@ -35,6 +36,7 @@ __all__ = [
     "Telling",
     "Unmade",
     "Usage",
+    "cancel_request",
     "finished",
     "sdk_of",
 ]

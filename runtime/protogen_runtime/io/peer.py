@@ -19,7 +19,7 @@ import msgspec
 import trio
 from msgspec import UNSET, Raw, UnsetType
 
-from protogen_runtime.dispatch import STANDARD, AnswerEarly, Emit, Outcome, Service
+from protogen_runtime.dispatch import CANCEL_METHOD, STANDARD, AnswerEarly, Emit, Outcome, Service
 from protogen_runtime.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -45,8 +45,6 @@ from .channel import Bounds, Channel, FrameStream, MalformedAnswer, OnEvent, Tra
 
 _logger = logging.getLogger(__name__)
 
-CANCEL_METHOD: Final = "$/cancelRequest"
-"""Abandons the call whose id is its member `id`."""
 EVENT_METHOD: Final = "$/event"
 """Brings the member `event`, any JSON, to the caller of the call whose id is its member `id`."""
 STREAM_METHOD: Final = "$/stream"
@@ -315,27 +313,27 @@ class Peer:
                 ticket.task = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(ticket.abort)
             else:
-                await self._follow(request_id, on_event)
+                await self._follow(request_id, method, on_event)
         finally:
             if self._settled:
                 self._settled.unpark()
             # Still pending, or streaming: we were cancelled.
             is_open = self._followed.pop(request_id, None) is not None
             if not ticket.is_done and (self._pending.abandon(request_id) or is_open):
-                self._tell_abandoned(request_id)
+                self._tell_abandoned(request_id, method)
         if ticket.answer is None:
             raise TransportError(f"{self._reason} before {method} was answered")
         if isinstance(ticket.answer, BadAnswer):
             raise MalformedAnswer(f"the answer to {method} is no JSON-RPC answer: {ticket.answer.reason}")
         return ticket.answer
 
-    async def _follow(self, request_id: int | str, on_event: OnEvent) -> None:
+    async def _follow(self, request_id: int | str, method: str, on_event: OnEvent) -> None:
         followed = self._followed[request_id]
         await followed.follow(on_event)
         if followed.fault is not None:
             if not followed.is_cut:
                 self._pending.abandon(request_id)
-                self._tell_abandoned(request_id)
+                self._tell_abandoned(request_id, method)
             raise followed.fault
         if getattr(on_event, "takes_results", False) and isinstance(followed.answer, Success):
             await on_event(msgspec.json.decode(followed.answer.result))
@@ -377,10 +375,10 @@ class Peer:
         limit = self.bounds.max_frame_bytes
         return TransportError(f"{method}: its frame of {len(frame)} bytes is larger than max_frame_bytes, {limit}")
 
-    def _tell_abandoned(self, request_id: RequestId) -> None:
-        if not self._gone:
-            params = Raw(msgspec.json.encode(_CancelParams(request_id)))
-            self.post(encode(Notification(method=CANCEL_METHOD, params=params)))
+    def _tell_abandoned(self, request_id: RequestId, method: str) -> None:
+        told = None if self._gone else self._usage.withdraw(request_id, method)
+        if told is not None:
+            self.post(encode(told))
 
     # --- the connection ---------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ from protogen_runtime.jsonrpc import (
 
 from .asgi import ClientGone, Receive, Scope, Send, identity_of, read_body, respond, text_headers, watch
 from .channel import TransportError, adopt
-from .peer import CANCEL_METHOD, WRITE_BYTES, Ticket
+from .peer import WRITE_BYTES, Ticket
 
 ID_BYTES: Final = 16
 """128 random bits: nobody can speak in a session whose id was not sent to them."""
@@ -122,6 +122,7 @@ class Session:
         self.way_back: Channel = adopt(self, type(service.info))
         self.reason: str | None = None
         self._bounds = bounds
+        self._usage = service.usage
         self._pending: Pending[Ticket] = Pending()
         self._events: deque[_Event] = deque()
         self._last = 0
@@ -245,8 +246,9 @@ class Session:
                     await self._changed.park()
         finally:
             if self._pending.abandon(request_id) and not self.has_ended:
-                params = Raw(msgspec.json.encode({"id": request_id}))
-                self._put(encode(Notification(method=CANCEL_METHOD, params=params)))
+                told = self._usage.withdraw(request_id, method)
+                if told is not None:
+                    self._put(encode(told))
         if isinstance(ticket.answer, BadAnswer):
             raise TransportError(f"the answer to {method} is no JSON-RPC answer: {ticket.answer.reason}")
         return ticket.answer

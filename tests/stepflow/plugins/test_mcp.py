@@ -32,7 +32,7 @@ waiting = []
 for line in sys.stdin:
     message = json.loads(line)
     method = message.get("method")
-    seen.append(method or message)
+    seen.append(message if method in (None, "notifications/cancelled") or "hang" in line else method)
     if method == "initialize":
         assert message["params"]["protocolVersion"] == "2025-06-18", message
         assert message["params"]["clientInfo"]["name"], message
@@ -144,6 +144,21 @@ def test_what_is_no_answer_fails_the_step(tmp_path: Path) -> None:
                 "transport",
                 "MCP server t: tools/call was not answered within 0.5 s",
             )
+
+    running(scenario)
+
+
+def test_a_call_that_was_given_up_is_cancelled_as_servers_know_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(config(tmp_path, SERVER, ", executeTimeoutMs: 500"), folder=tmp_path) as plugins:
+            await failure_of(plugins, "/tools/hang", {})
+            (told,) = texts(await plugins.execute("/tools/seen", {}, CONTEXT))
+            cancelled = json.loads(told)[0][-2]
+            assert (cancelled["method"], set(cancelled["params"])) == (
+                "notifications/cancelled",
+                {"requestId", "reason"},
+            )
+            assert cancelled["params"]["requestId"] == json.loads(told)[0][-3]["id"]
 
     running(scenario)
 

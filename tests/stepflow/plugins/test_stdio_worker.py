@@ -207,6 +207,31 @@ def test_a_hostile_worker_leaves_one_failed_step(tmp_path: Path, does: str, kind
     running(scenario)
 
 
+@pytest.mark.parametrize("takes", [True, False, None])
+def test_only_a_worker_that_takes_it_is_told_of_a_call_that_was_given_up(tmp_path: Path, takes: bool | None) -> None:
+    """The protocol has no such message (spec section 7); ours say that they know it."""
+    source = f"""
+        message = read()
+        assert message["params"]["dialect"] == "0.9"
+        result(message, {{"server_protocol_version": 1, "takesCancel": {takes}}})
+        read()
+        hanging, messages = read(), []
+        while True:
+            messages.append(read())
+            if messages[-1].get("method") == "components/execute":
+                output(messages[-1], [hanging["id"], messages[:-1]])
+    """
+
+    async def scenario() -> None:
+        async with opened(stdio_config(tmp_path, source, ", executeTimeoutMs: 300")) as plugins:
+            assert (await failure_of(plugins, "/w/hang")).kind == "transport"
+            number, between = await plugins.execute("/w/x", None, CONTEXT)
+            told = {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": number}}
+            assert between == ([told] if takes else [])
+
+    running(scenario)
+
+
 def test_the_second_of_two_answers_is_dropped(tmp_path: Path) -> None:
     source = """
         greet()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from plugin_rig import CONTEXT, ROUTES, MemoryRuntime, all_of, failure_of, name_of, opened, running
 from worker_components import app
 from worker_rig import plugins_of
@@ -66,6 +67,20 @@ def test_every_transport_gives_the_same_answers(transport: str) -> None:
             assert answers == list(range(8))
             listed = [info.component for info in await plugins.components()]
             assert [name.removeprefix("/w") for name in listed if "convert" in name] == ["/convert/json"]
+
+    running(scenario)
+
+
+@pytest.mark.parametrize("transport", ["http", "session", "stdio", "program"])
+def test_an_execution_that_was_given_up_ends_in_the_worker(transport: str) -> None:
+    async def scenario() -> None:
+        async with worker(transport, MemoryRuntime()) as plugins:
+            before = await plugins.execute("/w/ended", None, CONTEXT)
+            with trio.move_on_after(0.5) as scope:
+                await plugins.execute("/w/endless", None, CONTEXT)
+            assert scope.cancelled_caught
+            while await plugins.execute("/w/ended", None, CONTEXT) == before:
+                await trio.lowlevel.checkpoint()
 
     running(scenario)
 

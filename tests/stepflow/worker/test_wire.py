@@ -27,9 +27,9 @@ HANDSHAKES = [
     ({"runtimeProtocolVersion": 1, "capabilities": None, "more": 1}, LATER),
     ({"runtimeProtocolVersion": 1, "capabilities": {"blobApiUrl": None, "blobThreshold": None}}, LATER),
     (BOTH, {"server_protocol_version": 1}),
-    ({**BOTH, "dialect": "0.9", "capabilities": {}}, {"server_protocol_version": 1}),
-    ({**BOTH, "dialect": "0.11"}, LATER),
-    ({**BOTH, "dialect": 5}, {"server_protocol_version": 1}),
+    ({**BOTH, "dialect": "0.9", "capabilities": {}}, {"server_protocol_version": 1, "takesCancel": True}),
+    ({**BOTH, "dialect": "0.11"}, {**LATER, "takesCancel": True}),
+    ({**BOTH, "dialect": 5}, {"server_protocol_version": 1, "takesCancel": True}),
 ]
 
 

@@ -154,6 +154,22 @@ async def late(value: Any) -> None:
     await trio.sleep_forever()
 
 
+given_up: list[str] = []
+
+
+@app.component("/endless")
+async def endless(context: Context) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        given_up.append(context.component)
+
+
+@app.component("/ended")
+async def ended() -> int:
+    return len(given_up)
+
+
 @app.component("/shape", infer_schema=lambda schema: {"type": "array", "items": schema})
 async def shape(value: Any) -> list[Any]:
     return [value]

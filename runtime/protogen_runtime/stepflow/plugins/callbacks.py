@@ -23,7 +23,7 @@ from stepflow_protocol.types import (
 )
 
 from protogen_runtime.dispatch import CallContext, Codec, Link, Method, Outcome, Report, Sdk, Service, Usage, sdk_of
-from protogen_runtime.jsonrpc import INVALID_REQUEST, Call, Work
+from protogen_runtime.jsonrpc import INVALID_REQUEST, Call, Notification, RequestId, Work
 
 from .contract import CallRefused, DialectName, RunQuery, RunRequest, Runtime, StepContext, is_object
 
@@ -178,16 +178,22 @@ class _Callbacks(Service):
 
 
 def callbacks_of(
-    runtime: Runtime, in_flight: InFlight, report: Report, *, dialect: Callable[[], DialectName]
+    runtime: Runtime,
+    in_flight: InFlight,
+    report: Report,
+    *,
+    dialect: Callable[[], DialectName],
+    withdraw: Callable[[RequestId, str], Notification | None],
 ) -> Service:
     """What one worker may call; `report` is told of failures that the worker is not told the reason of.
 
-    `dialect` is what the worker speaks: codes and the patience with runs are those of it.
+    `dialect` is what the worker speaks: codes and the patience with runs are those of it. `withdraw` makes what it is
+    told of a call that was given up.
 
     Unknown methods are answered with -32601, bad params with -32602, and so is everything else that has an id.
     """
     sdk = Sdk(_Refusal, _SDK.invalid, _SDK.types, frozenset())
-    usage = Usage(has_batches=False)
+    usage = Usage(has_batches=False, withdraw=withdraw)
     return _Callbacks(_INFO, "runtime", _Handler(runtime, in_flight, dialect), sdk=sdk, report=report, usage=usage)
 
 

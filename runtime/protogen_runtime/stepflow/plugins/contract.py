@@ -31,6 +31,15 @@ def is_array(value: Json) -> TypeGuard[list[Any]]:
 DialectName: TypeAlias = Literal["0.9", "0.11"]
 """Which release's habits hold where they differ (spec section 1): S1 is 0.9, S2 is 0.11."""
 
+DIALECT: Final = "dialect"
+"""A member of `initialize` that is ours: which dialect a worker that speaks both is to speak."""
+
+TAKES_CANCEL: Final = "takesCancel"
+"""A member of its result that is ours: the worker ends what `$/cancelRequest` names, over stdio.
+
+The protocol has no such message, and nobody else is sent it.
+"""
+
 Kind: TypeAlias = Literal["component", "plugin", "result", "crash", "transport", "protocol", "routing"]
 """What failed: the component (an error answer), the plugin that should have played it, its flow (a FlowResult that says
 failed), the process that was started for it, the way to the worker, the worker's manners (what came is no answer), or
@@ -140,6 +149,8 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
             "flow_id": self.flow_id,
             "step_id": self.step_id,
         }
+        if all(known.values()):
+            return known
         return {name: value for name, value in known.items() if value}
 
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from protogen_runtime.dispatch import Codec, Link, Method, Outcome, Sdk, Service
-from protogen_runtime.jsonrpc import METHOD_NOT_FOUND, Failure, Work
+from protogen_runtime.dispatch import Codec, Link, Method, Outcome, Sdk, Service, Usage
+from protogen_runtime.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, RequestId, Work
 
 from .config import Program
 from .contract import BAD_REQUEST, ComponentInfo, Json, StepContext, StepFailed, is_object
@@ -26,6 +26,8 @@ PROTOCOL_VERSION: Final = "2025-06-18"
 
 MAX_PAGES: Final = 1000
 """Of a list of tools; a server that always has another one would never be done."""
+
+INITIALIZE: Final = "initialize"
 
 EXECUTION_FAILED: Final = -32100
 
@@ -115,7 +117,7 @@ class McpPlugin(LinkedPlugin[str]):
             "capabilities": {},
             "clientInfo": {"name": "protogen-stepflow", "version": "0"},
         }
-        answer = await self._ask(link, "initialize", params, GREET_SECONDS)
+        answer = await self._ask(link, INITIALIZE, params, GREET_SECONDS)
         if isinstance(answer, Failure):
             error = answer.error
             raise self._malformed(f"it answered initialize with the error {error.code}: {error.message}")
@@ -165,11 +167,21 @@ class _Plain:
         raise LookupError(name)
 
 
+def _cancelled(request_id: RequestId, method: str) -> Notification | None:
+    """What a server is told of a request that was given up; the handshake is never cancelled."""
+    if method == INITIALIZE:
+        return None
+    params = {"requestId": request_id, "reason": "it was given up"}
+    return Notification(method="notifications/cancelled", params=Raw(msgspec.json.encode(params)))
+
+
 class _Client(Service):
     """What a server may ask of us: whether we are there. Its notifications are news that nothing here depends on."""
 
     def __init__(self) -> None:
-        super().__init__(_Nothing(_Plain()), "client", object(), sdk=Sdk(StepFailed, StepFailed))
+        super().__init__(
+            _Nothing(_Plain()), "client", object(), sdk=Sdk(StepFailed, StepFailed), usage=Usage(withdraw=_cancelled)
+        )
 
     def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
         """See Service."""

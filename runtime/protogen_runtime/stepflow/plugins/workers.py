@@ -14,12 +14,14 @@ import msgspec
 import trio
 from msgspec import Raw
 
-from protogen_runtime.dispatch import prompt
-from protogen_runtime.jsonrpc import Answer, Failure, Success
+from protogen_runtime.dispatch import cancel_request, prompt
+from protogen_runtime.jsonrpc import Answer, Failure, Notification, RequestId, Success
 
 from .callbacks import InFlight, callbacks_of
 from .contract import (
+    DIALECT,
     NOT_INITIALIZED,
+    TAKES_CANCEL,
     CallRefused,
     ComponentInfo,
     DialectName,
@@ -52,6 +54,7 @@ class _Greeting(msgspec.Struct, frozen=True):
 
     dialect: DialectName
     gives_refs: bool
+    takes_cancel: bool
 
 
 class _InitializeResult(msgspec.Struct):
@@ -60,6 +63,7 @@ class _InitializeResult(msgspec.Struct):
     snake: int | None = msgspec.field(name="server_protocol_version", default=None)
     camel: int | None = msgspec.field(name="serverProtocolVersion", default=None)
     gives_refs: bool | None = msgspec.field(name="supportsBlobRefs", default=None)
+    takes_cancel: bool | None = msgspec.field(name=TAKES_CANCEL, default=None)
 
 
 class _ExecuteParams(msgspec.Struct, frozen=True):
@@ -124,7 +128,11 @@ class WorkerPlugin(LinkedPlugin[_Greeting]):
     ) -> None:
         self._in_flight = InFlight()
         callbacks = callbacks_of(
-            runtime, self._in_flight, self._report, dialect=lambda: self.dialect or self._preferred
+            runtime,
+            self._in_flight,
+            self._report,
+            dialect=lambda: self.dialect or self._preferred,
+            withdraw=self._withdraw,
         )
         super().__init__(name, connect, callbacks, execute_seconds=execute_seconds)
         self._under_way: dict[_Soon, None] = {}
@@ -252,7 +260,7 @@ class WorkerPlugin(LinkedPlugin[_Greeting]):
             "runtime_protocol_version": PROTOCOL_VERSION,
             "runtimeProtocolVersion": PROTOCOL_VERSION,
             # Ours: what a worker that speaks both is to speak. Others leave unknown members alone.
-            "dialect": self._preferred,
+            DIALECT: self._preferred,
         }
         if self._blob_api is not None:
             api = self._blob_api
@@ -271,7 +279,14 @@ class WorkerPlugin(LinkedPlugin[_Greeting]):
             self._preferred if None not in (result.snake, result.camel) else "0.9" if result.camel is None else "0.11"
         )
         await self._tell(link, "initialized", {})
-        return Greeted(link, _Greeting(dialect, gives_refs=bool(result.gives_refs)))
+        greeting = _Greeting(dialect, gives_refs=bool(result.gives_refs), takes_cancel=bool(result.takes_cancel))
+        return Greeted(link, greeting)
+
+    def _withdraw(self, request_id: RequestId, method: str) -> Notification | None:
+        greeted = self._greeted
+        if greeted is None or not greeted.greeting.takes_cancel:
+            return None
+        return cancel_request(request_id, method)
 
     def _report(self, method: str, what: str, error: BaseException) -> None:
         _logger.error("worker %s: %s: %s", self.name, method, what, exc_info=error)

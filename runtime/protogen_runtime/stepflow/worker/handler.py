@@ -50,7 +50,7 @@ from stepflow_v011_protocol.methods import PROTOCOL as PROTOCOL_OF_011
 
 from protogen_runtime.dispatch import CallContext, Channel, DirectCall, Link, Outcome, Report, Service
 from protogen_runtime.jsonrpc import Work
-from protogen_runtime.stepflow.plugins.contract import is_object
+from protogen_runtime.stepflow.plugins.contract import DIALECT, TAKES_CANCEL, is_object
 from protogen_runtime.stepflow.plugins.references import reference_to, resolved
 
 from .blob_api import BlobApi
@@ -444,15 +444,24 @@ class WorkerService(Service):
 
     def start(self, work: Work, link: Link) -> Outcome | Coroutine[Any, Any, Outcome]:
         """See Service."""
-        is_later = work.method == INITIALIZE and _speaks_011(work.params)
-        return self._later.start(work, link) if is_later else super().start(work, link)
+        if work.method != INITIALIZE:
+            return super().start(work, link)
+        members = _members(work.params)
+        outcome = self._later.start(work, link) if _speaks_011(members) else super().start(work, link)
+        if isinstance(outcome, Raw) and DIALECT in members:
+            # Ours: whoever names a dialect may also say that it has given a call up.
+            return Raw(b'%b,"%b":true}' % (bytes(outcome)[:-1], TAKES_CANCEL.encode()))
+        return outcome
 
 
-def _speaks_011(params: Raw) -> bool:
+def _members(params: Raw) -> dict[str, Raw]:
     try:
-        members: dict[str, Raw] = msgspec.json.decode(params, type=dict[str, Raw])
+        return msgspec.json.decode(params, type=dict[str, Raw])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
+        return {}
+
+
+def _speaks_011(members: dict[str, Raw]) -> bool:
     if "runtimeProtocolVersion" not in members:
         return False
-    return "runtime_protocol_version" not in members or bytes(members.get("dialect", b"")) == b'"0.11"'
+    return "runtime_protocol_version" not in members or bytes(members.get(DIALECT, b"")) == b'"0.11"'

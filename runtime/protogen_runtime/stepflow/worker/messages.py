@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from protogen_runtime.dispatch import Usage
-from protogen_runtime.jsonrpc import ABSENT, INVALID_REQUEST, BadRequest, Call, Message, decode
+from protogen_runtime.jsonrpc import ABSENT, INVALID_REQUEST, BadRequest, Call, Message, RequestId, decode
 
 
 class _Mild(msgspec.Struct, omit_defaults=True):
@@ -53,4 +53,8 @@ def _whole(frame: bytes) -> bytes | None:
     return msgspec.json.encode(members)
 
 
-USAGE: Final = Usage(read=read, has_batches=False, has_text_ids=True)
+def _nothing(_: RequestId, __: str) -> None:
+    """There is no message for a call that was given up (spec, section 7)."""
+
+
+USAGE: Final = Usage(read=read, has_batches=False, has_text_ids=True, withdraw=_nothing)
