@@ -186,6 +186,8 @@ def test_executions_do_not_depend_on_a_list(settings: Settings, stage: Stage) ->
 @clause("SF-HTTP-020")
 def test_redirects_end(runtime: Runtime) -> None:
     followed = 0
+    plain = runtime.run(echo, 1)
+    assert plain.result == 1, f"an answer without a redirect gave {plain.summary()}"
 
     def component(asked: Asked) -> None:
         nonlocal followed

@@ -356,10 +356,23 @@ def test_order_of_completion(runtime: Runtime) -> None:
     assert indexes == gate.ended, f"the items ended in the order {gate.ended}; by_completion gave {indexes}"
 
 
+def asked_for(runtime: Runtime, name: str) -> Json:
+    """The answer to runs/get of a name that no run has; one that there is was found at the same time."""
+    flow = stored(runtime)
+
+    def script(talk: Conversation) -> tuple[Json, Json]:
+        there = name_of(told(talk.ask(submit(runtime.stage, flow, [1]))))
+        return talk.ask(read(there)), talk.ask(read(name))
+
+    good, answer = runtime.talk(script)
+    told(good)
+    return answer
+
+
 @clause("SF-RUN-017")
 @needs("SF-RUN-011")
 def test_run_that_does_not_exist(runtime: Runtime, dialect: str) -> None:
-    answer = runtime.talk(lambda talk: talk.ask(read(str(uuid.uuid4()))))
+    answer = asked_for(runtime, str(uuid.uuid4()))
     assert code(answer) is not MISSING, f"a run that does not exist gave {shown(answer)}; expected an error"
     assert code(answer) in NO_RUN[dialect], f"a run that does not exist gave the code {code(answer)}"
 
@@ -367,7 +380,7 @@ def test_run_that_does_not_exist(runtime: Runtime, dialect: str) -> None:
 @clause("SF-RUN-018")
 @needs("SF-RUN-011")
 def test_run_id_that_is_no_uuid(runtime: Runtime, dialect: str) -> None:
-    answer = runtime.talk(lambda talk: talk.ask(read("nope")))
+    answer = asked_for(runtime, "nope")
     assert code(answer) is not MISSING, f'the run id "nope" gave {shown(answer)}; expected an error'
     assert code(answer) in NO_UUID[dialect], f'the run id "nope" gave the code {code(answer)}'
 
@@ -473,6 +486,7 @@ def test_steps_at_once_are_bounded(runtime: Runtime, record: Record) -> None:
 @clause("SF-RUN-023")
 def test_no_steps_at_once(runtime: Runtime) -> None:
     flow = stored(runtime)
+    finished(runtime, [1], flow=flow, maxConcurrency=1)
     asked = submit(runtime.stage, flow, [1], wait=True, maxConcurrency=0)
     answer = runtime.talk(lambda talk: talk.ask(asked))
     assert code(answer) is not MISSING, f"maxConcurrency 0 gave {shown(answer)}; expected an error"
