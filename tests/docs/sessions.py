@@ -207,8 +207,8 @@ def virtual_environment(place: Path) -> Path:
 
 
 def copy_checkout(root: Path, work: Path) -> None:
-    """What the pages' commands read of the checkout: schemas, configuration, Makefile and the committed output."""
-    for name in ("schemas", "generated", "docs/examples"):
+    """What pages show and their commands read of the checkout."""
+    for name in ("schemas", "generated", "docs/examples", "tests/e2e/nodes"):
         if (root / name).is_dir():
             shutil.copytree(
                 root / name, work / name, ignore=shutil.ignore_patterns("node_modules", "dist", "__pycache__")
