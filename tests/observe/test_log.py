@@ -221,7 +221,17 @@ def test_libraries_that_use_standard_logging_land_in_the_same_log() -> None:
         logging.getLogger("lib").warning("peer said %s", "\x1b[2J\nAuthorization: Bearer abcdef")
         logging.getLogger("lib").info("not written")
         StandardHandler(log).emit(logging.LogRecord("lib", logging.ERROR, "", 1, "%d %d", (1,), None))
-    first, second = lines(sink.getvalue())
+        members = {"run_id": "r", "api_key": "secret", "level": "none", "logger": "none"}
+        logging.getLogger("lib").error("with members", extra={"members": members})
+    first, second, third = lines(sink.getvalue())
+    assert third.pop("time")
+    assert third == {
+        "event": "with members",
+        "level": "error",
+        "logger": "lib",
+        "run_id": "r",
+        "api_key": "[redacted]",
+    }
     assert first["event"] == "peer said \\x1b[2J\\x0aAuthorization: [redacted]"
     assert (first["logger"], second["event"]) == ("lib", "%d %d")
 

@@ -45,14 +45,26 @@ def runtime(folder: Path, config: dict[str, Any]) -> Generator[str]:
     file = folder / "stepflow-config.json"
     file.write_text(json.dumps(config))
     options = ["--port", "0", "--announce", "--config", str(file), "--db", f"sqlite:///{folder / 'demo.db'}"]
-    process = subprocess.Popen([*PROTOGEN, "serve", "stepflow", *options], stdout=subprocess.PIPE)
+    with (folder / "runtime.log").open("wb") as log:
+        process = subprocess.Popen([*PROTOGEN, "serve", "stepflow", *options], stdout=subprocess.PIPE, stderr=log)
     assert process.stdout is not None
     try:
-        yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
+        announced = process.stdout.readline()
+        if not announced:
+            sys.exit((folder / "runtime.log").read_text("utf-8"))
+        yield f"http://127.0.0.1:{json.loads(announced)['port']}"
     finally:
         process.terminate()
         process.wait()
         process.stdout.close()
+
+
+def logged(folder: Path) -> Iterator[str]:
+    """What the log of the runtime has of its workers: each line with the step in whose course it was written."""
+    for line in (folder / "runtime.log").read_text("utf-8").splitlines():
+        record = json.loads(line)
+        if "step_id" in record:
+            yield f"{record['event']} (step {record['step_id']} of run {record['run_id']}, {record['orders']} orders)"
 
 
 def events(client: httpx.Client, path: str) -> Iterator[dict[str, Any]]:
@@ -81,10 +93,12 @@ def run_flow(client: httpx.Client) -> str:
 def main() -> None:
     """Run the flow and draw it."""
     go, typescript = sys.argv[1:]
-    with tempfile.TemporaryDirectory() as folder, runtime(Path(folder), configuration(go, typescript)) as url:
-        with httpx.Client(base_url=f"{url}/api/v1/") as client:
-            run_id = run_flow(client)
-        subprocess.run([*PROTOGEN, "runs", url, "--run", run_id], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        with runtime(Path(folder), configuration(go, typescript)) as url:
+            with httpx.Client(base_url=f"{url}/api/v1/") as client:
+                run_id = run_flow(client)
+            subprocess.run([*PROTOGEN, "runs", url, "--run", run_id], check=True)
+        print("\n  In the runtime's log:", *logged(Path(folder)), sep="\n  ", flush=True)
 
 
 if __name__ == "__main__":

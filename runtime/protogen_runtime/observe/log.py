@@ -291,7 +291,10 @@ def timestamp(seconds: float) -> str:
 
 
 class StandardHandler(logging.Handler):
-    """Leads the records of the standard library's logging (hypercorn, trio, libraries) into the log."""
+    """Leads the records of the standard library's logging (hypercorn, trio, libraries) into the log.
+
+    Members that a record has in `extra={"members": {...}}` are told as those of the line.
+    """
 
     def __init__(self, log: Log, context: Context = dict) -> None:
         super().__init__()
@@ -308,7 +311,8 @@ class StandardHandler(logging.Handler):
             message = record.getMessage()
         except (TypeError, ValueError):
             message = str(record.msg)
-        members: dict[str, Any] = {"logger": text.line(record.name, 128), **self._context()}
+        more = text.safe_members(getattr(record, "members", {}))
+        members: dict[str, Any] = {**more, "logger": text.line(record.name, 128), **self._context()}
         if record.exc_info is not None and record.exc_info[1] is not None:
             members["error"] = text.capture(record.exc_info[1])
         log.put(Record(text.line(message), level, members, record.created))

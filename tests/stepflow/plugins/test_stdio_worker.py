@@ -155,6 +155,35 @@ def test_stderr_and_stray_lines_are_logs(tmp_path: Path, caplog: pytest.LogCaptu
         running(scenario)
 
 
+def test_records_of_a_workers_log_are_records_of_ours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With their level, the ids of the run, and whatever else they tell."""
+    source = r"""
+        greet()
+        message = read()
+        ids = message["params"]["observability"]
+        for level, event in (("warning", "look"), ("debug", "unseen"), ([], "kept as text"), ("info", None)):
+            record = {"time": "t", "level": level, "event": event, "orders": 3, **ids}
+            print(json.dumps(record), file=sys.stderr, flush=True)
+        print("done", file=sys.stderr, flush=True)
+        output(message, "ok")
+        read()
+    """
+
+    async def scenario() -> None:
+        async with opened(stdio_config(tmp_path, source)) as plugins:
+            await plugins.execute("/w/x", None, CONTEXT)
+            while "worker w: done" not in [record.getMessage() for record in caplog.records]:
+                await trio.lowlevel.checkpoint()
+
+    with caplog.at_level(logging.INFO, "protogen_runtime.stepflow.workers"):
+        running(scenario)
+    look, as_text, no_event, _ = caplog.records
+    assert (look.levelno, look.getMessage()) == (logging.WARNING, "worker w: look")
+    assert vars(look)["members"] == {"orders": 3, **CONTEXT.observability()}
+    for record, told in ((as_text, '"event": "kept as text"'), (no_event, '"event": null')):
+        assert (record.levelno, vars(record)["members"], told in record.getMessage()) == (logging.INFO, {}, True)
+
+
 CALL = '{"jsonrpc": "2.0", "id": 1, "method": "blobs/put", "params": {"data": "x" * 1000, "blob_type": "data"}}'
 
 HOSTILE: list[tuple[str, str, str, str]] = [

@@ -11,17 +11,18 @@ import shutil
 import signal
 import subprocess
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import trio
 
 from protogen_runtime.jsonrpc import FrameTooLong, LineFramer
 
 from .config import Program
-from .contract import CANNOT_SPAWN, StepFailed
+from .contract import CANNOT_SPAWN, Json, StepFailed
 
 STOP_SECONDS: Final = 2.0
 """How long a process may take to end when its input has ended, and again after SIGTERM; then it is killed."""
@@ -38,6 +39,18 @@ LINES_PER_SECOND: Final = 200
 LAST_LINES: Final = 5
 """Of what a worker printed, told where it fails."""
 
+LEVELS: Final[Mapping[str, int]] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+OF_EACH_LOG: Final = frozenset(("time", "level", "event", "logger", "method", "request_id"))
+"""Members that our line has anew, and those that mean something only in the worker's own log."""
+
+_read_record = msgspec.json.Decoder(dict[str, Any]).decode
+
 _logger = logging.getLogger("protogen_runtime.stepflow.workers")
 
 
@@ -51,8 +64,13 @@ class WorkerLog:
         self._lines = 0
 
     def line(self, text: bytes | FrameTooLong, *, level: int = logging.INFO) -> None:
-        """Log one line."""
-        shown = "a line that is too long" if isinstance(text, FrameTooLong) else text.decode(errors="replace")
+        """Log one line; a record that the worker wrote in JSON as one of ours, with its level and its members."""
+        record = None if isinstance(text, FrameTooLong) else _record_of(text)
+        members: dict[str, Json] = {}
+        if record is not None:
+            level, shown, members = record
+        else:
+            shown = "a line that is too long" if isinstance(text, FrameTooLong) else text.decode(errors="replace")
         self._last.append(shown[:300])
         second = int(trio.current_time())
         if second != self._second:
@@ -61,7 +79,7 @@ class WorkerLog:
             self._second, self._lines = second, 0
         self._lines += 1
         if self._lines <= LINES_PER_SECOND:
-            _logger.log(level, "worker %s: %s", self.name, shown)
+            _logger.log(level, "worker %s: %s", self.name, shown, extra={"members": members})
 
     def last_words(self) -> str:
         """What it printed last, in brackets; empty where it printed nothing."""
@@ -77,6 +95,20 @@ class WorkerLog:
                         self.line(line)
             for line in framer.finish():
                 self.line(line)
+
+
+def _record_of(text: bytes) -> tuple[int, str, dict[str, Json]] | None:
+    """The level, the event and the members of a line that is a record of a log in JSON; None for any other."""
+    if text[:1] != b"{":
+        return None
+    try:
+        members: dict[str, Json] = _read_record(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    level, event = members.get("level"), members.get("event")
+    if not isinstance(level, str) or level not in LEVELS or not isinstance(event, str):
+        return None
+    return LEVELS[level], event, {name: value for name, value in members.items() if name not in OF_EACH_LOG}
 
 
 class Running:
