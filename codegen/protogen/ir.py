@@ -147,6 +147,8 @@ class Definition(Node, frozen=True, kw_only=True):
     pin: str | None = None
     exact: bool = False
     """True: the types alone say all that the schema says (constraints carried by the types included)."""
+    shaped: bool = False
+    """True: the types alone say all that the schema says but for constraints (`keywords.BOUNDS`)."""
     path: str = ""
     pointer: str = ""
     """Where the definition stands: its input file as shown, and the JSON pointer in it."""

@@ -7,12 +7,12 @@ lowered schema decides. Knows no language.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 import msgspec
 
-from protogen import ir
+from protogen import ir, keywords
 from protogen.bundle import Bundle, annotated_schemas, is_protocol
 from protogen.load import stem
 from protogen.normalise import NormalSchema, Schema, constraints, is_null, referred, strip
@@ -29,6 +29,10 @@ def lower(bundle: Bundle, normal: list[NormalSchema]) -> tuple[ir.Protocol, list
     return lowerer.protocol(), lowerer.problems
 
 
+BOUNDED, MISSHAPEN = 1, 2
+"""What types leave out of a schema: constraints alone, or more."""
+
+
 class _Merged(msgspec.Struct, kw_only=True):
     """An object schema with its `allOf` arms folded in, as far as types can say it."""
 
@@ -36,7 +40,8 @@ class _Merged(msgspec.Struct, kw_only=True):
     required: dict[str, None]
     additional: list[Schema]
     is_object: bool = False
-    inexact: bool = False
+    inexact: int = 0
+    """Nothing, BOUNDED or MISSHAPEN, by what is said besides."""
 
 
 class _Lowerer:
@@ -47,7 +52,7 @@ class _Lowerer:
         self._normal = normal
         self._table = {entry.name: entry for entry in normal}
         self._kinds: dict[str, frozenset[ir.JsonKind]] = {}
-        self._inexact = False
+        self._inexact = 0
         self._standing = {entry.site.key: entry.name for entry in reversed(bundle.schemas)}
         self._records = self._message_names()
         self.problems: list[Problem] = []
@@ -85,7 +90,7 @@ class _Lowerer:
 
     def _definition(self, entry: NormalSchema) -> ir.AnyDefinition:
         schema = entry.schema
-        self._inexact = False
+        self._inexact = 0
         if not isinstance(schema, dict):
             return ir.Alias(
                 name=entry.name,
@@ -108,9 +113,9 @@ class _Lowerer:
             self._note_rest(said, {"enum", "type"})
             typed = said.get("type")
             if typed is not None and not all(_has_type(value, typed) for value in values):
-                self._inexact = True
+                self._inexact = MISSHAPEN
             return ir.Enum(
-                **common, values=_enum_values(schema), open=schema.get("x-open-enum") is True, exact=not self._inexact
+                **common, values=_enum_values(schema), open=schema.get("x-open-enum") is True, **self._exactly()
             )
         merged = self._merged(schema)
         if (
@@ -130,7 +135,8 @@ class _Lowerer:
                 if opened is None:
                     return self._union(entry, keyword, arms, common)
                 # With oneOf, a known value fits two arms of an open enum, and so is not valid.
-                return msgspec.structs.replace(opened, exact=not (opened.open and keyword == "oneOf"))
+                exact = not (opened.open and keyword == "oneOf")
+                return msgspec.structs.replace(opened, exact=exact, shaped=exact)
         kinds = said.get("type")
         if isinstance(kinds, list) and sum(kind != "null" for kind in kinds) > 1:
             shared = {key: value for key, value in said.items() if key != "type"}
@@ -139,10 +145,10 @@ class _Lowerer:
                 shared, set(_OF_KIND["string"]) | _OF_KIND["number"] | _OF_KIND["array"] | _OF_KIND["object"]
             )
             return self._union(entry, "anyOf", parts, common)
-        return ir.Alias(**common, type=self._type(schema), exact=not self._inexact)
+        return ir.Alias(**common, type=self._type(schema), **self._exactly())
 
     def _record(self, entry: NormalSchema, merged: _Merged, common: dict[str, Any]) -> ir.Record:
-        self._inexact = self._inexact or merged.inexact
+        self._inexact = max(self._inexact, merged.inexact)
         fields = [
             self._field(wire, schema, required=wire in merged.required) for wire, schema in merged.properties.items()
         ]
@@ -153,21 +159,21 @@ class _Lowerer:
         )
         if merged.additional and len(fields) > len(merged.properties):
             # What is required without being described must be what the additional members must be.
-            self._inexact = True
+            self._inexact = MISSHAPEN
         extra: ir.Type | None = ir.AnyType()
         if any(schema is False for schema in merged.additional):
             extra = None
         elif len(merged.additional) == 1:
             extra = self._type(merged.additional[0])
         elif merged.additional:
-            self._inexact = True
+            self._inexact = MISSHAPEN
         if merged.inexact and extra is not None and not isinstance(extra, ir.AnyType):
             extra = ir.AnyType()
-        return ir.Record(**common, fields=tuple(fields), extra=extra, exact=not self._inexact)
+        return ir.Record(**common, fields=tuple(fields), extra=extra, **self._exactly())
 
     def _field(self, wire: str, schema: Schema, *, required: bool) -> ir.Field:
         if not isinstance(schema, dict):
-            self._inexact = True
+            self._inexact = MISSHAPEN
             return ir.Field(wire=wire, type=ir.AnyType(), required=required)
         return ir.Field(
             wire=wire,
@@ -202,7 +208,7 @@ class _Lowerer:
         said = constraints(schema)
         merged = _Merged(properties={}, required={}, additional=[])
         for arm in said.get("allOf", ()):
-            merged.inexact = True
+            merged.inexact = MISSHAPEN
             part = self._merged(arm, trail)
             if part is None:
                 return None
@@ -221,7 +227,7 @@ class _Lowerer:
         )
         if "patternProperties" in said:
             own.additional = []
-        own.inexact = bool(set(said) - {"type", "properties", "required", "additionalProperties", "allOf"})
+        own.inexact = _inexactness(set(said) - {"type", "properties", "required", "additionalProperties", "allOf"})
         _fold(merged, own)
         return merged
 
@@ -252,7 +258,7 @@ class _Lowerer:
         distinct = len({value.value for value in values}) == len(values)
         if not values or not distinct:
             return None
-        return ir.Enum(**common, values=tuple(values), open=is_open, exact=True)
+        return ir.Enum(**common, values=tuple(values), open=is_open, exact=True, shaped=True)
 
     def _union(
         self, entry: NormalSchema, keyword: str, arms: list[Schema], common: dict[str, Any]
@@ -272,12 +278,12 @@ class _Lowerer:
                 for index, arm in enumerate(built)
                 if tags[index]
             ]
-            self._inexact = self._inexact or is_open
-            return ir.Union(**common, arms=tuple(kept), tag=tag, open=is_open, exact=not self._inexact)
+            self._inexact = MISSHAPEN if is_open else self._inexact
+            return ir.Union(**common, arms=tuple(kept), tag=tag, open=is_open, **self._exactly())
         if not _disjoint([arm.kinds for arm in built]):
-            self._inexact = True
+            self._inexact = MISSHAPEN
             self._warn_alike(entry, keyword, built)
-        return ir.Union(**common, arms=built, exact=not self._inexact)
+        return ir.Union(**common, arms=built, **self._exactly())
 
     def _arm(self, schema: Schema) -> ir.Arm:
         type_ = self._type(schema)
@@ -349,7 +355,7 @@ class _Lowerer:
     def _type(self, schema: Schema) -> ir.Type:
         """The type expression of a member schema; sets `_inexact` where it admits more than the schema."""
         if not isinstance(schema, dict):
-            self._inexact = True
+            self._inexact = MISSHAPEN
             return ir.AnyType()
         name = referred(schema)
         if name is not None:
@@ -370,7 +376,7 @@ class _Lowerer:
             return ir.NullableType(of=self._of_kind(kind, {**said, "type": kind}, format_=schema.get("format")))
         if isinstance(types, str):
             return self._of_kind(types, said, format_=schema.get("format"))
-        self._inexact = True
+        self._inexact = MISSHAPEN
         if "properties" in said and types is None and "allOf" not in said:
             self._warn_untyped(schema)
         return ir.AnyType()
@@ -385,12 +391,12 @@ class _Lowerer:
         value = said["const"]
         self._note_rest(said, {"const", "type"})
         if "type" in said and not _has_type(value, said["type"]):
-            self._inexact = True
+            self._inexact = MISSHAPEN
         if value is None:
             return ir.NullType()
         if _scalar(value):
             return ir.LiteralType(value=value)
-        self._inexact = True
+        self._inexact = MISSHAPEN
         return ir.AnyType()
 
     def _small_enum(self, said: dict[str, Any]) -> ir.Type:
@@ -398,9 +404,9 @@ class _Lowerer:
         values = [value for value in said["enum"] if value is not None]
         if len(values) == 1 and _scalar(values[0]) and set(said) <= {"enum", "type"}:
             if "type" in said and not all(_has_type(value, said["type"]) for value in said["enum"]):
-                self._inexact = True
+                self._inexact = MISSHAPEN
             return ir.NullableType(of=ir.LiteralType(value=values[0]))
-        self._inexact = True
+        self._inexact = MISSHAPEN
         return ir.AnyType()
 
     def _optional(self, said: dict[str, Any], keyword: str) -> ir.Type:
@@ -409,11 +415,11 @@ class _Lowerer:
         arms = said[keyword]
         others = [arm for arm in arms if not is_null(arm)]
         if len(others) != 1 or set(said) - {keyword, "type"}:
-            self._inexact = True
+            self._inexact = MISSHAPEN
             return ir.AnyType()
         inner = self._type(others[0])
         if "null" in self._kinds_of(others[0]) and len(others) < len(arms):
-            self._inexact = self._inexact or keyword == "oneOf"
+            self._inexact = MISSHAPEN if keyword == "oneOf" else self._inexact
             return inner
         return ir.NullableType(of=inner) if len(others) < len(arms) else inner
 
@@ -445,19 +451,19 @@ class _Lowerer:
         low, high = _whole(said.get("minItems")), _whole(said.get("maxItems"))
         if isinstance(items, list):
             if low == len(items) and (said.get("additionalItems") is False or high == low):
-                self._inexact = self._inexact or "additionalItems" in said
+                self._inexact = MISSHAPEN if "additionalItems" in said else self._inexact
                 return ir.TupleType(items=tuple(self._type(item) for item in items))
-            self._inexact = True
+            self._inexact = MISSHAPEN
             return ir.ListType(item=ir.AnyType(), min_items=low, max_items=high)
         return ir.ListType(item=self._type(items), min_items=low, max_items=high)
 
     def _object(self, said: dict[str, Any]) -> ir.Type:
         if said.get("properties") or said.get("required") or "patternProperties" in said:
-            self._inexact = True
+            self._inexact = MISSHAPEN
             return ir.MapType(value=ir.AnyType())
         additional = said.get("additionalProperties", {})
         if not isinstance(additional, dict):
-            self._inexact = True
+            self._inexact = MISSHAPEN
             return ir.MapType(value=ir.AnyType())
         return ir.MapType(value=self._type(additional))
 
@@ -509,8 +515,11 @@ class _Lowerer:
         return kinds
 
     def _note_rest(self, said: Iterable[str], carried: Iterable[str]) -> None:
-        if set(said) - set(carried):
-            self._inexact = True
+        self._inexact = max(self._inexact, _inexactness(set(said) - set(carried)))
+
+    def _exactly(self) -> dict[str, bool]:
+        """What a definition says of its types."""
+        return {"exact": not self._inexact, "shaped": self._inexact < MISSHAPEN}
 
     # --- behaviour ------------------------------------------------------------------------------
 
@@ -665,11 +674,11 @@ def _fold(into: _Merged, part: _Merged) -> None:
         if known is None or _narrower(schema, known):
             into.properties[wire] = schema
         elif known != schema:
-            into.inexact = True
+            into.inexact = MISSHAPEN
     into.required.update(part.required)
     into.additional.extend(entry for entry in part.additional if entry not in into.additional)
     into.is_object = into.is_object or part.is_object
-    into.inexact = into.inexact or part.inexact
+    into.inexact = max(into.inexact, part.inexact)
 
 
 def _narrower(schema: Schema, known: Schema) -> bool:
@@ -704,26 +713,38 @@ def _disjoint(groups: list[tuple[ir.JsonKind, ...]]) -> bool:
     return True
 
 
+def _inexactness(left_out: Set[str]) -> int:
+    """How much of a schema types leave out that say all but these keywords."""
+    if not left_out:
+        return 0
+    return BOUNDED if left_out <= keywords.BOUNDS else MISSHAPEN
+
+
 def _exactness(definitions: list[ir.AnyDefinition]) -> list[ir.AnyDefinition]:
-    """`exact` made transitive: a type is exact only where all that it refers to is."""
-    refers = {definition.name: set(_names_in(definition)) for definition in definitions}
-    inexact = {definition.name for definition in definitions if not definition.exact}
+    """`exact` and `shaped` made transitive: they hold for a type only where they hold for all that it refers to."""
     users: dict[str, set[str]] = {}
-    for name, targets in refers.items():
-        for target in targets:
-            users.setdefault(target, set()).add(name)
-    waiting = list(inexact)
+    for definition in definitions:
+        for target in set(_names_in(definition)):
+            users.setdefault(target, set()).add(definition.name)
+    inexact = _spread({it.name for it in definitions if not it.exact}, users)
+    misshapen = _spread({it.name for it in definitions if not it.shaped}, users)
+    return [
+        msgspec.structs.replace(it, exact=it.name not in inexact, shaped=it.name not in misshapen)
+        if (it.exact and it.name in inexact) or (it.shaped and it.name in misshapen)
+        else it
+        for it in definitions
+    ]
+
+
+def _spread(names: set[str], users: dict[str, set[str]]) -> set[str]:
+    """The names, and all that use them, directly or not."""
+    waiting = list(names)
     while waiting:
         for user in users.get(waiting.pop(), ()):
-            if user not in inexact:
-                inexact.add(user)
+            if user not in names:
+                names.add(user)
                 waiting.append(user)
-    return [
-        msgspec.structs.replace(definition, exact=False)
-        if definition.name in inexact and definition.exact
-        else definition
-        for definition in definitions
-    ]
+    return names
 
 
 def _names_in(definition: ir.AnyDefinition) -> Iterator[str]:

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -25,8 +26,9 @@ from protogen.config import Config, ProtocolConfig, Refusal
 from protogen.output import GeneratedFile, Options
 from protogen.problems import has_errors
 from protogen.samples import Judge, LineError, Sample, make, read_lines
+from protogen.samples.relaxed import relaxed
 from protogen.samples.text import NotJson, difference, read
-from protogen.verifiers import PREPARE, Driver, Unbuildable
+from protogen.verifiers import LOOSE, PREPARE, WITHOUT, Driver, Unbuildable
 
 _SILENCE_SECONDS = 60.0
 """How long one sample may take: generated code that needs longer for a few kilobytes hangs."""
@@ -105,6 +107,7 @@ def command(
     count: int,
     seed: int,
     style: str,
+    constraints: bool = True,
 ) -> int:
     """Runs `protogen verify` and prints its report; 0 where all agree, 1 with findings. Errors: Refusal."""
     entries = build.select(config, chosen)
@@ -115,18 +118,32 @@ def command(
         if target not in PREPARE:
             fix = f"choose from {', '.join(PREPARE)}"
             raise Refusal("PG203", f'target "{target}" has no code that can be run', fix=fix)
+        if not constraints and target not in LOOSE:
+            what = f'target "{target}" always checks constraints'
+            raise Refusal("PG203", what, fix=f"choose from {', '.join(LOOSE)}")
     say = _progress(style)
     reports: list[Report] = []
     for entry in entries:
         protocol = _protocol(config, entry)
         if protocol is None:
             return 1
-        runnable = [target for target in targets or entry.targets if target in PREPARE]
+        known = PREPARE if constraints else LOOSE
+        runnable = [target for target in targets or entry.targets if target in known]
         if not runnable:
             fix = f"choose one with --target: {', '.join(PREPARE)}"
             raise Refusal("PG203", f"no target of {entry.name} has code that can be run", fix=fix)
         reports.append(
-            _verify(config, entry, protocol, runnable, samples=samples, count=count, seed=seed, progress=say)
+            _verify(
+                config,
+                entry,
+                protocol,
+                runnable,
+                samples=samples,
+                count=count,
+                seed=seed,
+                constraints=constraints,
+                progress=say,
+            )
         )
     say("")
     print(report_json(reports) if style == "json" else report_text(reports))
@@ -159,6 +176,7 @@ def _verify(
     samples: Path | None,
     count: int,
     seed: int,
+    constraints: bool,
     progress: Progress,
 ) -> Report:
     from protogen.render import Templates
@@ -175,6 +193,8 @@ def _verify(
             progress=lambda done, of: progress(f"{entry.name}: samples of {done}/{of} types"),
         )
         used, disputed = list(corpus.samples), corpus.disputed
+    if not constraints:
+        used = without_constraints(used, definitions)
     renderer = Templates()
     tallies: list[Tally] = []
     for target in targets:
@@ -192,6 +212,7 @@ def _verify(
             build.options(entry, target),
             used,
             near=(config.root, Path.cwd(), Path(__file__).resolve().parent),
+            constraints=constraints,
             progress=partial(_report_step, progress, f"{entry.name}: {target}", len(used)),
         )
         tallies.append(msgspec.structs.replace(tally, problems=said))
@@ -213,6 +234,31 @@ def _user_samples(path: Path, definitions: Mapping[str, Any]) -> list[Sample]:
         raise Refusal("PG205", f"not usable as samples\n{reason}", fix="correct these lines", path=str(path)) from None
 
 
+def without_constraints(samples: Sequence[Sample], definitions: Mapping[str, Any]) -> list[Sample]:
+    """The samples, labelled by their types alone.
+
+    Left out are those whose numbers break a bound and need more than 53 bits: a language may have chosen a type by the
+    bounds that does not hold them.
+    """
+    judge = Judge(relaxed(dict(definitions)))
+    found: list[Sample] = []
+    for sample in samples:
+        try:
+            value = read(sample.text)
+        except NotJson:
+            found.append(sample)
+            continue
+        if sample.valid or not _has_long_number(value):
+            found.append(msgspec.structs.replace(sample, valid=judge.label(sample.type, value)))
+    return found
+
+
+def _has_long_number(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_has_long_number, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int | float | Decimal) and abs(value) >= 2**53
+
+
 def run(
     target: str,
     files: Sequence[GeneratedFile],
@@ -220,6 +266,7 @@ def run(
     samples: Sequence[Sample],
     *,
     near: Sequence[Path] = (),
+    constraints: bool = True,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Tally:
     """Every sample through the generated `files` of one target, written to a temporary folder.
@@ -239,6 +286,8 @@ def run(
             driver = PREPARE[target](folder, options, scratch, near)
         except Unbuildable as reason:
             return Tally(target=target, failure=f"the generated code does not compile:\n{reason}")
+        if not constraints:
+            driver = msgspec.structs.replace(driver, environment={**driver.environment, WITHOUT: "1"})
         corpus = scratch / "samples.jsonl"
         lines = (json.dumps({"type": sample.type, "text": sample.text}) for sample in samples)
         corpus.write_text("".join(f"{line}\n" for line in lines), "ascii")

@@ -17,14 +17,14 @@ from protogen.config import for_schema
 from protogen.output import GeneratedFile
 from protogen.render import Templates
 from protogen.samples import Sample
-from protogen.verify import run
+from protogen.verify import run, without_constraints
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 FEATURES = sorted(path.name for path in GOLDEN.iterdir())
 
 
-def _verified(name: str, target: str) -> None:
+def _verified(name: str, target: str, *, constraints: bool = True) -> None:
     schema = GOLDEN / name / "schema.json"
     protocol, problems = build.read_protocol(schema, root=schema.parent, name=name)
     assert protocol is not None, problems
@@ -34,7 +34,9 @@ def _verified(name: str, target: str) -> None:
     files = [GeneratedFile(path=file.path.removeprefix(prefix), text=file.text) for file in product.files]
     lines = [json.loads(line) for line in (schema.parent / "samples.jsonl").read_text("utf-8").splitlines()]
     samples = [Sample(type=it["type"], text=json.dumps(it["value"]), valid=it["valid"]) for it in lines]
-    tally = run(target, files, build.options(entry, target), samples, near=(ROOT,))
+    if not constraints:
+        samples = without_constraints(samples, protocol.schema["definitions"])
+    tally = run(target, files, build.options(entry, target), samples, near=(ROOT,), constraints=constraints)
     assert (tally.failure, tally.findings) == ("", ())
     assert tally.samples == len(samples) > 0
 
@@ -42,6 +44,18 @@ def _verified(name: str, target: str) -> None:
 @pytest.mark.parametrize("name", FEATURES)
 def test_samples_of_a_feature_are_judged_as_labelled(name: str) -> None:
     _verified(name, "python")
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_samples_of_a_feature_are_judged_by_types_alone(name: str) -> None:
+    _verified(name, "python", constraints=False)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("target", ["typescript", "go"])
+@pytest.mark.parametrize("name", FEATURES)
+def test_samples_of_a_feature_are_judged_by_types_alone_elsewhere(name: str, target: str) -> None:
+    _verified(name, target, constraints=False)
 
 
 @pytest.mark.soak

@@ -32,7 +32,10 @@ func main() {{
 	in := bufio.NewReader(os.Stdin)
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
-	check := map[string]func(string, []byte) error{{"draft-07": draft7.Validate, "2020-12": later.Validate}}
+	check := map[string]func(string, []byte) error{{
+		"draft-07": func(name string, text []byte) error {{ return draft7.Validate(name, text) }},
+		"2020-12":  func(name string, text []byte) error {{ return later.Validate(name, text) }},
+	}}
 	for {{
 		line, err := in.ReadBytes('\\n')
 		if err != nil {{

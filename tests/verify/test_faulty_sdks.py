@@ -64,6 +64,8 @@ package toy
 import (
 	"encoding/json"
 	"errors"
+
+	"example.test/toy/rpc"
 )
 
 type Task struct {
@@ -72,7 +74,7 @@ type Task struct {
 	Note *string  `json:"note,omitempty"`
 }
 
-func Decode(name string, data []byte) (any, error) {
+func Decode(name string, data []byte, _ ...rpc.DecodeOption) (any, error) {
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(data, &keys); err != nil {
 		return nil, err
@@ -91,6 +93,14 @@ func Decode(name string, data []byte) (any, error) {
 }
 
 func Encode(value any) ([]byte, error) { return json.Marshal(value) }
+"""
+
+GO_RPC = """
+package rpc
+
+type DecodeOption bool
+
+func WithConstraints(checked bool) DecodeOption { return DecodeOption(checked) }
 """
 
 PYDANTIC = """
@@ -152,6 +162,7 @@ def test_go() -> None:
     files = [
         GeneratedFile(path="go.mod", text="module example.test/toy\n\ngo 1.24\n"),
         GeneratedFile(path="toy.go", text=GO),
+        GeneratedFile(path="rpc/rpc.go", text=GO_RPC),
     ]
     _check(run("go", files, _options("example.test/toy"), SAMPLES))
 
@@ -161,7 +172,11 @@ def test_go() -> None:
     [
         (
             "go",
-            {"go.mod": "module toy\n\ngo 1.24\n", "toy.go": "package toy\n\nfunc Decode() { return 1 }\n"},
+            {
+                "go.mod": "module toy\n\ngo 1.24\n",
+                "toy.go": "package toy\n\nfunc Decode() { return 1 }\n",
+                "rpc/rpc.go": GO_RPC,
+            },
             "toy.go:3",
         ),
         (

@@ -25,6 +25,7 @@ Examples:
   protogen verify                                   every protocol of protogen.toml, own samples
   protogen verify stepflow --target go              one protocol, one language
   protogen verify schema.json --samples mine.jsonl  your samples against a bare schema
+  protogen verify --without-constraints             what SDKs accept that were told to check types alone
 """,
 )
 @click.argument("protocols", nargs=-1, metavar="[PROTOCOL|FILE]...", shell_complete=complete_protocol)
@@ -43,6 +44,12 @@ Examples:
         show_default=True,
         help="At least so many own samples a protocol.",
     ),
+    click.option(
+        "--without-constraints",
+        "loosely",
+        is_flag=True,
+        help="Have types checked alone, and compare with the schema without its constraints.",
+    ),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of the own samples."),
     kind_option,
     methods_option,
@@ -54,6 +61,7 @@ def verify(
     samples: Path | None,
     targets: tuple[str, ...],
     count: int,
+    loosely: bool,
     seed: int,
     kind: str | None,
     methods: Path | None,
@@ -64,5 +72,14 @@ def verify(
     from protogen.verify import command
 
     config, chosen = project(protocols, config_file, None, kind=kind, methods=methods)
-    code = command(config, chosen, samples=samples, targets=targets, count=count, seed=seed, style=style)
+    code = command(
+        config,
+        chosen,
+        samples=samples,
+        targets=targets,
+        count=count,
+        seed=seed,
+        style=style,
+        constraints=not loosely,
+    )
     raise click.exceptions.Exit(code)

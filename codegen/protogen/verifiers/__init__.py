@@ -2,7 +2,8 @@
 
 Knows toolchains and the SDKs' `decode` and `encode`; what the answers mean is `protogen.verify`'s business. A driver
 reads lines `{"type", "text"}` from the file named by its first argument, skips as many as its second argument says,
-and answers each with one line on stdout: `{"out": <text>}`, `{"refused": <why>}` or `{"crashed": <how>}`.
+and answers each with one line on stdout: `{"out": <text>}`, `{"refused": <why>}` or `{"crashed": <how>}`. Where the
+variable of the environment that WITHOUT names is set, the SDK is told to leave constraints out.
 """
 
 from __future__ import annotations
@@ -97,6 +98,12 @@ def _go(folder: Path, options: Options, scratch: Path, near: Iterable[Path]) -> 
 
 PREPARE: dict[str, Prepare] = {"python": _python, "pydantic": _pydantic, "typescript": _typescript, "go": _go}
 """The targets whose code can be run, and how it is made ready."""
+
+LOOSE = ("python", "typescript", "go")
+"""Those whose code can leave constraints unchecked."""
+
+WITHOUT = "PROTOGEN_WITHOUT_CONSTRAINTS"
+"""The variable of the environment by which a driver is told to have them left unchecked."""
 
 
 def _tool(name: str, how: str) -> str:

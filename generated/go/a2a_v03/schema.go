@@ -10,16 +10,20 @@ import (
 )
 
 // Decode reads a value of the named type of the protocol, after checking all that its schema says except
-// formats. The result is a pointer to the Go type. Errors: *rpc.SyntaxError, *rpc.ValidationError.
-func Decode(typeName string, data []byte) (any, error) {
-	return rpc.DecodeNamed(schema(), typeName, data, func(in *rpc.Value) (any, error) { return readNamed(typeName, in) })
+// formats; rpc.WithConstraints(false) leaves constraints out. The result is a pointer to the Go type. Errors:
+// *rpc.SyntaxError, *rpc.ValidationError.
+func Decode(typeName string, data []byte, options ...rpc.DecodeOption) (any, error) {
+	read := func(in *rpc.Value) (any, error) { return readNamed(typeName, in) }
+	return rpc.DecodeNamed(schema(), typeName, data, read, options...)
 }
 
 // Encode writes what Decode has read, or any value of this package, as compact JSON.
 func Encode(v any) ([]byte, error) { return rpc.Encode(v) }
 
 // Validate checks JSON text against the named type. Errors: *rpc.SyntaxError, *rpc.ValidationError.
-func Validate(typeName string, data []byte) error { return rpc.ValidateNamed(schema(), typeName, data) }
+func Validate(typeName string, data []byte, options ...rpc.DecodeOption) error {
+	return rpc.ValidateNamed(schema(), typeName, data, options...)
+}
 
 // schema is compiled on first use.
 var schema = sync.OnceValue(func() *rpc.Schema { return rpc.MustSchema(schemaText) })

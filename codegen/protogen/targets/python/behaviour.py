@@ -154,7 +154,7 @@ class Behaviour:
             "    return Rules(VALIDATORS, load_schema(), PATTERNS)"
         )
         blocks.append(
-            "\n\nCODEC: Final = Codec(TYPES, exact=EXACT, load_rules=_load_rules)\n"
+            "\n\nCODEC: Final = Codec(TYPES, exact=EXACT, bounded=BOUNDED, load_rules=_load_rules)\n"
             '"""Reads and writes every definition by its name."""'
         )
         http = protocol.http
@@ -180,7 +180,7 @@ class Behaviour:
             import_line(".errors", {"ERRORS", *errors}),
             "from .rpc.boundary import Codec, Rules",
             "from .rpc.table import Method, ProtocolInfo",
-            "from .types import EXACT, TYPES",
+            "from .types import BOUNDED, EXACT, TYPES",
         ]
         return self._module(f"The methods of {protocol.title}: names and tables.", imports, blocks)
 
@@ -422,12 +422,19 @@ class Behaviour:
     def factory(self, role: ir.Role) -> str:
         """The function that makes the dispatcher of one role."""
         name = self.names.dispatchers[role.name]
-        about = f"A dispatcher that serves the role `{role.name}`: give it to an AsgiApp, `serve_stdio` or a client."
+        about = (
+            f"A dispatcher that serves the role `{role.name}`: give it to an AsgiApp, `serve_stdio` or a client."
+            "\n\nWithout `constraints` values are held against their types alone."
+        )
+        arguments = [f"handler: {self.names.handlers[role.name]}", "*", "constraints: bool = True"]
+        made = Call(
+            "Dispatcher", ("PROTOCOL", text_literal(role.name), "handler", "CLIENTS", "constraints=constraints")
+        )
         return "\n".join(
             [
-                f"def {name}(handler: {self.names.handlers[role.name]}) -> Dispatcher:",
+                statement(f"def {name}", Call("", tuple(arguments)), suffix=" -> Dispatcher:"),
                 docstring(about, indent=4),
-                f"    return Dispatcher(PROTOCOL, {text_literal(role.name)}, handler, CLIENTS)",
+                statement("return ", made, indent=4),
             ]
         )
 
@@ -530,12 +537,12 @@ _PUBLIC_RPC: Final = {
 
 _DECODE: Final = '''
 
-def decode(type_name: str, data: bytes) -> object:
-    """The typed value of a JSON text, by the name of its definition.
+def decode(type_name: str, data: bytes, *, constraints: bool = True) -> object:
+    """The typed value of a JSON text, by the name of its definition; its types alone are checked without `constraints`.
 
     Errors: ValidationError, which lists every fault; KeyError for a name that is no definition.
     """
-    value: object = CODEC.decode(type_name, data)
+    value: object = CODEC.under(constraints=constraints).decode(type_name, data)
     return value'''
 
 _ENCODE: Final = '''
@@ -546,9 +553,15 @@ def encode(value: object) -> bytes:
 
 _CLIENT_FRAME: Final = '''\
     def __init__(
-        self, channel: Channel, *, timeout: float | None = DEFAULT_TIMEOUT, retries: int = 2, backoff: float = 0.1
+        self,
+        channel: Channel,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        retries: int = 2,
+        backoff: float = 0.1,
+        constraints: bool = True,
     ) -> None:
-        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff)
+        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def http(
@@ -561,12 +574,13 @@ _CLIENT_FRAME: Final = '''\
         timeout: float | None = DEFAULT_TIMEOUT,
         retries: int = 2,
         backoff: float = 0.1,
+        constraints: bool = True,
     ) -> Self:
         """A client of the server at `url`; `callbacks` serves what that calls on us."""
         channel = HttpChannel(
             url, callbacks=callbacks, headers=headers, http=http, instance_header=PROTOCOL.instance_header
         )
-        return cls(channel, timeout=timeout, retries=retries, backoff=backoff)
+        return cls(channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def stdio(
@@ -577,9 +591,11 @@ _CLIENT_FRAME: Final = '''\
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        constraints: bool = True,
     ) -> Self:
         """A client of a server that is started as `command`: the program and its arguments."""
-        return cls(StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env), timeout=timeout)'''
+        channel = StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env)
+        return cls(channel, timeout=timeout, constraints=constraints)'''
 
 
 def _public_order(name: str) -> tuple[int, str]:

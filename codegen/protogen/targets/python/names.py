@@ -25,10 +25,10 @@ USED_IN_TYPES: Final = frozenset(
 """What types.py imports or takes from the builtins: a field or a class of that name would hide it."""
 
 USED_ELSEWHERE: Final = frozenset(
-    "BadAnswer CallTimeoutError Channel Client Codec Context DEFAULT Dispatcher ERRORS EXACT EventStream Handler"
-    " HttpChannel InvalidResultError Issue METHODS Mapping Method PROTOCOL ProtocolInfo Protocol RpcError Rules SCHEMA"
-    " Self StdioChannel StreamContext TYPES TYPE_CHECKING TransportError Unanswered ValidationError VALIDATORS PATTERNS"
-    " asgi_app decode encode serve_stdio memory_pair".split()
+    "BOUNDED BadAnswer CallTimeoutError Channel Client Codec Context DEFAULT Dispatcher ERRORS EXACT EventStream"
+    " Handler HttpChannel InvalidResultError Issue METHODS Mapping Method PROTOCOL ProtocolInfo Protocol RpcError Rules"
+    " SCHEMA Self StdioChannel StreamContext TYPES TYPE_CHECKING TransportError Unanswered ValidationError VALIDATORS"
+    " PATTERNS asgi_app decode encode serve_stdio memory_pair".split()
 )
 """Public names of the package and of its support library."""
 

@@ -41,7 +41,9 @@ class Typing:
         self.names = names
         self.tags = _record_tags(protocol, self.definitions)
         self.boxed = self._find_boxes()
-        self.exact = self._find_exact()
+        self.exact = self._find_exact(bounds=True)
+        self.bounded = self._find_exact(bounds=False) - self.exact
+        """Definitions that are not exact for what bounds values alone."""
 
     # --- which definitions need a class of their own ----------------------------------------------
 
@@ -182,14 +184,14 @@ class Typing:
 
     # --- exactness --------------------------------------------------------------------------------
 
-    def _find_exact(self) -> frozenset[str]:
-        """Definitions for which msgspec alone accepts nothing that the schema refuses."""
+    def _find_exact(self, *, bounds: bool) -> frozenset[str]:
+        """Definitions for which msgspec alone accepts nothing that the schema refuses, by constraints with `bounds`."""
         uses: dict[str, set[str]] = {}
         exact: set[str] = set()
         for definition in self.definitions.values():
-            own, used = self._own_exactness(definition)
+            own, used = self._own_exactness(definition, bounds=bounds)
             uses[definition.name] = used
-            if own and definition.exact:
+            if own and (definition.exact if bounds else definition.shaped):
                 exact.add(definition.name)
         changed = True
         while changed:
@@ -199,29 +201,28 @@ class Typing:
         # msgspec takes a record whose tag is missing unless it chooses among several.
         return frozenset(exact - self.tags.keys())
 
-    def _own_exactness(self, definition: ir.AnyDefinition) -> tuple[bool, set[str]]:
+    def _own_exactness(self, definition: ir.AnyDefinition, *, bounds: bool) -> tuple[bool, set[str]]:
+        def exact(type_: ir.Type) -> bool:
+            return self.render(type_ if bounds else _unbounded(type_)).exact
+
         match definition:
             case ir.Record():
-                fields = [self.field_type(definition, field) for field in definition.fields]
-                plain = all(rendered.exact for rendered in fields) and all(
-                    fits_msgspec(f.wire) for f in definition.fields
-                )
                 types = [f.type for f in definition.fields]
+                plain = all(map(exact, types)) and all(fits_msgspec(f.wire) for f in definition.fields)
                 direct = {name for type_ in types for name in names_in(type_)}
                 return plain and not (direct & self.tags.keys()), direct
             case ir.Enum():
                 return self.enum_type(definition).exact, set()
             case ir.Alias():
                 direct = set(names_in(definition.type))
-                return self.render(definition.type).exact and not (direct & self.tags.keys()), direct
+                return exact(definition.type) and not (direct & self.tags.keys()), direct
             case ir.Union():
                 direct = {name for arm in definition.arms for name in names_in(arm.type)}
                 if definition.tag is not None and definition.name not in self.boxed:
                     return True, direct
-                arms = [self.render(arm.type) for arm in definition.arms]
                 tagged = bool(direct & self.tags.keys())
                 merged = definition.name not in self.boxed and self._merges(definition)
-                return all(arm.exact for arm in arms) and not tagged and not merged, direct
+                return all(exact(arm.type) for arm in definition.arms) and not tagged and not merged, direct
 
     # --- annotations ------------------------------------------------------------------------------
 
@@ -360,6 +361,27 @@ def names_in(type_: ir.Type) -> list[str]:
             return [name for item in type_.items for name in names_in(item)]
         case _:
             return []
+
+
+def _unbounded(type_: ir.Type) -> ir.Type:
+    """A type expression without constraints."""
+    match type_:
+        case ir.StringType():
+            return ir.StringType()
+        case ir.IntegerType():
+            return ir.IntegerType()
+        case ir.NumberType():
+            return ir.NumberType()
+        case ir.ListType():
+            return ir.ListType(item=_unbounded(type_.item))
+        case ir.TupleType():
+            return ir.TupleType(items=tuple(map(_unbounded, type_.items)))
+        case ir.MapType():
+            return ir.MapType(value=_unbounded(type_.value))
+        case ir.NullableType():
+            return ir.NullableType(of=_unbounded(type_.of))
+        case _:
+            return type_
 
 
 def fits_msgspec(wire: str) -> bool:

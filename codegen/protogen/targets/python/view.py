@@ -62,6 +62,7 @@ class Types(msgspec.Struct, frozen=True, kw_only=True):
     """What stands between the blocks and the table."""
     table: list[str]
     exact: str
+    bounded: str
 
 
 class _TypesView:
@@ -92,6 +93,7 @@ class _TypesView:
             f"{text_literal(key)}: {self.text(self.typing.render(type_).expr)}," for key, type_ in self.inline.items()
         ]
         exact = [d.name for d in self.protocol.definitions if d.name in self.typing.exact]
+        bounded = [d.name for d in self.protocol.definitions if d.name in self.typing.bounded]
         statements = [*aliases, *self.hoisted, *arms]
         return Types(
             header=header_lines(self.protocol),
@@ -101,6 +103,7 @@ class _TypesView:
             gap="\n" if statements or not classes else "\n\n",
             table=table,
             exact=assign("EXACT: Final[frozenset[str]]", name_set(exact)),
+            bounded=assign("BOUNDED: Final[frozenset[str]]", name_set(bounded)),
         )
 
     def imports(self, has_aliases: bool) -> list[str]:

@@ -16,7 +16,7 @@ def _words(text: str) -> frozenset[str]:
 
 LIBRARY = _words(
     """
-    CallOptions CallbackUnavailableError ClientOptions Connection Dispatcher DispatcherOptions EventStream
+    CallOptions CallbackUnavailableError CheckOptions ClientOptions Connection Dispatcher DispatcherOptions EventStream
     HandlerContext HttpBinding HttpConnection HttpConnectionOptions HttpServerOptions InvalidResultError
     JsonError JsonSchema MethodSpec RpcClient RpcError RpcErrorCodes SdkError TimeoutError TransportError UnknownTag
     UnknownTypeError ValidationError ValidationIssue equalJson fetchHandler parseJson toNumber writeJson

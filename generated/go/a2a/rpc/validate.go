@@ -47,6 +47,21 @@ func (t *Type) Validate(v *Value) []Violation {
 	return run.violations
 }
 
+// ValidateTypes is Validate without constraints: what bounds numbers, lengths and sizes, patterns, unique items,
+// contains and the names of members.
+func (t *Type) ValidateTypes(v *Value) []Violation {
+	run := &validation{loose: true}
+	t.node.check(v, run, nil, nil)
+	return run.violations
+}
+
+func (t *Type) violations(v *Value, loose bool) []Violation {
+	if loose {
+		return t.ValidateTypes(v)
+	}
+	return t.Validate(v)
+}
+
 // Valid reports whether the value fits the type, and stops at the first place where it does not.
 func (t *Type) Valid(v *Value) bool {
 	return t.node.verdict(v, new(validation), nil)
@@ -56,6 +71,7 @@ func (t *Type) Valid(v *Value) bool {
 type validation struct {
 	violations []Violation
 	silent     bool
+	loose      bool        // constraints do not count
 	cut        bool        // a reference came back to itself: the verdict holds only here
 	refs       []reference // that are being followed, the last one innermost
 }
@@ -63,6 +79,7 @@ type validation struct {
 type reference struct {
 	node  *node
 	value *Value
+	loose bool // of a verdict that is kept
 }
 
 // follows reports whether the same reference is being followed for the same value already.
@@ -81,7 +98,14 @@ func (run *validation) quiet(v *Value) *validation {
 	for first > 0 && run.refs[first-1].value == v {
 		first--
 	}
-	return &validation{silent: true, refs: slices.Clone(run.refs[first:])}
+	return &validation{silent: true, loose: run.loose, refs: slices.Clone(run.refs[first:])}
+}
+
+// strict is a quiet run in which constraints count: what a schema excludes or asks first is not for bounds to widen.
+func (run *validation) strict(v *Value) *validation {
+	quiet := run.quiet(v)
+	quiet.loose = false
+	return quiet
 }
 
 // worthKeeping is the size of a value's text from which looking a verdict up beats finding it again.
@@ -93,7 +117,7 @@ func (n *node) verdict(v *Value, run *validation, track *seen) bool {
 	if track != nil || len(v.raw) < worthKeeping || v.memo == nil {
 		return n.check(v, quiet, nil, track)
 	}
-	key := reference{n, v}
+	key := reference{n, v, run.loose}
 	if n.ref != nil {
 		key.node = n.ref
 	}
@@ -216,9 +240,9 @@ func (n *node) check(v *Value, run *validation, at *place, outer *seen) bool {
 	}
 	switch v.kind {
 	case KindNumber:
-		ok = n.checkNumber(v, run, at) && ok
+		ok = (run.loose || n.checkNumber(v, run, at)) && ok
 	case KindString:
-		ok = n.checkString(v, run, at) && ok
+		ok = (run.loose || n.checkString(v, run, at)) && ok
 	case KindArray:
 		ok = n.checkArray(v, run, at, track) && ok
 	case KindObject:
@@ -246,7 +270,7 @@ func (n *node) checkRef(v *Value, run *validation, at *place, outer *seen) bool 
 		run.cut = true
 		return true
 	}
-	run.refs = append(run.refs, reference{n, v})
+	run.refs = append(run.refs, reference{node: n, value: v})
 	ok := n.ref.check(v, run, at, outer)
 	run.refs = run.refs[:len(run.refs)-1]
 	return ok
@@ -312,8 +336,9 @@ func withinLimits(run *validation, at *place, size int, least, most *int, what s
 }
 
 func (n *node) checkArray(v *Value, run *validation, at *place, track *seen) bool {
-	ok := withinLimits(run, at, len(v.items), n.minItems, n.maxItems, "items")
-	if n.unique {
+	// The size of a tuple is part of its type.
+	ok := run.loose && n.tuple == nil || withinLimits(run, at, len(v.items), n.minItems, n.maxItems, "items")
+	if n.unique && !run.loose {
 		ok = checkUnique(v, run, at) && ok
 	}
 	if n.items != nil || n.tuple != nil {
@@ -334,7 +359,7 @@ func (n *node) checkArray(v *Value, run *validation, at *place, track *seen) boo
 			}
 		}
 	}
-	if n.contains != nil {
+	if n.contains != nil && (!run.loose || track != nil) {
 		ok = n.checkContains(v, run, at, track) && ok
 	}
 	return ok
@@ -364,6 +389,9 @@ func (n *node) checkContains(v *Value, run *validation, at *place, track *seen) 
 			track.item(i)
 		}
 	}
+	if run.loose {
+		return true
+	}
 	least := 1
 	if n.minContains != nil {
 		least = *n.minContains
@@ -378,7 +406,7 @@ func (n *node) checkContains(v *Value, run *validation, at *place, track *seen) 
 }
 
 func (n *node) checkObject(v *Value, run *validation, at *place, track *seen) bool {
-	ok := withinLimits(run, at, len(v.members), n.minProperties, n.maxProperties, "members")
+	ok := run.loose || withinLimits(run, at, len(v.members), n.minProperties, n.maxProperties, "members")
 	for _, name := range n.required {
 		if v.find(name) < 0 {
 			ok = run.fail(at, "the required member %q is missing", name)
@@ -425,7 +453,7 @@ func (n *node) checkMember(m *member, run *validation, at *place, track *seen) b
 	if known {
 		track.member(m.name)
 	}
-	if n.propertyNames != nil {
+	if n.propertyNames != nil && !run.loose {
 		name := Value{kind: KindString, text: m.name, compound: &nothing}
 		ok = n.propertyNames.check(&name, run, here, nil) && ok
 	}
@@ -461,17 +489,20 @@ func (n *node) checkCombined(v *Value, run *validation, at *place, track *seen) 
 		}
 	}
 	if n.anyOf != nil {
-		ok = n.checkAny(v, run, at, track) && ok
+		ok = n.checkAny(n.anyOf, v, run, at, track) && ok
 	}
-	if n.oneOf != nil {
+	if n.oneOf != nil && run.loose {
+		// What tells two alternatives apart may be a constraint.
+		ok = n.checkAny(n.oneOf, v, run, at, track) && ok
+	} else if n.oneOf != nil {
 		ok = n.checkOne(v, run, at, track) && ok
 	}
-	if n.not != nil && n.not.check(v, run.quiet(v), nil, nil) {
+	if n.not != nil && n.not.check(v, run.strict(v), nil, nil) {
 		ok = run.fail(at, "the value matches what the schema excludes")
 	}
 	if n.when != nil {
 		looked := track.fresh()
-		if n.when.check(v, run.quiet(v), nil, looked) {
+		if n.when.check(v, run.strict(v), nil, looked) {
 			track.add(looked)
 			if n.then != nil {
 				ok = n.then.check(v, run, at, track) && ok
@@ -483,9 +514,9 @@ func (n *node) checkCombined(v *Value, run *validation, at *place, track *seen) 
 	return ok
 }
 
-func (n *node) checkAny(v *Value, run *validation, at *place, track *seen) bool {
+func (n *node) checkAny(rules []*node, v *Value, run *validation, at *place, track *seen) bool {
 	matched := false
-	for _, rule := range n.anyOf {
+	for _, rule := range rules {
 		if rule.verdict(v, run, track) {
 			matched = true
 			if track == nil {
@@ -496,7 +527,7 @@ func (n *node) checkAny(v *Value, run *validation, at *place, track *seen) bool 
 	if matched {
 		return true
 	}
-	return explain(n.anyOf, v, run, at)
+	return explain(rules, v, run, at)
 }
 
 func (n *node) checkOne(v *Value, run *validation, at *place, track *seen) bool {
@@ -649,10 +680,13 @@ func (v *Value) writeKey(out *strings.Builder) {
 // NoType is the error for a name that is no type of the protocol.
 func NoType(name string) error { return fmt.Errorf("the protocol has no type %q", name) }
 
+// DecodeOption changes how a value is decoded.
+type DecodeOption interface{ applyDecode(*settings) }
+
 // DecodeNamed reads and checks a value of a definition; read makes the Go value from it. Errors:
 // *SyntaxError, *ValidationError.
-func DecodeNamed(schema *Schema, name string, data []byte, read func(*Value) (any, error)) (any, error) {
-	in, err := checkNamed(schema, name, data)
+func DecodeNamed(schema *Schema, name string, data []byte, read func(*Value) (any, error), options ...DecodeOption) (any, error) {
+	in, err := checkNamed(schema, name, data, options)
 	if err != nil {
 		return nil, err
 	}
@@ -660,12 +694,16 @@ func DecodeNamed(schema *Schema, name string, data []byte, read func(*Value) (an
 }
 
 // ValidateNamed checks a value of a definition. Errors: *SyntaxError, *ValidationError.
-func ValidateNamed(schema *Schema, name string, data []byte) error {
-	_, err := checkNamed(schema, name, data)
+func ValidateNamed(schema *Schema, name string, data []byte, options ...DecodeOption) error {
+	_, err := checkNamed(schema, name, data, options)
 	return err
 }
 
-func checkNamed(schema *Schema, name string, data []byte) (*Value, error) {
+func checkNamed(schema *Schema, name string, data []byte, options []DecodeOption) (*Value, error) {
+	var s settings
+	for _, option := range options {
+		option.applyDecode(&s)
+	}
 	t := schema.Named(name)
 	if t == nil {
 		return nil, NoType(name)
@@ -674,7 +712,7 @@ func checkNamed(schema *Schema, name string, data []byte) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if violations := t.Validate(in); violations != nil {
+	if violations := t.violations(in, s.loose); violations != nil {
 		return nil, &ValidationError{Type: name, Errors: violations}
 	}
 	return in, nil

@@ -22,6 +22,7 @@ type Dispatcher struct {
 	report   func(ctx context.Context, method string, err error)
 	explain  func(method string, params json.RawMessage, violations []Violation) error
 	usage    Usage
+	loose    bool // constraints are not checked
 }
 
 type handler struct {
@@ -30,30 +31,34 @@ type handler struct {
 }
 
 // DispatcherOption changes how a Dispatcher works.
-type DispatcherOption func(*Dispatcher)
+type DispatcherOption interface{ applyDispatcher(*Dispatcher) }
+
+type dispatcherOption func(*Dispatcher)
+
+func (o dispatcherOption) applyDispatcher(d *Dispatcher) { o(d) }
 
 // WithErrorReport calls report for every failure whose cause the caller is not told: errors that are no
 // Failure, panics, results that break their schema, failed notifications.
 func WithErrorReport(report func(ctx context.Context, method string, err error)) DispatcherOption {
-	return func(d *Dispatcher) { d.report = report }
+	return dispatcherOption(func(d *Dispatcher) { d.report = report })
 }
 
 // WithExplanation words the refusal of params that break their schema, for protocols that say what such an error
 // looks like. Where explain gives nil, it is "Invalid params" with all violations.
 func WithExplanation(explain func(method string, params json.RawMessage, violations []Violation) error) DispatcherOption {
-	return func(d *Dispatcher) { d.explain = explain }
+	return dispatcherOption(func(d *Dispatcher) { d.explain = explain })
 }
 
 // WithUsage says what transports take for a message, for protocols that depart from JSON-RPC 2.0 there.
 func WithUsage(usage Usage) DispatcherOption {
-	return func(d *Dispatcher) { d.usage = usage }
+	return dispatcherOption(func(d *Dispatcher) { d.usage = usage })
 }
 
 // NewDispatcher makes a Dispatcher without handlers.
 func NewDispatcher(protocol Protocol, options ...DispatcherOption) *Dispatcher {
 	d := &Dispatcher{protocol: protocol, handlers: make(map[string]handler)}
 	for _, option := range options {
-		option(d)
+		option.applyDispatcher(d)
 	}
 	return d
 }
@@ -61,7 +66,7 @@ func NewDispatcher(protocol Protocol, options ...DispatcherOption) *Dispatcher {
 // Handle registers the handler of a request.
 func Handle[P, R any](d *Dispatcher, m *Method[P, R], handle func(context.Context, P) (R, error)) {
 	d.handlers[m.Name] = handler{call: func(ctx context.Context, params *Value) ([]byte, error) {
-		decoded, err := m.incoming(params)
+		decoded, err := m.incoming(params, d.loose)
 		if err != nil {
 			return nil, &refusedParams{params: params, violations: violationsOf(err)}
 		}
@@ -69,7 +74,7 @@ func Handle[P, R any](d *Dispatcher, m *Method[P, R], handle func(context.Contex
 		if err != nil || m.Result == nil {
 			return []byte("null"), err
 		}
-		return m.Result.encode(result)
+		return m.Result.encode(result, d.loose)
 	}}
 }
 
@@ -84,7 +89,7 @@ func HandleNotification[P any](d *Dispatcher, m *Method[P, None], handle func(co
 // HandleStream registers the handler of a request that sends events before its result.
 func HandleStream[P, R, E any](d *Dispatcher, m *Method[P, R], events *Codec[E], handle func(context.Context, P, *Emitter[E]) (R, error)) {
 	Handle(d, m, func(ctx context.Context, params P) (R, error) {
-		return handle(ctx, params, &Emitter[E]{call: CallFrom(ctx), codec: events, results: m.Results})
+		return handle(ctx, params, &Emitter[E]{call: CallFrom(ctx), codec: events, results: m.Results, loose: d.loose})
 	})
 }
 
@@ -144,6 +149,7 @@ type Emitter[E any] struct {
 	call    *Call
 	codec   *Codec[E]
 	results bool
+	loose   bool
 }
 
 // Wanted reports whether the caller takes events at all.
@@ -155,7 +161,7 @@ func (e *Emitter[E]) Emit(event E) error {
 	if e.call.emit == nil {
 		return nil
 	}
-	text, err := e.codec.encode(event)
+	text, err := e.codec.encode(event, e.loose)
 	if err != nil {
 		return err
 	}

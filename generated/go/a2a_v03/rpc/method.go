@@ -64,11 +64,11 @@ type Method[P, R any] struct {
 	Fields     []string // names of the params in order, for positions
 }
 
-// decode checks a value and reads it.
-func (c *Codec[T]) decode(in *Value) (T, error) {
+// decode checks a value and reads it; loose: without constraints.
+func (c *Codec[T]) decode(in *Value, loose bool) (T, error) {
 	var v T
 	if c.Type != nil {
-		if violations := c.Type().Validate(in); violations != nil {
+		if violations := c.Type().violations(in, loose); violations != nil {
 			return v, &ValidationError{Type: c.Name, Errors: violations}
 		}
 	}
@@ -76,8 +76,8 @@ func (c *Codec[T]) decode(in *Value) (T, error) {
 	return v, err
 }
 
-// encode writes a value and checks what came out.
-func (c *Codec[T]) encode(v T) ([]byte, error) {
+// encode writes a value and checks what came out; loose: without constraints.
+func (c *Codec[T]) encode(v T, loose bool) ([]byte, error) {
 	text, err := Marshal(func(w *Writer) { c.Write(v, w) })
 	if err != nil || c.Type == nil {
 		return text, err
@@ -86,7 +86,7 @@ func (c *Codec[T]) encode(v T) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if violations := c.Type().Validate(in); violations != nil {
+	if violations := c.Type().violations(in, loose); violations != nil {
 		return nil, &ValidationError{Type: c.Name, Errors: violations}
 	}
 	return text, nil
@@ -125,7 +125,7 @@ func toPositions(text []byte, fields []string) (json.RawMessage, error) {
 }
 
 // incoming reads the params of a request, wherever they may be an array by position.
-func (m *Method[P, R]) incoming(params *Value) (P, error) {
+func (m *Method[P, R]) incoming(params *Value, loose bool) (P, error) {
 	if m.Params == nil {
 		var none P
 		return none, nil
@@ -141,7 +141,7 @@ func (m *Method[P, R]) incoming(params *Value) (P, error) {
 		}
 		params = named
 	}
-	return m.Params.decode(params)
+	return m.Params.decode(params, loose)
 }
 
 func fromPositions(params *Value, fields []string) (*Value, error) {

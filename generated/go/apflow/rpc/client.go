@@ -61,6 +61,7 @@ type settings struct {
 	retries    int
 	header     http.Header
 	handler    *Dispatcher
+	loose      bool // constraints are not checked
 }
 
 // ClientOption changes how a client makes its calls.
@@ -95,6 +96,18 @@ func WithHeader(name, value string) Option {
 		s.header.Add(name, value)
 	}
 }
+
+// ConstraintsOption is what WithConstraints makes.
+type ConstraintsOption bool
+
+// WithConstraints says whether values are held against the constraints of their schemas: bounds of numbers, lengths
+// and sizes, patterns, unique items, contains, names of members. They are, unless told otherwise; types are always
+// checked. It is an option of a client, of a dispatcher, and of Decode and Validate.
+func WithConstraints(checked bool) ConstraintsOption { return ConstraintsOption(checked) }
+
+func (o ConstraintsOption) applyClient(s *settings)       { s.loose = !bool(o) }
+func (o ConstraintsOption) applyDecode(s *settings)       { s.loose = !bool(o) }
+func (o ConstraintsOption) applyDispatcher(d *Dispatcher) { d.loose = !bool(o) }
 
 type clientOption func(*settings)
 
@@ -172,14 +185,15 @@ func Invoke[P, R any](ctx context.Context, c *Client, m *Method[P, R], params P,
 		return none, err
 	}
 	exchange := &Exchange{Streaming: m.Streaming, Results: m.Results}
-	response, err := c.call(ctx, &Request{Method: m.Name, Params: text}, exchange, m.Idempotent, c.with(options))
+	s := c.with(options)
+	response, err := c.call(ctx, &Request{Method: m.Name, Params: text}, exchange, m.Idempotent, s)
 	if err != nil {
 		return none, err
 	}
-	return settle(m, response)
+	return settle(m, response, s.loose)
 }
 
-func settle[P, R any](m *Method[P, R], response *Response) (R, error) {
+func settle[P, R any](m *Method[P, R], response *Response, loose bool) (R, error) {
 	var none R
 	if response.Error != nil {
 		return none, TypedError(m.Errors, response.Error)
@@ -187,7 +201,7 @@ func settle[P, R any](m *Method[P, R], response *Response) (R, error) {
 	if m.Result == nil {
 		return none, nil
 	}
-	result, err := m.Result.decode(response.Result)
+	result, err := m.Result.decode(response.Result, loose)
 	if err != nil {
 		return none, &InvalidResultError{Method: m.Name, Err: err}
 	}
@@ -304,24 +318,24 @@ func Open[P, R, E any](ctx context.Context, c *Client, m *Method[P, R], events *
 		told := false
 		exchange := &Exchange{Streaming: true, Results: m.Results, Event: func(in *Value) {
 			told = true
-			stream.push(ctx, m.Name, events, in)
+			stream.push(ctx, m.Name, events, in, s.loose)
 		}}
 		response, err := c.call(ctx, &Request{Method: m.Name, Params: text}, exchange, false, s)
 		if err != nil {
 			stream.err = err
 			return
 		}
-		stream.result, stream.err = settle(m, response)
+		stream.result, stream.err = settle(m, response, s.loose)
 		if m.Results && !told && stream.err == nil {
 			// The answer came in one piece: it is the only event.
-			stream.push(ctx, m.Name, events, response.Result)
+			stream.push(ctx, m.Name, events, response.Result, s.loose)
 		}
 	}()
 	return stream
 }
 
-func (s *Stream[E, R]) push(ctx context.Context, method string, codec *Codec[E], in *Value) {
-	event, err := codec.decode(in)
+func (s *Stream[E, R]) push(ctx context.Context, method string, codec *Codec[E], in *Value, loose bool) {
+	event, err := codec.decode(in, loose)
 	if err != nil {
 		err = &InvalidResultError{Method: method, Err: err}
 	}

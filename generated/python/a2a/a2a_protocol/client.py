@@ -59,9 +59,15 @@ class AgentClient(Client):
     """
 
     def __init__(
-        self, channel: Channel, *, timeout: float | None = DEFAULT_TIMEOUT, retries: int = 2, backoff: float = 0.1
+        self,
+        channel: Channel,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        retries: int = 2,
+        backoff: float = 0.1,
+        constraints: bool = True,
     ) -> None:
-        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff)
+        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def http(
@@ -74,12 +80,13 @@ class AgentClient(Client):
         timeout: float | None = DEFAULT_TIMEOUT,
         retries: int = 2,
         backoff: float = 0.1,
+        constraints: bool = True,
     ) -> Self:
         """A client of the server at `url`; `callbacks` serves what that calls on us."""
         channel = HttpChannel(
             url, callbacks=callbacks, headers=headers, http=http, instance_header=PROTOCOL.instance_header
         )
-        return cls(channel, timeout=timeout, retries=retries, backoff=backoff)
+        return cls(channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def stdio(
@@ -90,9 +97,11 @@ class AgentClient(Client):
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        constraints: bool = True,
     ) -> Self:
         """A client of a server that is started as `command`: the program and its arguments."""
-        return cls(StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env), timeout=timeout)
+        channel = StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env)
+        return cls(channel, timeout=timeout, constraints=constraints)
 
     async def send_message(self, params: SendMessageRequest, *, timeout: Timeout = UNSET) -> SendMessageResponse:
         """Sends a message.

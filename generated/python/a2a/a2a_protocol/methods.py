@@ -20,7 +20,7 @@ from .errors import (
 )
 from .rpc.boundary import Codec, Rules
 from .rpc.table import Method, ProtocolInfo
-from .types import EXACT, TYPES
+from .types import BOUNDED, EXACT, TYPES
 
 SEND_MESSAGE: Final = "SendMessage"
 """Sends a message."""
@@ -220,7 +220,7 @@ def _load_rules() -> Rules:
     return Rules(VALIDATORS, load_schema(), PATTERNS)
 
 
-CODEC: Final = Codec(TYPES, exact=EXACT, load_rules=_load_rules)
+CODEC: Final = Codec(TYPES, exact=EXACT, bounded=BOUNDED, load_rules=_load_rules)
 """Reads and writes every definition by its name."""
 
 PROTOCOL: Final = ProtocolInfo(

@@ -120,6 +120,9 @@ class AgentHandler(Protocol):
         ...
 
 
-def agent_dispatcher(handler: AgentHandler) -> Dispatcher:
-    """A dispatcher that serves the role `agent`: give it to an AsgiApp, `serve_stdio` or a client."""
-    return Dispatcher(PROTOCOL, "agent", handler, CLIENTS)
+def agent_dispatcher(handler: AgentHandler, *, constraints: bool = True) -> Dispatcher:
+    """A dispatcher that serves the role `agent`: give it to an AsgiApp, `serve_stdio` or a client.
+
+    Without `constraints` values are held against their types alone.
+    """
+    return Dispatcher(PROTOCOL, "agent", handler, CLIENTS, constraints=constraints)

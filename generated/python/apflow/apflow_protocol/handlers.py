@@ -135,6 +135,9 @@ class NodeHandler(Protocol):
         ...
 
 
-def node_dispatcher(handler: NodeHandler) -> Dispatcher:
-    """A dispatcher that serves the role `node`: give it to an AsgiApp, `serve_stdio` or a client."""
-    return Dispatcher(PROTOCOL, "node", handler, CLIENTS)
+def node_dispatcher(handler: NodeHandler, *, constraints: bool = True) -> Dispatcher:
+    """A dispatcher that serves the role `node`: give it to an AsgiApp, `serve_stdio` or a client.
+
+    Without `constraints` values are held against their types alone.
+    """
+    return Dispatcher(PROTOCOL, "node", handler, CLIENTS, constraints=constraints)

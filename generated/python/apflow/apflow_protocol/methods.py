@@ -24,7 +24,7 @@ from .errors import (
 )
 from .rpc.boundary import Codec, Rules
 from .rpc.table import Method, ProtocolInfo
-from .types import EXACT, TYPES
+from .types import BOUNDED, EXACT, TYPES
 
 TASKS_CREATE: Final = "tasks.create"
 """Creates a task."""
@@ -213,7 +213,7 @@ def _load_rules() -> Rules:
     return Rules(VALIDATORS, load_schema(), PATTERNS)
 
 
-CODEC: Final = Codec(TYPES, exact=EXACT, load_rules=_load_rules)
+CODEC: Final = Codec(TYPES, exact=EXACT, bounded=BOUNDED, load_rules=_load_rules)
 """Reads and writes every definition by its name."""
 
 PROTOCOL: Final = ProtocolInfo(

@@ -43,9 +43,15 @@ class ClientClient(Client):
     """
 
     def __init__(
-        self, channel: Channel, *, timeout: float | None = DEFAULT_TIMEOUT, retries: int = 2, backoff: float = 0.1
+        self,
+        channel: Channel,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        retries: int = 2,
+        backoff: float = 0.1,
+        constraints: bool = True,
     ) -> None:
-        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff)
+        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def http(
@@ -58,12 +64,13 @@ class ClientClient(Client):
         timeout: float | None = DEFAULT_TIMEOUT,
         retries: int = 2,
         backoff: float = 0.1,
+        constraints: bool = True,
     ) -> Self:
         """A client of the server at `url`; `callbacks` serves what that calls on us."""
         channel = HttpChannel(
             url, callbacks=callbacks, headers=headers, http=http, instance_header=PROTOCOL.instance_header
         )
-        return cls(channel, timeout=timeout, retries=retries, backoff=backoff)
+        return cls(channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def stdio(
@@ -74,9 +81,11 @@ class ClientClient(Client):
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        constraints: bool = True,
     ) -> Self:
         """A client of a server that is started as `command`: the program and its arguments."""
-        return cls(StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env), timeout=timeout)
+        channel = StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env)
+        return cls(channel, timeout=timeout, constraints=constraints)
 
     async def client_echo(self, params: EchoParams, *, timeout: Timeout = UNSET) -> EchoResult:
         """Sends a value back, in the other direction."""
@@ -90,9 +99,15 @@ class ServerClient(Client):
     """
 
     def __init__(
-        self, channel: Channel, *, timeout: float | None = DEFAULT_TIMEOUT, retries: int = 2, backoff: float = 0.1
+        self,
+        channel: Channel,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        retries: int = 2,
+        backoff: float = 0.1,
+        constraints: bool = True,
     ) -> None:
-        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff)
+        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def http(
@@ -105,12 +120,13 @@ class ServerClient(Client):
         timeout: float | None = DEFAULT_TIMEOUT,
         retries: int = 2,
         backoff: float = 0.1,
+        constraints: bool = True,
     ) -> Self:
         """A client of the server at `url`; `callbacks` serves what that calls on us."""
         channel = HttpChannel(
             url, callbacks=callbacks, headers=headers, http=http, instance_header=PROTOCOL.instance_header
         )
-        return cls(channel, timeout=timeout, retries=retries, backoff=backoff)
+        return cls(channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def stdio(
@@ -121,9 +137,11 @@ class ServerClient(Client):
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        constraints: bool = True,
     ) -> Self:
         """A client of a server that is started as `command`: the program and its arguments."""
-        return cls(StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env), timeout=timeout)
+        channel = StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env)
+        return cls(channel, timeout=timeout, constraints=constraints)
 
     async def echo(self, params: EchoParams, *, timeout: Timeout = UNSET) -> EchoResult:
         """Sends a value back."""

@@ -38,9 +38,12 @@ class ClientHandler(Protocol):
         ...
 
 
-def client_dispatcher(handler: ClientHandler) -> Dispatcher:
-    """A dispatcher that serves the role `client`: give it to an AsgiApp, `serve_stdio` or a client."""
-    return Dispatcher(PROTOCOL, "client", handler, CLIENTS)
+def client_dispatcher(handler: ClientHandler, *, constraints: bool = True) -> Dispatcher:
+    """A dispatcher that serves the role `client`: give it to an AsgiApp, `serve_stdio` or a client.
+
+    Without `constraints` values are held against their types alone.
+    """
+    return Dispatcher(PROTOCOL, "client", handler, CLIENTS, constraints=constraints)
 
 
 class ServerHandler(Protocol):
@@ -99,6 +102,9 @@ class ServerHandler(Protocol):
         ...
 
 
-def server_dispatcher(handler: ServerHandler) -> Dispatcher:
-    """A dispatcher that serves the role `server`: give it to an AsgiApp, `serve_stdio` or a client."""
-    return Dispatcher(PROTOCOL, "server", handler, CLIENTS)
+def server_dispatcher(handler: ServerHandler, *, constraints: bool = True) -> Dispatcher:
+    """A dispatcher that serves the role `server`: give it to an AsgiApp, `serve_stdio` or a client.
+
+    Without `constraints` values are held against their types alone.
+    """
+    return Dispatcher(PROTOCOL, "server", handler, CLIENTS, constraints=constraints)

@@ -9,7 +9,7 @@ from typing import Final
 from .errors import ERRORS, CallbackFailedError, SleepTooLongError, SumOutOfRangeError
 from .rpc.boundary import Codec, Rules
 from .rpc.table import Method, ProtocolInfo
-from .types import EXACT, TYPES
+from .types import BOUNDED, EXACT, TYPES
 
 ECHO: Final = "echo"
 """Sends a value back."""
@@ -129,7 +129,7 @@ def _load_rules() -> Rules:
     return Rules(VALIDATORS, load_schema(), PATTERNS)
 
 
-CODEC: Final = Codec(TYPES, exact=EXACT, load_rules=_load_rules)
+CODEC: Final = Codec(TYPES, exact=EXACT, bounded=BOUNDED, load_rules=_load_rules)
 """Reads and writes every definition by its name."""
 
 PROTOCOL: Final = ProtocolInfo(

@@ -78,9 +78,12 @@ class RuntimeHandler(Protocol):
         ...
 
 
-def runtime_dispatcher(handler: RuntimeHandler) -> Dispatcher:
-    """A dispatcher that serves the role `runtime`: give it to an AsgiApp, `serve_stdio` or a client."""
-    return Dispatcher(PROTOCOL, "runtime", handler, CLIENTS)
+def runtime_dispatcher(handler: RuntimeHandler, *, constraints: bool = True) -> Dispatcher:
+    """A dispatcher that serves the role `runtime`: give it to an AsgiApp, `serve_stdio` or a client.
+
+    Without `constraints` values are held against their types alone.
+    """
+    return Dispatcher(PROTOCOL, "runtime", handler, CLIENTS, constraints=constraints)
 
 
 class WorkerHandler(Protocol):
@@ -152,6 +155,9 @@ class WorkerHandler(Protocol):
         ...
 
 
-def worker_dispatcher(handler: WorkerHandler) -> Dispatcher:
-    """A dispatcher that serves the role `worker`: give it to an AsgiApp, `serve_stdio` or a client."""
-    return Dispatcher(PROTOCOL, "worker", handler, CLIENTS)
+def worker_dispatcher(handler: WorkerHandler, *, constraints: bool = True) -> Dispatcher:
+    """A dispatcher that serves the role `worker`: give it to an AsgiApp, `serve_stdio` or a client.
+
+    Without `constraints` values are held against their types alone.
+    """
+    return Dispatcher(PROTOCOL, "worker", handler, CLIENTS, constraints=constraints)

@@ -1446,3 +1446,6 @@ EXACT: Final[frozenset[str]] = frozenset(
     },
 )
 """Definitions whose types alone refuse everything that the schema refuses."""
+
+BOUNDED: Final[frozenset[str]] = frozenset()
+"""Definitions whose types alone refuse everything that the schema refuses, apart from what breaks constraints."""

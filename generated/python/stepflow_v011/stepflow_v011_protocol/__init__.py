@@ -353,12 +353,12 @@ __all__ = [
 ]
 
 
-def decode(type_name: str, data: bytes) -> object:
-    """The typed value of a JSON text, by the name of its definition.
+def decode(type_name: str, data: bytes, *, constraints: bool = True) -> object:
+    """The typed value of a JSON text, by the name of its definition; its types alone are checked without `constraints`.
 
     Errors: ValidationError, which lists every fault; KeyError for a name that is no definition.
     """
-    value: object = CODEC.decode(type_name, data)
+    value: object = CODEC.under(constraints=constraints).decode(type_name, data)
     return value
 
 

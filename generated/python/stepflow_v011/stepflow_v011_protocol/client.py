@@ -54,9 +54,15 @@ class RuntimeClient(Client):
     """
 
     def __init__(
-        self, channel: Channel, *, timeout: float | None = DEFAULT_TIMEOUT, retries: int = 2, backoff: float = 0.1
+        self,
+        channel: Channel,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        retries: int = 2,
+        backoff: float = 0.1,
+        constraints: bool = True,
     ) -> None:
-        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff)
+        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def http(
@@ -69,12 +75,13 @@ class RuntimeClient(Client):
         timeout: float | None = DEFAULT_TIMEOUT,
         retries: int = 2,
         backoff: float = 0.1,
+        constraints: bool = True,
     ) -> Self:
         """A client of the server at `url`; `callbacks` serves what that calls on us."""
         channel = HttpChannel(
             url, callbacks=callbacks, headers=headers, http=http, instance_header=PROTOCOL.instance_header
         )
-        return cls(channel, timeout=timeout, retries=retries, backoff=backoff)
+        return cls(channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def stdio(
@@ -85,9 +92,11 @@ class RuntimeClient(Client):
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        constraints: bool = True,
     ) -> Self:
         """A client of a server that is started as `command`: the program and its arguments."""
-        return cls(StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env), timeout=timeout)
+        channel = StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env)
+        return cls(channel, timeout=timeout, constraints=constraints)
 
     async def runs_submit(self, params: SubmitRunProtocolParams, *, timeout: Timeout = UNSET) -> RunStatusProtocol:
         """Starts a run of a stored flow.
@@ -118,9 +127,15 @@ class WorkerClient(Client):
     """
 
     def __init__(
-        self, channel: Channel, *, timeout: float | None = DEFAULT_TIMEOUT, retries: int = 2, backoff: float = 0.1
+        self,
+        channel: Channel,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        retries: int = 2,
+        backoff: float = 0.1,
+        constraints: bool = True,
     ) -> None:
-        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff)
+        super().__init__(PROTOCOL, channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def http(
@@ -133,12 +148,13 @@ class WorkerClient(Client):
         timeout: float | None = DEFAULT_TIMEOUT,
         retries: int = 2,
         backoff: float = 0.1,
+        constraints: bool = True,
     ) -> Self:
         """A client of the server at `url`; `callbacks` serves what that calls on us."""
         channel = HttpChannel(
             url, callbacks=callbacks, headers=headers, http=http, instance_header=PROTOCOL.instance_header
         )
-        return cls(channel, timeout=timeout, retries=retries, backoff=backoff)
+        return cls(channel, timeout=timeout, retries=retries, backoff=backoff, constraints=constraints)
 
     @classmethod
     def stdio(
@@ -149,9 +165,11 @@ class WorkerClient(Client):
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        constraints: bool = True,
     ) -> Self:
         """A client of a server that is started as `command`: the program and its arguments."""
-        return cls(StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env), timeout=timeout)
+        channel = StdioChannel(command, callbacks=callbacks, cwd=cwd, env=env)
+        return cls(channel, timeout=timeout, constraints=constraints)
 
     async def initialize(self, params: InitializeParams, *, timeout: Timeout = UNSET) -> InitializeResult:
         """Opens the handshake.

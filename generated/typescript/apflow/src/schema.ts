@@ -3,7 +3,7 @@
 
 /** The schema of the protocol as data, and decoding, encoding and validation by the name of a definition. */
 
-import { Codec } from "./rpc/codec.js";
+import { Codec, type CheckOptions } from "./rpc/codec.js";
 import type { ValidationIssue } from "./rpc/errors.js";
 import { writeJson } from "./rpc/json.js";
 import type { JsonSchema } from "./rpc/validate.js";
@@ -175,10 +175,14 @@ export const typeNames: readonly string[] = codec.names;
  *
  * Errors: ValidationError with every issue (JsonError where it is not JSON), UnknownTypeError.
  */
-export function decode<Name extends TypeName>(typeName: Name, input: string | Uint8Array): TypesByName[Name];
-export function decode(typeName: string, input: string | Uint8Array): unknown;
-export function decode(typeName: string, input: string | Uint8Array): unknown {
-  return codec.read(typeName, input);
+export function decode<Name extends TypeName>(
+  typeName: Name,
+  input: string | Uint8Array,
+  options?: CheckOptions,
+): TypesByName[Name];
+export function decode(typeName: string, input: string | Uint8Array, options?: CheckOptions): unknown;
+export function decode(typeName: string, input: string | Uint8Array, options?: CheckOptions): unknown {
+  return codec.under(options).read(typeName, input);
 }
 
 /**
@@ -193,8 +197,8 @@ export function encode(value: unknown, typeName?: string): string {
 }
 
 /** Every way in which a value breaks a definition; empty when it is valid. Errors: UnknownTypeError. */
-export function validate(typeName: string, value: unknown): ValidationIssue[] {
-  return codec.issues(typeName, value);
+export function validate(typeName: string, value: unknown, options?: CheckOptions): ValidationIssue[] {
+  return codec.under(options).issues(typeName, value);
 }
 
 /** Whether a value is valid. Errors: UnknownTypeError. */

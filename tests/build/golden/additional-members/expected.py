@@ -46,3 +46,6 @@ TYPES: Final[dict[str, Any]] = {
 
 EXACT: Final[frozenset[str]] = frozenset({"Open", "Closed", "Typed", "Table", "Nothing"})
 """Definitions whose types alone refuse everything that the schema refuses."""
+
+BOUNDED: Final[frozenset[str]] = frozenset()
+"""Definitions whose types alone refuse everything that the schema refuses, apart from what breaks constraints."""

@@ -109,3 +109,6 @@ EXACT: Final[frozenset[str]] = frozenset(
     {"Error", "Any", "Map", "Object", "String", "Record", "foo_bar", "fooBar", "Members", "Promise", "Unknown"},
 )
 """Definitions whose types alone refuse everything that the schema refuses."""
+
+BOUNDED: Final[frozenset[str]] = frozenset()
+"""Definitions whose types alone refuse everything that the schema refuses, apart from what breaks constraints."""

@@ -26,3 +26,6 @@ TYPES: Final[dict[str, Any]] = {
 
 EXACT: Final[frozenset[str]] = frozenset({"Only"})
 """Definitions whose types alone refuse everything that the schema refuses."""
+
+BOUNDED: Final[frozenset[str]] = frozenset({"Even", "Names", "Some"})
+"""Definitions whose types alone refuse everything that the schema refuses, apart from what breaks constraints."""

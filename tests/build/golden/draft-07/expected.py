@@ -45,3 +45,6 @@ TYPES: Final[dict[str, Any]] = {
 
 EXACT: Final[frozenset[str]] = frozenset()
 """Definitions whose types alone refuse everything that the schema refuses."""
+
+BOUNDED: Final[frozenset[str]] = frozenset({"Mixed"})
+"""Definitions whose types alone refuse everything that the schema refuses, apart from what breaks constraints."""

@@ -54,3 +54,6 @@ TYPES: Final[dict[str, Any]] = {
 
 EXACT: Final[frozenset[str]] = frozenset({"Odd", "WithNull", "WithNullValue", "Numbers", "Named", "Known", "Said"})
 """Definitions whose types alone refuse everything that the schema refuses."""
+
+BOUNDED: Final[frozenset[str]] = frozenset()
+"""Definitions whose types alone refuse everything that the schema refuses, apart from what breaks constraints."""

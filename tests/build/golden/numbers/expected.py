@@ -35,3 +35,6 @@ TYPES: Final[dict[str, Any]] = {
 
 EXACT: Final[frozenset[str]] = frozenset({"Big", "Numbers"})
 """Definitions whose types alone refuse everything that the schema refuses."""
+
+BOUNDED: Final[frozenset[str]] = frozenset({"Sizes"})
+"""Definitions whose types alone refuse everything that the schema refuses, apart from what breaks constraints."""

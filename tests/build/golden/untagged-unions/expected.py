@@ -65,3 +65,6 @@ TYPES: Final[dict[str, Any]] = {
 
 EXACT: Final[frozenset[str]] = frozenset({"ByKeyOption1", "ByKeyOption2", "ByKeyOption3", "Scalar", "OneOrMany"})
 """Definitions whose types alone refuse everything that the schema refuses."""
+
+BOUNDED: Final[frozenset[str]] = frozenset()
+"""Definitions whose types alone refuse everything that the schema refuses, apart from what breaks constraints."""

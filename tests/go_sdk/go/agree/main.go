@@ -27,9 +27,9 @@ type codec struct {
 }
 
 var codecs = map[string]codec{
-	"echo": {echo.Decode, echo.Encode},
-	"hand": {hand.Decode, hand.Encode},
-	"toy":  {toy.Decode, toy.Encode},
+	"echo": {func(name string, text []byte) (any, error) { return echo.Decode(name, text) }, echo.Encode},
+	"hand": {func(name string, text []byte) (any, error) { return hand.Decode(name, text) }, hand.Encode},
+	"toy":  {func(name string, text []byte) (any, error) { return toy.Decode(name, text) }, toy.Encode},
 }
 
 func check(s sample) verdict {

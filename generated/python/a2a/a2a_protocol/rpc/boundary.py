@@ -120,17 +120,41 @@ class Rules(Struct, frozen=True):
 class Codec:
     """Typed values of one protocol to and from JSON, by the names of its definitions.
 
-    `types` maps each name to what msgspec decodes it as; for the names in `exact` msgspec alone is a full check.
+    `types` maps each name to what msgspec decodes it as; for the names in `exact` msgspec alone is a full check, for
+    those in `bounded` it is one of all but constraints. A codec that has another one in `full` leaves constraints to
+    that: bounds of numbers, lengths and sizes, patterns, unique items, `contains` and the names of members.
     """
 
-    def __init__(self, types: Mapping[str, Any], *, exact: frozenset[str], load_rules: Callable[[], Rules]) -> None:
+    def __init__(
+        self,
+        types: Mapping[str, Any],
+        *,
+        exact: frozenset[str],
+        bounded: frozenset[str] = frozenset(),
+        load_rules: Callable[[], Rules],
+        full: Codec | None = None,
+    ) -> None:
         self._types = types
         self._exact = exact
+        self._bounded = bounded
         self._load_rules = load_rules
+        self._full = full
+        self._loose: Codec | None = None
         self._rules: Rules | None = None
-        self._builder = Builder(self._admits)
+        self._builder = Builder(self._admits if full is None else self._likens)
         self._encoder = msgspec.json.Encoder(enc_hook=_unbox)
         self._decoders: dict[str, Callable[[bytes], Any]] = {}
+
+    def under(self, *, constraints: bool) -> Codec:
+        """The codec that checks constraints, or the one that does not."""
+        if constraints:
+            return self if self._full is None else self._full
+        if self._full is not None:
+            return self
+        if self._loose is None:
+            exact = self._exact | self._bounded
+            self._loose = Codec(self._types, exact=exact, load_rules=self._load, full=self)
+        return self._loose
 
     def decode(self, name: str, data: bytes | Raw) -> Any:
         """The typed value of a JSON text.
@@ -219,14 +243,28 @@ class Codec:
         try:
             if rules.checks[name](value):
                 return
-            reader = SchemaReader(rules.schema, rules.patterns)
+            reader = self._reader(rules)
             found = reader.issues(reader.definition(name), value)
         except RecursionError:
             found = [Issue("$", "is nested too deeply")]
-        raise ValidationError(name, found or [Issue("$", "breaks its schema")])
+        if found or self._full is None:
+            raise ValidationError(name, found or [Issue("$", "breaks its schema")])
 
-    def _admits(self, arm: Arm, value: Json) -> bool:
-        return not arm.schema or self._load().checks[arm.schema](value)
+    def _reader(self, rules: Rules) -> SchemaReader:
+        return SchemaReader(rules.schema, rules.patterns, constraints=self._full is None)
+
+    def _admits(self, arms: list[Arm], value: Json) -> Arm | None:
+        """The first alternative that a value is valid for."""
+        checks = self._load().checks
+        return next((arm for arm in arms if not arm.schema or checks[arm.schema](value)), None)
+
+    def _likens(self, arms: list[Arm], value: Json) -> Arm | None:
+        """The first alternative that a value is valid for, else the first whose types it has."""
+        found = self._admits(arms, value)
+        if found is None:
+            reader = self._reader(self._load())
+            found = next((arm for arm in arms if reader.is_valid(reader.definition(arm.schema), value)), None)
+        return found
 
 
 def _has_mark(text: bytes) -> bool:
@@ -291,11 +329,11 @@ def _whole(value: Json) -> Json:
 class Builder:
     """Makes typed values of JSON values that are known to be valid; one builder function per type, made on use.
 
-    `admits` says whether a value is valid for an alternative that nothing else tells from its neighbours.
+    `choose` gives the alternative that a value is valid for, where nothing else tells it from its neighbours.
     """
 
-    def __init__(self, admits: Callable[[Arm, Json], bool]) -> None:
-        self._admits = admits
+    def __init__(self, choose: Callable[[list[Arm], Json], Arm | None]) -> None:
+        self._choose = choose
         self._builds: dict[Any, Build] = {}
 
     def build(self, type_: Any, value: Json) -> Any:
@@ -411,7 +449,7 @@ class Builder:
     def _boxed(self, box: Any) -> Build:
         def build_boxed(value: Json) -> Any:
             arms = candidates(box, value)
-            chosen = arms[0] if len(arms) == 1 else next((arm for arm in arms if self._admits(arm, value)), None)
+            chosen = arms[0] if len(arms) == 1 else self._choose(arms, value)
             return box(value if chosen is None else self._for(chosen.type)(value))
 
         return build_boxed
@@ -489,7 +527,7 @@ def _box(type_: Any, value: Json) -> Any:
     raise TypeError(f"{type_!r} is not a type of this protocol")
 
 
-_DEFAULTS: Final = Builder(lambda _arm, _value: True)
+_DEFAULTS: Final = Builder(lambda arms, _value: arms[0] if arms else None)
 
 
 def default_of(type_: Any, text: str) -> Any:

@@ -57,18 +57,23 @@ def member_path(path: str, name: str) -> str:
 class SchemaReader:
     """Applies the definitions of one document.
 
-    `root` is the document with its `definitions`, `patterns` has every pattern in it as Python writes it.
+    `root` is the document with its `definitions`, `patterns` has every pattern in it as Python writes it. Without
+    `constraints` what bounds values of the right type does not count.
     """
 
-    __slots__ = ("_definitions", "_patterns")
+    __slots__ = ("_constraints", "_definitions", "_patterns")
 
-    def __init__(self, root: dict[str, Json], patterns: Mapping[str, re.Pattern[str]]) -> None:
+    def __init__(
+        self, root: dict[str, Json], patterns: Mapping[str, re.Pattern[str]], *, constraints: bool = True
+    ) -> None:
         self._definitions: dict[str, Json] = root.get("definitions", {})
         self._patterns = patterns
+        self._constraints = constraints
 
     def issues(self, schema: Json, value: Json) -> list[Issue]:
         """All faults of `value` against `schema`, at most MAX_ISSUES, in the order of the value."""
-        found, _ = _Reading(self._definitions, self._patterns).evaluate(schema, value, "$")
+        kind = _Reading if self._constraints else _LooseReading
+        found, _ = kind(self._definitions, self._patterns).evaluate(schema, value, "$")
         return found
 
     def is_valid(self, schema: Json, value: Json) -> bool:
@@ -123,6 +128,10 @@ class _Reading:
     def _try(self, schema: Json, value: Json, path: str) -> Evaluated | None:
         faults, seen = self.evaluate(schema, value, path)
         return None if faults else seen
+
+    def _strictly(self) -> _Reading:
+        """The reading for what a schema excludes and what it asks first, in which constraints count."""
+        return self
 
     def _collect(self, schema: Json, value: Json, path: str, found: list[Issue], seen: Evaluated) -> None:
         self._apply_value(schema, value, path, found)
@@ -294,10 +303,11 @@ class _Reading:
                 found.append(Issue(path, f"must match one alternative only, but matches {len(accepted)}"))
             else:
                 self._explain_alternatives(schema["oneOf"], value, path, found)
-        if "not" in schema and self._try(schema["not"], value, path) is not None:
+        if "not" in schema and self._strictly().evaluate(schema["not"], value, path)[0] == []:
             found.append(Issue(path, "must not match what the schema excludes"))
         if "if" in schema:
-            condition = self._try(schema["if"], value, path)
+            faults, looked = self._strictly().evaluate(schema["if"], value, path)
+            condition = None if faults else looked
             if condition is not None:
                 _merge(seen, condition)
             branch = "then" if condition is not None else "else"
@@ -337,6 +347,55 @@ class _Reading:
             schema.__class__ is dict and "const" in schema and name in value and not same(value[name], schema["const"])
             for name, schema in members.items()
         )
+
+
+class _LooseReading(_Reading):
+    """A reading in which constraints do not count, except in what a schema excludes and in what it asks first."""
+
+    __slots__ = ("_relaxed", "_strict")
+
+    def __init__(self, definitions: dict[str, Json], patterns: Mapping[str, re.Pattern[str]]) -> None:
+        super().__init__(definitions, patterns)
+        self._strict = _Reading(definitions, patterns)
+        # Kept, since what was found is remembered by the identity of schemas.
+        self._relaxed: dict[int, dict[str, Json]] = {}
+
+    def _strictly(self) -> _Reading:
+        return self._strict
+
+    def _evaluate(self, schema: Json, value: Json, path: str) -> tuple[list[Issue], Evaluated]:
+        if schema.__class__ is not dict:
+            return super()._evaluate(schema, value, path)
+        if id(schema) not in self._relaxed:
+            self._relaxed[id(schema)] = self._relax(schema)
+        return super()._evaluate(self._relaxed[id(schema)], value, path)
+
+    @staticmethod
+    def _relax(schema: dict[str, Json]) -> dict[str, Json]:
+        """A schema without its own constraints. What tells two of its alternatives apart may be one: either may fit."""
+        # The size of a tuple is part of its type.
+        is_tuple = schema.get("items").__class__ is list
+        kept = {
+            keyword: said
+            for keyword, said in schema.items()
+            if keyword not in _BOUNDS or (is_tuple and keyword in ("minItems", "maxItems"))
+        }
+        if "contains" in kept:
+            # Items that match count as looked at, however many they are.
+            kept["minContains"] = 0
+        if "oneOf" in kept:
+            kept["allOf"] = [*kept.get("allOf", ()), {"anyOf": kept.pop("oneOf")}]
+        return kept
+
+
+_BOUNDS: Final = frozenset(
+    (
+        *("minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+        *("multipleOf", "minItems", "maxItems", "uniqueItems", "minContains", "maxContains"),
+        *("minProperties", "maxProperties", "propertyNames"),
+    )
+)
+"""What bounds a value of the right type."""
 
 
 def _merge(seen: Evaluated, more: Evaluated) -> None:

@@ -56,6 +56,11 @@ class ProtocolInfo(msgspec.Struct, frozen=True, kw_only=True):
     health_path: str | None = None
     instance_header: str = "Jsonrpc-Instance-Id"
 
+    def under(self, *, constraints: bool) -> ProtocolInfo:
+        """The same protocol, whose values are held against their types alone where constraints are not wanted."""
+        codec = self.codec.under(constraints=constraints)
+        return self if codec is self.codec else msgspec.structs.replace(self, codec=codec)
+
 
 def read_error(info: ProtocolInfo, method: Method | None, error: ErrorObject) -> RpcError:
     """The exception for an error that came: the method's own errors first, then those of its families.

@@ -46,7 +46,8 @@ class Client:
     """Calls methods of one role of a protocol. Usable from several tasks at once, under trio and asyncio.
 
     `timeout` is in seconds for each call, None for none; `retries` is how often an idempotent method is tried again
-    after a transport failure, with pauses that start at `backoff` seconds and double.
+    after a transport failure, with pauses that start at `backoff` seconds and double. Without `constraints` values are
+    held against their types alone.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class Client:
         timeout: float | None = DEFAULT_TIMEOUT,
         retries: int = 2,
         backoff: float = 0.1,
+        constraints: bool = True,
     ) -> None:
-        self._info = info
+        self._info = info.under(constraints=constraints)
         self._channel = channel
         self._timeout = timeout
         self._retries = retries

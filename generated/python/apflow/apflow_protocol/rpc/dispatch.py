@@ -93,13 +93,20 @@ class StreamContext(Context[Peer], Generic[Peer, Event]):
 class Dispatcher:
     """Serves the methods of one role with the methods of `handler`; made by the generated factories.
 
-    A method that the handler does not have is not found. `clients` are the classes that call each role back.
+    A method that the handler does not have is not found. `clients` are the classes that call each role back. Without
+    `constraints` values are held against their types alone.
     """
 
     def __init__(
-        self, info: ProtocolInfo, role: str, handler: object, clients: Mapping[str, Callable[[Channel], Client]]
+        self,
+        info: ProtocolInfo,
+        role: str,
+        handler: object,
+        clients: Mapping[str, Callable[[Channel], Client]],
+        *,
+        constraints: bool = True,
     ) -> None:
-        self.info = info
+        self.info = info.under(constraints=constraints)
         self.role = role
         self._handler = handler
         self._clients = clients

@@ -11,8 +11,25 @@ import { ValidationError, type ValidationIssue } from "./errors.js";
 import { parseJson, writeJson } from "./json.js";
 import { Validator, type Shape } from "./validate.js";
 
+/** How a value is held against its schema. */
+export interface CheckOptions {
+  /**
+   * Whether constraints count: bounds of numbers, lengths and sizes, patterns, unique items, `contains`, names of
+   * members. Default: true. Types are always checked.
+   */
+  readonly constraints?: boolean;
+}
+
 /** The boundary of one protocol. Values are plain JSON data; integers beyond 2^53 are bigint. */
 export class Codec extends Validator {
+  #loose: Codec | undefined;
+
+  /** The boundary that the options ask for: this one, or the one that leaves constraints out. */
+  under(options: CheckOptions | undefined): Codec {
+    if (options?.constraints !== false) return this;
+    return (this.#loose ??= new Codec(this.definitions, this));
+  }
+
   /** The value of a JSON text or its UTF-8 bytes. Errors: JsonError; ValidationError when it misses the shape. */
   read(shape: Shape, input: string | Uint8Array): unknown {
     const value = parseJson(input);

@@ -7,7 +7,7 @@
  * Knows no transport; nothing that a handler throws by accident reaches the wire.
  */
 
-import { issueData, type Codec } from "./codec.js";
+import { issueData, type CheckOptions, type Codec } from "./codec.js";
 import { RpcError, RpcErrorCodes, ValidationError, type ValidationIssue } from "./errors.js";
 import { assertJson, isObject, setMember } from "./json.js";
 import {
@@ -47,7 +47,7 @@ export interface HandlerContext<Event = unknown> {
 export type Explain = (issues: readonly ValidationIssue[], params: unknown, method: string) => RpcError | undefined;
 
 /** Settings of a dispatcher. */
-export interface DispatcherOptions {
+export interface DispatcherOptions extends CheckOptions {
   /** Told of every failure that the caller only sees as "Internal error"; by default it goes to console.error. */
   readonly onError?: (error: unknown, method: string) => void;
   /** For protocols that say what such an error looks like. */
@@ -83,7 +83,7 @@ export class Dispatcher implements Service {
     this.http = parts.http;
     this.usage = options.usage ?? STANDARD;
     this.#handler = handler;
-    this.#codec = parts.codec;
+    this.#codec = parts.codec.under(options);
     this.#methods = new Map(parts.methods.map((spec) => [spec.name, spec]));
     this.#clients = parts.clients;
     this.#onError = options.onError ?? reportToConsole;

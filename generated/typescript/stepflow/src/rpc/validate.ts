@@ -57,14 +57,26 @@ interface Seen {
 type Check = (value: unknown, run: Run, path: Path, seen: Seen | null) => boolean;
 type Keywords = { readonly [keyword: string]: unknown };
 
-/** Compiled checks for the definitions of one protocol, given as pairs of name and JSON text. */
+/**
+ * Compiled checks for the definitions of one protocol, given as pairs of name and JSON text.
+ *
+ * With `full`, a validator of the same definitions, constraints do not count; `full` judges what a schema excludes and
+ * what it asks first, which bounds must not widen.
+ */
 export class Validator {
   readonly #texts: ReadonlyMap<string, string>;
   readonly #named = new Map<string, Check>();
   readonly #inline = new WeakMap<object, Check>();
+  readonly #full: Validator;
 
-  constructor(definitions: Iterable<readonly [string, string]>) {
+  constructor(definitions: Iterable<readonly [string, string]>, full?: Validator) {
     this.#texts = new Map(definitions);
+    this.#full = full ?? this;
+  }
+
+  /** The definitions, as the constructor takes them. */
+  protected get definitions(): ReadonlyMap<string, string> {
+    return this.#texts;
   }
 
   /** The names of all definitions. */
@@ -120,8 +132,9 @@ export class Validator {
     if (!isObject(schema)) throw new SchemaError(`a schema is an object or a boolean, not ${JSON.stringify(schema)}`);
     const reference = schema["$ref"];
     if (typeof reference === "string") return this.#reference(reference);
-    const checks = COMPILERS.map((compile) => compile(schema, this.#compile)).filter((check) => check !== null);
-    return unevaluated(schema, this.#compile, all(checks));
+    const said = this.#full === this ? schema : relaxed(schema);
+    const checks = COMPILERS.map((compile) => compile(said, this.#compile, this.#full.#compile));
+    return unevaluated(said, this.#compile, all(checks.filter((check) => check !== null)));
   };
 
   #reference(reference: string): Check {
@@ -279,7 +292,45 @@ function unevaluated(schema: Keywords, compile: (schema: unknown) => Check, chec
 
 // --- keywords -------------------------------------------------------------------------------------------------------
 
-type Compiler = (schema: Keywords, compile: (schema: unknown) => Check) => Check | null;
+type Compile = (schema: unknown) => Check;
+
+/** `strictly` compiles with all constraints, whatever `compile` does. */
+type Compiler = (schema: Keywords, compile: Compile, strictly: Compile) => Check | null;
+
+/** What bounds a value of the right type. */
+const CONSTRAINTS: ReadonlySet<string> = new Set([
+  "minimum",
+  "maximum",
+  "exclusiveMinimum",
+  "exclusiveMaximum",
+  "multipleOf",
+  "minLength",
+  "maxLength",
+  "pattern",
+  "minItems",
+  "maxItems",
+  "uniqueItems",
+  "minContains",
+  "maxContains",
+  "minProperties",
+  "maxProperties",
+  "propertyNames",
+]);
+
+/** A schema without its own constraints. What tells two alternatives of `oneOf` apart may be one: either may fit. */
+function relaxed(schema: Keywords): Keywords {
+  // The size of a tuple is part of its type.
+  const isTuple = Array.isArray(schema["items"]);
+  const kept = Object.entries(schema).filter(
+    ([keyword]) => !CONSTRAINTS.has(keyword) || (isTuple && (keyword === "minItems" || keyword === "maxItems")),
+  );
+  const { oneOf: either, ...rest }: Keywords = Object.fromEntries(kept);
+  // Items that match count as looked at, however many they are.
+  const bare = rest["contains"] === undefined ? rest : { ...rest, minContains: 0 };
+  if (!Array.isArray(either)) return bare;
+  const others = Array.isArray(bare["allOf"]) ? (bare["allOf"] as unknown[]) : [];
+  return bare["anyOf"] === undefined ? { ...bare, anyOf: either } : { ...bare, allOf: [...others, { anyOf: either }] };
+}
 
 const TYPE_TESTS: { readonly [type: string]: (value: unknown) => boolean } = {
   null: (value) => value === null,
@@ -588,9 +639,9 @@ const uniqueItems: Compiler = (schema) => {
 };
 
 /** `contains` with `minContains` and `maxContains`. */
-const contains: Compiler = (schema, compile) => {
+const contains: Compiler = (schema, _, strictly) => {
   if (schema["contains"] === undefined) return null;
-  const check = compile(schema["contains"]);
+  const check = strictly(schema["contains"]);
   const { minContains, maxContains } = schema;
   const least = isNumeric(minContains) ? minContains : 1;
   const most = isNumeric(maxContains) ? maxContains : Infinity;
@@ -608,16 +659,16 @@ const contains: Compiler = (schema, compile) => {
   };
 };
 
-const not: Compiler = (schema, compile) => {
+const not: Compiler = (schema, _, strictly) => {
   if (schema["not"] === undefined) return null;
-  const check = compile(schema["not"]);
+  const check = strictly(schema["not"]);
   return (value, run, path) =>
     !quietly(check, value, run, null) || report(run, path, "not", `${shown(value)} is excluded here`);
 };
 
-const condition: Compiler = (schema, compile) => {
+const condition: Compiler = (schema, compile, strictly) => {
   if (schema["if"] === undefined) return null;
-  const test = compile(schema["if"]);
+  const test = strictly(schema["if"]);
   const met = schema["then"] === undefined ? null : compile(schema["then"]);
   const unmet = schema["else"] === undefined ? null : compile(schema["else"]);
   return (value, run, path, seen) => {

@@ -8,7 +8,7 @@
  * Generated clients extend RpcClient with one method per method of the protocol.
  */
 
-import type { Codec } from "./codec.js";
+import type { CheckOptions, Codec } from "./codec.js";
 import { sentParams, type Dispatcher } from "./dispatch.js";
 import { InvalidResultError, RpcError, TimeoutError, TransportError } from "./errors.js";
 import { HttpConnection, type HttpConnectionOptions } from "./http_client.js";
@@ -30,7 +30,7 @@ export interface CallOptions {
 }
 
 /** Settings of a client. */
-export interface ClientOptions extends Omit<CallOptions, "signal" | "headers"> {
+export interface ClientOptions extends Omit<CallOptions, "signal" | "headers">, CheckOptions {
   /** Settings of the HTTP connection, when the client is made from a URL. */
   readonly http?: HttpConnectionOptions;
   /** First pause before a retry; doubled for each further one, with jitter. Default: 100. */
@@ -64,7 +64,7 @@ export class RpcClient {
       typeof target === "string" || target instanceof URL
         ? new HttpConnection(target, parts.http.instanceHeader, options.http)
         : target;
-    this.#codec = parts.codec;
+    this.#codec = parts.codec.under(options);
     this.#options = options;
     for (const service of parts.callbacks) this.#connection.serve(service);
   }

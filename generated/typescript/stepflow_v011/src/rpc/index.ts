@@ -5,6 +5,7 @@
 /** The library's public names; they run wherever `fetch` does. */
 
 export { EventStream, RpcClient, type CallOptions, type ClientOptions } from "./client.js";
+export type { CheckOptions } from "./codec.js";
 export { Dispatcher, type DispatcherOptions, type HandlerContext } from "./dispatch.js";
 export {
   CallbackUnavailableError,
