@@ -6,8 +6,11 @@ protocol's admits; where it admits more, the definition is among the `checked` o
 
 from __future__ import annotations
 
+import gc
+import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -43,6 +46,27 @@ _KINDS = {bool: "boolean", int: "integer", float: "number", str: "string", type(
 
 _UNLIKE = re.compile(r"\\[dDwWsSbBpPkc1-9]|\(\?(?!:)|\.")
 """Parts of an expression that pydantic's engine, which takes all of Unicode, reads in another way or not at all."""
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Saves a tenth of the generator's time: no collections of garbage meanwhile, and no search for pydantic's plugins.
+
+    That search reads the metadata of every installed distribution, and the models of the generator need no plugin.
+    """
+    word = "PYDANTIC_DISABLE_PLUGINS"
+    kept, collects = os.environ.get(word), gc.isenabled()
+    os.environ[word] = "__all__"
+    gc.disable()
+    try:
+        yield
+    finally:
+        if kept is None:
+            del os.environ[word]
+        else:
+            os.environ[word] = kept
+        if collects:
+            gc.enable()
 
 
 def class_names(protocol: ir.Protocol) -> dict[str, str]:

@@ -38,11 +38,12 @@ class PydanticTarget:
         del options  # the folder is the package: it is called as whoever copies it likes
         import pprint
 
-        from protogen.targets.pydantic.prepare import checked, class_names, prepared
+        from protogen.targets.pydantic.prepare import checked, class_names, prepared, undisturbed
 
         names = class_names(protocol)
         header = header_lines(protocol)
-        text = models(prepared(protocol, names), header)
+        with undisturbed():
+            text = models(prepared(protocol, names), header)
         made = {node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
         problems = [
             error(
