@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import IO, Literal, NamedTuple
 
@@ -102,7 +102,7 @@ def started(command: Sequence[str], *, environment: dict[str, str] | None = None
     for thread in threads:
         thread.start()
     try:
-        yield _port(process, lines, said, shown)
+        yield _port(process, lines, shown, told=lambda: _last(threads[1], said))
     finally:
         end(process)
         for thread in threads:
@@ -118,7 +118,16 @@ def _read(stream: IO[bytes] | None, take: object) -> None:
     take(None)
 
 
-def _port(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None], said: list[bytes], shown: str) -> int:
+def _last(reader: threading.Thread, said: list[bytes]) -> str:
+    """The last line of what an ended program wrote to standard error; empty where it wrote nothing."""
+    reader.join(1.0)
+    told = b"".join(said[-KEPT_LINES:]).decode("utf-8", "replace").strip().splitlines()
+    return told[-1] if told else ""
+
+
+def _port(
+    process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None], shown: str, *, told: Callable[[], str]
+) -> int:
     until = time.monotonic() + START_SECONDS
     others = 0
     while True:
@@ -128,8 +137,8 @@ def _port(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None], sa
             raise NoTarget(f'{shown} did not print {{"port": N}} within {START_SECONDS:g} s') from None
         if line is None:
             process.wait()
-            told = b"".join(said[-KEPT_LINES:]).decode("utf-8", "replace").strip().splitlines()
-            why = f"; it said {told[-1][:200]!r}" if told else ""
+            last = told()
+            why = f"; it said {last[:200]!r}" if last else ""
             raise NoTarget(f'{shown} ended with {process.returncode} before it printed {{"port": N}}{why}')
         try:
             value = json.loads(line)

@@ -54,6 +54,19 @@ def reference() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="session")
+def mutants() -> ModuleType:
+    """tests/compliance/mutants.py as a module."""
+    name = "protogen_tests_mutants"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, HERE / "mutants.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
 def run_kit(url: str, folder: Path, *arguments: str) -> KitRun:
     """Runs the command on an address."""
     file = folder / "run.json"

@@ -80,6 +80,7 @@ def program(kind: str) -> ModuleType:
     return loaded
 
 
+@cache
 def defects(kind: str) -> list[str]:
     """The names of the defects that a reference program has."""
     tree = ast.parse((HERE / f"reference_{kind}.py").read_text("utf-8"))

@@ -80,3 +80,21 @@ def test_our_clients_have_no_finding(command: str, tmp_path: Path) -> None:
     assert file.exists(), done.stdout + done.stderr
     run: dict[str, Any] = json.loads(file.read_bytes())
     assert {it["clause"]: it["texts"] for it in run["verdicts"] if it["status"] in ("FAIL", "WARN")} == {}
+
+
+def test_our_node_is_an_agent(tmp_path: Path) -> None:
+    """Its messages of A2A, pushes included: the clauses of agents, every one."""
+    (tmp_path / "node.toml").write_text("[executors]\nallow_private_addresses = true\n", "utf-8")
+    node = f"{PROTOGEN} serve apflow --port 0 --announce --db memory: --config {tmp_path / 'node.toml'}"
+    file = tmp_path / "run.json"
+    done = subprocess.run(
+        [str(PROTOGEN), "test", node, "--protocol", "a2a", "--profile", "push", "--json", str(file)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run: dict[str, Any] = json.loads(file.read_bytes())
+    assert {it["status"] for it in run["verdicts"]} == {"PASS"}

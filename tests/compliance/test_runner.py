@@ -1,32 +1,19 @@
-"""The command on targets that are none: one finding each, never a pass, never a hang, never a traceback."""
+"""The command on nodes that are none, and on command lines that are wrong; test_bad_targets.py has what all roles share."""
 
 from __future__ import annotations
 
 import contextlib
-import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-import trustme
 from click.testing import CliRunner
 
 from protogen.cli import cli
 
 UNREACHED, USAGE = 3, 2
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server
-
-
-def url_of(server: socket.socket) -> str:
-    return f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 def one_finding(done: Any, said: str) -> None:
@@ -45,27 +32,6 @@ def lost_midway(done: Any, said: str) -> None:
     assert done.named("NOT_TESTED", "FAIL") == set()
     assert {it["texts"][0] for it in done.run["verdicts"] if it["status"] == "BLOCKED"} == {done.run["lost"]}
     assert done.run["lost"].startswith(said)
-
-
-def test_dead_address(refused: Callable[..., Any], listener: socket.socket) -> None:
-    url = url_of(listener)
-    listener.close()
-    one_finding(refused(url), "no connection to 127.0.0.1")
-
-
-def test_port_that_never_answers(refused: Callable[..., Any], listener: socket.socket) -> None:
-    one_finding(refused(url_of(listener), "--timeout", "0.4"), "does not answer: no answer within 0.4 s")
-
-
-def test_port_that_answers_garbage(refused: Callable[..., Any], listener: socket.socket) -> None:
-    def babble() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(1000)
-            connection.sendall(b"\x00garbage\r\n\r\n")
-
-    threading.Thread(target=babble, daemon=True).start()
-    one_finding(refused(url_of(listener)), "expected an HTTP/1.1 status line")
 
 
 @pytest.mark.parametrize(
@@ -124,19 +90,6 @@ def test_node_that_stops_answering_is_one_finding(kit: Callable[..., Any], refer
         done = kit(node.url, "--timeout", "0.5")
         over.set()
     lost_midway(done, "the node stopped answering: no answer within 0.5 s, 5 times in a row")
-
-
-def test_certificate_that_nobody_knows(refused: Callable[..., Any], listener: socket.socket) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-
-    def shake_hands() -> None:
-        connection, _ = listener.accept()
-        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True):
-            pass  # the client refuses, which the handshake reports as an OSError
-
-    threading.Thread(target=shake_hands, daemon=True).start()
-    one_finding(refused(url_of(listener).replace("http:", "https:")), "certificate verify failed")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +155,6 @@ def quiet(**attributes: Any) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("attributes", "said"),
     [
-        ({"protocol_version": "HTTP/1.0"}, "it answers in HTTP/1.0; expected HTTP/1.1"),
         ({"kind": "text/html", "body": b"<html>"}, "(a web page: is this the right address?)"),
         ({"status": 308, "body": b"", "more": (("location", "/there"),)}, "HTTP 308 to '/there'; give that address"),
         ({"body": b""}, "no JSON-RPC response to tasks.list"),
@@ -215,54 +167,6 @@ def quiet(**attributes: Any) -> Iterator[str]:
 def test_endpoint_of_something_else(refused: Callable[..., Any], attributes: dict[str, Any], said: str) -> None:
     with quiet(**attributes) as url:
         one_finding(refused(url), said)
-
-
-def test_files_are_no_node(refused: Callable[..., Any]) -> None:
-    """What `python -m http.server` serves."""
-    silent = type("Silent", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    with ThreadingHTTPServer(("127.0.0.1", 0), silent) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        one_finding(refused(f"http://127.0.0.1:{server.server_address[1]}"), "HTTP 501 with text/html")
-        server.shutdown()
-
-
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        ("true", "the program ended with 0, and answered nothing"),
-        ("false", "the program ended with 1, and answered nothing"),
-        ("sleep 60", "it runs and does not answer components/list: no line within 0.5 s"),
-        ("cat", "expected a response of JSON-RPC"),
-        ("yes", "expected a line of JSON-RPC"),
-        ("sh -c 'echo it broke >&2; exit 7'", "ended with 7; it said 'it broke'"),
-    ],
-)
-def test_program_that_is_no_worker(refused: Callable[..., Any], command: str, said: str) -> None:
-    one_finding(refused(f"stdio:{command}", "--protocol", "stepflow", "--timeout", "0.5"), said)
-
-
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        ("true", "the command ended with 0 and called nobody"),
-        ("sh -c 'sleep 60'", "the client neither succeeded nor failed within 0.5 s"),
-        ("curl -sS {url}", "the command was to call 'echo' and sent GET"),
-        ('curl -sS {url} -d \'{"method":"echo"}\' -o /dev/null', "gave a failure"),
-    ],
-)
-def test_command_that_is_no_client(command: str, said: str) -> None:
-    done = CliRunner().invoke(cli, ["test", "--client", command, "--timeout", "0.5"])
-    assert done.exit_code == UNREACHED, done.output
-    assert said in done.output
-    assert len(done.output.splitlines()) == 1
-
-
-def test_command_that_does_nothing_is_no_pass(refused: Callable[..., Any]) -> None:
-    one_finding(refused("true"), 'true ended with 0 before it printed {"port": N}')
-
-
-def test_command_that_fails_is_told_with_its_last_words(refused: Callable[..., Any]) -> None:
-    one_finding(refused("sh -c 'echo it broke >&2; exit 7'"), "ended with 7 before it printed")
 
 
 def test_one_clause_can_be_run_alone(kit: Callable[..., Any], reference: Any) -> None:

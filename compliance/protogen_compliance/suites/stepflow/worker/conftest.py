@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from protogen_compliance.dialects import Dialect
-from protogen_compliance.peer.http import parse_url
+from protogen_compliance.peer.http import Connection, parse_url
 from protogen_compliance.peer.link import Answer, HttpLink, Seen, StdioLink
 from protogen_compliance.peer.rpc import MISSING, Json
-from protogen_compliance.peer.wire import Garbled, TimedOut, Unreachable
+from protogen_compliance.peer.wire import Deadline, Garbled, PeerFault, TimedOut, Unreachable
 from protogen_compliance.plugin import SHAPES, Lacking, Lost, Record, Settings, Unmet
 from protogen_compliance.suites.stepflow.dialects import DIALECTS
 from protogen_compliance.suites.stepflow.worker.first import COMPONENTS, First, meet
@@ -76,6 +76,15 @@ def first(make_link: Callable[[], HttpLink | StdioLink], settings: Settings) -> 
     return meet(Worker(make_link(), {}, dialect), {**found, **said})
 
 
+def _absence(link: HttpLink) -> PeerFault | None:
+    """Why nobody takes connections any more; None where somebody does."""
+    try:
+        Connection(link.url.address, Deadline(1.0)).wire.close()
+    except PeerFault as reason:
+        return reason
+    return None
+
+
 class Watched(Worker):
     """A worker that ends the run where it went away."""
 
@@ -91,6 +100,10 @@ class Watched(Worker):
         gone = isinstance(answer.fault, Unreachable)
         if isinstance(self.link, StdioLink) and isinstance(answer.fault, Garbled):
             gone = True
+        if isinstance(self.link, HttpLink) and any(it.fault is not None for it in answer.posted):
+            # The answer to a callback found nobody, so that the execution waited in vain.
+            absence = _absence(self.link)
+            gone, answer.fault = gone or absence is not None, absence or answer.fault
         if gone:
             raise Lost(f"the worker went away: {answer.fault}")
         if self._seen.silence(silent=isinstance(answer.fault, TimedOut)) >= SILENT_REQUESTS:
