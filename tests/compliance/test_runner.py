@@ -1,4 +1,4 @@
-"""The command on nodes that are none, and on command lines that are wrong; test_bad_targets.py has what all roles share."""
+"""The command on nodes that are none, and on wrong command lines; test_bad_targets.py has what all roles share."""
 
 from __future__ import annotations
 
