@@ -291,3 +291,26 @@ def test_results_of_any_size_are_told() -> None:
         assert msgspec.json.decode(answer.body)["result"]["result"] == large
 
     ahead(scenario, is_fast=False)
+
+
+def test_a_runtime_that_ends_calls_nothing_more() -> None:
+    """What it abandons makes room, into which nothing may go."""
+
+    class Prompt(Parts):
+        abandoned = 0
+
+        def execute_soon(self, _: str, value: Any, context: StepContext, __: Any) -> Callable[[], None]:
+            self.calls.append((context.step_id, context.item, context.attempt, value))
+            return self._abandon
+
+        def _abandon(self) -> None:
+            self.abandoned += 1
+
+    async def scenario() -> None:
+        parts = Prompt()
+        async with opened("memory:", parts) as runs:
+            await started(runs, HOLD, [1, 2], max_concurrency=1)
+            await trio.testing.wait_all_tasks_blocked()
+        assert (len(parts.calls), parts.abandoned) == (1, 1)
+
+    running(scenario)

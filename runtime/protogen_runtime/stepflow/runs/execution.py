@@ -87,6 +87,9 @@ class Execution:
 
     def _let_in(self, live: Live, call: Call) -> None:
         def go() -> None:
+            if self._is_closed:
+                # Those that end now have left their room to it.
+                return
             call.is_inside = True
             if not self._began_soon(live, call):
                 self._nursery.start_soon(self._execute, live, call, None)
