@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import sys
@@ -24,11 +25,23 @@ WAYS_OUT = {
 }
 
 
+MUTANT_SEED = "PROTOGEN_MUTANT_SEED"
+
+
 def pytest_configure() -> None:
-    """Put what tools/setup.py provides first on PATH, for tests that are run without make."""
+    """Put what tools/setup.py provides first on PATH, for tests that are run without make.
+
+    Settle the seed by which tests/compliance/mutants.py chooses, so that all processes of a run choose the same.
+    """
+    os.environ.setdefault(MUTANT_SEED, str(dt.date.today().toordinal()))
     folders = [str(folder) for folder in TOOL_FOLDERS if folder.is_dir()]
     os.environ["PATH"] = os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
     os.environ.setdefault("GOTOOLCHAIN", "local")
+
+
+def pytest_report_header() -> str:
+    """Say which mutants of the compliance kit have their turn."""
+    return f"mutants: {MUTANT_SEED}={os.environ[MUTANT_SEED]}"
 
 
 @pytest.fixture(scope="session")
