@@ -257,6 +257,18 @@ def test_flow_that_is_not_stored(runtime: Runtime, dialect: str) -> None:
     assert code(answer) in NO_FLOW[dialect], f"a flow that is not stored gave the code {code(answer)}"
 
 
+@clause("SF-RUN-025")
+@needs("SF-RUN-004")
+def test_run_of_a_worker_is_a_root(runtime: Runtime) -> None:
+    name = name_of(finished(runtime, [1]))
+    reply = runtime.ask("GET", f"/runs/{name}")
+    root, parent = reply.member("rootRunId"), reply.member("parentRunId")
+    if root is MISSING:
+        pytest.skip("the API tells no rootRunId")
+    assert root == name, "the API shows another run as the root of the one that a worker submitted"
+    assert parent in (MISSING, None), "the API shows a parent of the run that a worker submitted"
+
+
 # --- runs/get -------------------------------------------------------------------------------------
 
 
