@@ -245,6 +245,11 @@ def test_body_that_is_no_json_is_no_value(body: bytes) -> None:
         parse_json(body)
 
 
+def test_integers_of_any_length_are_json() -> None:
+    assert parse_json(b'{"id":%d}' % 10**100) == {"id": 10**100}
+    assert parse_json(b'{"id":-' + b"1" * 5000 + b"}") == {"id": float("-inf")}
+
+
 def test_odd_members_are_missing_rather_than_an_exception(serve: Callable[[Script], str]) -> None:
     body = b'{"error":"text","id":1}'
     reply = ask(serve(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))))

@@ -26,7 +26,15 @@ def parse_json(data: bytes) -> Json:
     def refuse(name: str) -> Json:
         raise ValueError(f"{name} is no JSON value")
 
-    return json.loads(data.decode("utf-8"), parse_constant=refuse)
+    return json.loads(data.decode("utf-8"), parse_constant=refuse, parse_int=_integer)
+
+
+def _integer(text: str) -> Json:
+    """An integer; one that is longer than Python reads (4,300 digits) is infinite, and JSON all the same."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 class Response:
