@@ -145,7 +145,7 @@ def run(
         evidence += findings(settings.dialect, suite.dialects[settings.dialect])
     verdicts = judge(suite.clauses(), evidence, lost=session.lost or "")
     # A profile that preflight found to apply counts as asked for.
-    profiles = by_profile(verdicts, asked=settings.profiles, known=suite.profiles)
+    profiles = by_profile(verdicts, asked=settings.profiles, known=suite.profiles, evidence=evidence)
     return Run(
         protocol=suite.protocol,
         role=suite.role,

@@ -119,12 +119,26 @@ def breaks(verdict: Verdict) -> bool:
     return verdict.level in BINDING and verdict.status in ("FAIL", "BLOCKED", "NOT_TESTED")
 
 
-def by_profile(verdicts: Iterable[Verdict], *, asked: Iterable[str], known: Iterable[str] = ()) -> list[Profile]:
-    """The verdict on the core and on each profile, those of `known` included that have no clause."""
+def by_profile(
+    verdicts: Sequence[Verdict],
+    *,
+    asked: Iterable[str],
+    known: Iterable[str] = (),
+    evidence: Iterable[Evidence] = (),
+) -> list[Profile]:
+    """The verdict on the core and on each profile, those of `known` included that have no clause.
+
+    One that was asked for and only adds tests to clauses of others is judged by these clauses.
+    """
     groups: dict[str, list[Verdict]] = {"": [], **{name: [] for name in known}}
     for verdict in verdicts:
         groups.setdefault(verdict.profile, []).append(verdict)
     chosen = {"", *asked}
+    proved: dict[str, set[str]] = {}
+    for it in evidence:
+        proved.setdefault(it.profile, set()).update(it.clauses)
+    for name in chosen & groups.keys():
+        groups[name] = groups[name] or [it for it in verdicts if it.clause in proved.get(name, ())]
     return [
         Profile(
             name=name,

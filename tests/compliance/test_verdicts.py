@@ -170,3 +170,10 @@ def test_each_profile_has_a_verdict_and_keeps_its_denominator() -> None:
     assert profiles[0].counts["NOT_TESTED"] == 2
     asked = by_profile(judge(CLAUSES, [core, said("two", "B", profile="more")]), asked=("more",))
     assert [(it.name, it.conformant) for it in asked] == [("", False), ("more", True)]
+
+
+@pytest.mark.parametrize("outcome", ["passed", "failed"])
+def test_profile_that_adds_to_clauses_of_others_is_judged_by_them(outcome: str) -> None:
+    evidence = [said("one", "A"), said("two", "A", profile="more", outcome=outcome)]
+    _, more = by_profile(judge(CLAUSES, evidence), asked=("more",), known=("more",), evidence=evidence)
+    assert (more.name, more.conformant, more.musts) == ("more", outcome == "passed", 1)
