@@ -17,6 +17,7 @@ from apflow import core
 from apflow import suite as apflow
 from build import suite as build
 from build.peers import PeersMissing
+from constraints import suite as constraints
 from measure import ChildFailed
 from observe import suite as observe
 from report import Report, table
@@ -35,6 +36,7 @@ SUITES: dict[str, tuple[str, Callable[[int], Report]]] = {
     "stdio": ("calls over pipes beside blocking ones", stdio.run),
     "observe": ("what observing costs a call", observe.run),
     "decode": ("bytes to typed and checked params beside orjson", decode.run),
+    "constraints": ("decoding with constraints and without", constraints.run),
     "apflow": ("a task node beside the reference implementation, and whole flows", apflow.run),
     "core": ("a task node without its ways in", core.run),
     "stepflow": ("a Stepflow runtime and a worker beside the published ones", stepflow.run),
