@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import mutations
 import pytest
@@ -18,6 +20,54 @@ BATCH = 250
 """Documents that go through the compilers at once: what one program of the largest takes of memory is bounded."""
 
 Tool = Callable[[str], str]
+
+
+def _tagged(*values: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {"k": {"enum": [*values]}}, "required": ["k"]}
+
+
+OTHER = {"type": "string", "not": {"enum": ["a", "b", "c"]}}
+PROTOCOL = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "x-protocol": {"name": "acme", "version": "1.0"},
+    "x-roles": {"client": {"summary": "Asks."}, "server": {"summary": "Answers."}},
+    "x-methods": {
+        name: {"kind": "request", "from": "client", "to": "server", "summary": "x", "params": {"$ref": "#/$defs/A"}}
+        for name in ("MarshalJSON", "unmarshalJSON", "+build", "\u202e")
+    },
+    "x-errors": {"Failed": {"code": -32001, "message": "`*/", "data": {"$ref": "#/$defs/Anything"}}},
+    "$defs": {"A": {"type": "object"}, "Anything": {}},
+}
+FOUND: dict[str, Any] = {
+    "control-characters": {"$defs": {"A": {"type": "object", "description": "a\x00b\x0c\x1bc"}}},
+    "build-constraint": {"$defs": {"A": {"type": "object", "description": "What\n\n+build ignore"}}},
+    "members-of-objects": {
+        "$defs": {
+            "A": {"properties": {"valueOf": {"type": "array"}}, "additionalProperties": {"type": "integer"}},
+        }
+    },
+    "bounds-beyond-doubles": {"$defs": {"A": {"type": "array", "items": {"type": "number", "minimum": 10**400}}}},
+    "defaults-beyond-doubles": {"$defs": {"A": {"properties": {"a": {"type": "number", "default": 10**400}}}}},
+    "members-of-the-sdk": {"$defs": {"A": {"type": "object", "properties": {"\ufdd0extra": {}, "extra": {}}}}},
+    "repetitions": {"$defs": {"A": {"type": "string", "pattern": "a{99999999999}"}}},
+    "pinned-keywords": {
+        "$defs": {"A": {"type": "object", "properties": {"a": {"type": "string", "x-protogen-name": "class"}}}}
+    },
+    "tuples-of-one": {"$defs": {"a" * 110: {"type": "array", "items": {"$ref": f"#/$defs/{'a' * 110}"}}}},
+    "open-unions": {
+        "$defs": {"A": {"oneOf": [_tagged("a", "b"), _tagged("c"), {**_tagged(), "properties": {"k": OTHER}}]}}
+    },
+    "signatures-and-raw-errors": PROTOCOL,
+}
+"""Documents that one language or the build itself once failed on, in the order they were found."""
+
+
+def test_what_once_failed_compiles(tmp_path: Path, tool: Tool) -> None:
+    texts = {name: json.dumps(tree) for name, tree in FOUND.items()}
+    tally = Tally()
+    hold(texts, tmp_path, tool, tally)
+    assert not tally.faults, _shown(tally, texts)
+    assert tally.built == len(FOUND)
 
 
 def _shown(tally: Tally, texts: Mapping[str, str]) -> str:
