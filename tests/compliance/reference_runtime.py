@@ -859,7 +859,7 @@ class Process:
             stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if broken("SF-STDIO-002") else subprocess.DEVNULL,
-            env=told.get("env", {}),
+            env=dict(os.environ) | told.get("env", {}) if broken("SF-PROC-004") else told.get("env", {}),
             start_new_session=True,
         )
         PROCESSES.append(self.process)
@@ -1495,7 +1495,7 @@ def main(config: str, *defects: str) -> int:
     finally:
         for process in PROCESSES:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
+                (os.kill if broken("SF-PROC-006") else os.killpg)(process.pid, signal.SIGTERM)
     return 0
 
 

@@ -22,7 +22,7 @@ COUNTS = {
     "document-server": 12,
     "jsonrpc-client": 23,
     "jsonrpc-server": 37,
-    "stepflow-runtime": 101,
+    "stepflow-runtime": 103,
     "stepflow-worker": 72,
 }
 """Suite to how many MUSTs it judges."""

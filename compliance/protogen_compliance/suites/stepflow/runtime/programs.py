@@ -20,13 +20,18 @@ from protogen_compliance.peer.stdio import Heard
 
 PUPPET = Path(__file__).resolve().with_name("puppet.py")
 OUTPUT, ERRORS = 1, 2
+WORKER, CHILD = "worker", "child"
 
 
 class Program:
-    """One process that the runtime started; `heard` has the lines of its standard input, with their ends."""
+    """One process that the runtime started; `heard` has the lines of its standard input, with their ends.
 
-    def __init__(self, connection: socket.socket, number: int) -> None:
+    `environment` is what it was started with.
+    """
+
+    def __init__(self, connection: socket.socket, number: int, environment: dict[str, str]) -> None:
         self.number = number
+        self.environment = environment
         self.started_at = time.monotonic()
         self.heard: list[Heard] = []
         self.ended = threading.Event()
@@ -46,6 +51,10 @@ class Program:
     def complain(self, data: bytes) -> None:
         """Lets it write on its standard error."""
         self._order({"write": data.decode("latin-1"), "to": ERRORS})
+
+    def start_child(self) -> None:
+        """Lets it start a process that does nothing; see Programs.children."""
+        self._order({"child": CHILD})
 
     def exit(self, code: int) -> None:
         """Lets it end."""
@@ -75,11 +84,15 @@ Part = Callable[[Program], None]
 
 
 class Programs:
-    """The processes of one worker between `with` and its end, each played by `part`; `started` has all of them."""
+    """The processes of one worker between `with` and its end, each played by `part`; `started` has all of them.
+
+    `children` are those that processes were told to start.
+    """
 
     def __init__(self, part: Part) -> None:
         self.part = part
         self.started: list[Program] = []
+        self.children: list[Program] = []
         self._changed = threading.Condition()
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -88,7 +101,7 @@ class Programs:
     def command(self) -> list[str]:
         """The words of the command line that a runtime has to run."""
         host, port = self._listener.getsockname()[:2]
-        return [sys.executable, "-I", "-S", str(PUPPET), host, str(port), "kit"]
+        return [sys.executable, "-I", "-S", str(PUPPET), host, str(port), WORKER]
 
     def __enter__(self) -> Programs:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -106,6 +119,11 @@ class Programs:
             self._changed.wait_for(lambda: len(self.started) >= count, seconds)
             return len(self.started)
 
+    def has_child(self, seconds: float) -> bool:
+        """Waits until a process has started a child, or the time is over; whether one has."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self.children), seconds)
+
     def _accept(self) -> None:
         while True:
             try:
@@ -117,11 +135,15 @@ class Programs:
 
     def _follow(self, connection: socket.socket) -> None:
         told = connection.makefile("rb")
-        if not told.readline():
+        first = told.readline()
+        if not first:
             return
+        hello = json.loads(first)
         with self._changed:
-            program = Program(connection, len(self.started))
-            self.started.append(program)
+            those = self.children if hello["name"] == CHILD else self.started
+            program = Program(connection, len(those), hello["environment"])
+            those.append(program)
             self._changed.notify_all()
-        threading.Thread(target=self.part, args=(program,), daemon=True).start()
+        if those is self.started:
+            threading.Thread(target=self.part, args=(program,), daemon=True).start()
         program.follow(told)

@@ -6,13 +6,13 @@ import itertools
 import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from protogen_compliance.peer.rpc import Json
 from protogen_compliance.peer.server import Asked
-from protogen_compliance.plugin import Record, Settings
+from protogen_compliance.plugin import Record, Settings, Unmet
 from protogen_compliance.registry import clause, needs, profile
 from protogen_compliance.suites.stepflow.runtime.launching import Launched, launched, or_lacking
 from protogen_compliance.suites.stepflow.runtime.programs import Program, Programs
@@ -21,17 +21,29 @@ from protogen_compliance.targets import NoTarget
 
 SUBPROCESS = profile("subprocess")
 FLIGHT_SECONDS = 5.0
+ENVIRONMENT = {"KIT_WORKER": "ü and more"}
+ADDED = {"LC_CTYPE", "__CF_USER_TEXT_ENCODING", "PWD", "SHLVL", "_"}
+"""What interpreters and systems add by themselves."""
+START_SECONDS, END_SECONDS = 5.0, 5.0
 RESTART_SECONDS = 0.5
-"""How long to look whether a process is started once more."""
+"""How long to look whether a process is ended."""
 UNHEALTHY = 3
 PATIENCE = {"path": "/health", "timeoutMs": 10_000, "retryDelayMs": 50}
 
 
 @contextmanager
 def announced(
-    settings: Settings, template: str, *, before: bytes = b"", health: Component | None = None
+    settings: Settings,
+    template: str,
+    *,
+    before: bytes = b"",
+    health: Component | None = None,
+    after: Callable[[Programs], None] = lambda _: None,
 ) -> Generator[tuple[Launched, Programs], None, None]:
-    """Another runtime, whose worker is a process that prints something and then its port; raises as `launched` does."""
+    """Another runtime, whose worker is a process that prints something and then its port; raises as `launched` does.
+
+    `after` looks at the processes once the runtime was ended.
+    """
     stage = Stage(answers={} if health is None else {"GET": health})
 
     def play(program: Program) -> None:
@@ -42,9 +54,10 @@ def announced(
 
     with stage.server, Programs(play) as programs:
         command, *words = programs.command
-        plugin = {"type": "stepflow", "command": command, "args": words, "healthCheck": PATIENCE}
+        plugin = {"type": "stepflow", "command": command, "args": words, "env": ENVIRONMENT, "healthCheck": PATIENCE}
         with launched(settings, template, stage, {"kit": plugin}) as runtime:
             yield runtime, programs
+        after(programs)
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +140,7 @@ def test_error_does_not_end_the_process(process: tuple[Launched, Programs]) -> N
 
     def component(asked: Asked) -> None:
         bad = asked.value["params"]["input"] == "bad"
-        if asked.value["params"]["attempt"] == 1:
+        with suppress(threading.BrokenBarrierError):  # the other one did not come meanwhile, or was there before
             both.wait(FLIGHT_SECONDS)
         if bad:
             error = {"code": -32004, "message": "kit says no"}
@@ -137,15 +150,16 @@ def test_error_does_not_end_the_process(process: tuple[Launched, Programs]) -> N
         asked.respond(success(asked, "ü"))
 
     path = runtime.stage.add(component)
+    running = programs.started[-1]
     with ThreadPoolExecutor(2) as pool:
         good = pool.submit(runtime.run_path, path, "good")
         bad = runtime.run_path(path, "bad")
+        ended = running.ended.wait(RESTART_SECONDS)
         failed.set()
         outcome = good.result(FLIGHT_SECONDS * 4)
     assert bad.failed, f"an error was taken for {bad.summary()}"
+    assert not ended, "a component answered with an error, and its process was ended"
     assert outcome.result == "ü", f"beside an execution that failed another one gave {outcome.summary()}"
-    count = programs.wait(2, RESTART_SECONDS)
-    assert count == 1, f"a process was started {count} times, although a component failed alone"
 
 
 @SUBPROCESS
@@ -168,3 +182,31 @@ def test_attempts_are_counted_over_processes(process: tuple[Launched, Programs])
     if len(attempts) == 1:
         pytest.skip(f"a step is not tried again whose process ended: {outcome.summary()}")
     assert attempts == [1, 2], f"the attempts of a step whose first process ended are numbered {attempts}"
+
+
+@SUBPROCESS
+@clause("SF-PROC-004")
+def test_environment_is_the_configured_one(process: tuple[Launched, Programs]) -> None:
+    _, programs = process
+    given = programs.started[0].environment
+    lacking = [name for name, value in ENVIRONMENT.items() if given.get(name) != value]
+    assert not lacking, f"the process of a worker has not the {lacking[0]} that its configuration says"
+    foreign = sorted(given.keys() - ENVIRONMENT.keys() - ADDED)
+    assert not foreign, f"the process of a worker has {len(foreign)} variables beyond the configured one: {foreign[:5]}"
+
+
+@SUBPROCESS
+@clause("SF-PROC-006")
+def test_process_ends_with_its_children(settings: Settings, stage: Stage, process: tuple[Launched, Programs]) -> None:
+    """The kit ends the runtime by SIGTERM; the process of its worker has started another one by then."""
+    outlived: list[str] = []
+
+    def look(programs: Programs) -> None:
+        those = {"the process of a worker": programs.started[0], "what that process had started": programs.children[0]}
+        outlived.extend(name for name, it in those.items() if not it.ended.wait(END_SECONDS))
+
+    with announced(settings, stage.template, after=look) as (_, programs):
+        programs.started[0].start_child()
+        if not programs.has_child(START_SECONDS):
+            raise Unmet((), "the process of a worker could not start another one")
+    assert not outlived, f"{outlived[0]} ran for {END_SECONDS:g} s after the runtime had ended"
