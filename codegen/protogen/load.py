@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from protogen.positions import position
-from protogen.problems import Place, Problem, error, warning
+from protogen.problems import Place, Problem, closest, error, warning
 
 _LONE = re.compile(r"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|[c-fC-F][0-9a-fA-F]{2})")
 """The escape of half a surrogate pair, or what looks like one: the second half of a pair does, too."""
@@ -105,7 +105,7 @@ def load(path: Path, *, root: Path) -> tuple[Document | None, list[Problem]]:
     try:
         data = path.read_bytes()
     except OSError as reason:
-        return None, [_unreadable(name, reason)]
+        return None, [_unreadable(name, path, reason)]
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as reason:
@@ -120,8 +120,10 @@ def load(path: Path, *, root: Path) -> tuple[Document | None, list[Problem]]:
     return Document(path=name, file=str(path), text=text, tree=tree, sha256=hashlib.sha256(data).hexdigest()), problems
 
 
-def _unreadable(name: str, reason: OSError) -> Problem:
+def _unreadable(name: str, path: Path, reason: OSError) -> Problem:
     what = f"cannot be read: {reason.strerror or reason}"
+    if isinstance(reason, FileNotFoundError) and path.parent.is_dir():
+        what += closest(path.name, sorted(entry.name for entry in path.parent.iterdir()))
     fix = (
         "name a folder's file, not the folder"
         if isinstance(reason, IsADirectoryError)

@@ -24,7 +24,7 @@ import msgspec
 from protogen import build, ir
 from protogen.config import Config, ProtocolConfig, Refusal
 from protogen.output import GeneratedFile, Options
-from protogen.problems import has_errors
+from protogen.problems import closest, has_errors
 from protogen.samples import Judge, LineError, Sample, make, read_lines
 from protogen.samples.relaxed import relaxed
 from protogen.samples.text import NotJson, difference, read
@@ -117,7 +117,8 @@ def command(
     for target in targets:
         if target not in PREPARE:
             fix = f"choose from {', '.join(PREPARE)}"
-            raise Refusal("PG203", f'target "{target}" has no code that can be run', fix=fix)
+            what = f'target "{target}" has no code that can be run{closest(target, PREPARE)}'
+            raise Refusal("PG203", what, fix=fix)
         if not constraints and target not in LOOSE:
             what = f'target "{target}" always checks constraints'
             raise Refusal("PG203", what, fix=f"choose from {', '.join(LOOSE)}")
@@ -256,7 +257,7 @@ def without_constraints(samples: Sequence[Sample], definitions: Mapping[str, Any
 def _has_long_number(value: Any) -> bool:
     if isinstance(value, dict | list):
         return any(map(_has_long_number, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, int | float | Decimal) and abs(value) >= 2**53
+    return isinstance(value, int | float | Decimal) and not -(2**53) < value < 2**53
 
 
 def run(

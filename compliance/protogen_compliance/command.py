@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from protogen.problems import closest
 from protogen_compliance import known, transcripts
 from protogen_compliance.peer.wire import PeerFault
 from protogen_compliance.plugin import Settings
@@ -145,7 +146,7 @@ def _check(suite: Suite, chosen: Chosen, settings: Settings) -> None:
     there = suite.clauses()
     for name in chosen.only:
         if name not in there:
-            raise Usage(f"there is no clause {name!r} in {suite.protocol} ({suite.role})")
+            raise Usage(f"there is no clause {name!r} in {suite.protocol} ({suite.role}){closest(name, there)}")
     if chosen.matching and not any(chosen.matching.lower() in name.lower() for name in there):
         raise Usage(f"no clause of {suite.protocol} ({suite.role}) has {chosen.matching!r} in its id")
     for name in settings.profiles:
@@ -156,8 +157,9 @@ def _check(suite: Suite, chosen: Chosen, settings: Settings) -> None:
 
 
 def _unknown(kind: str, name: str, there: Iterable[str]) -> str:
-    listed = ", ".join(there)
-    return f"there is no {kind} {name!r}; {f'choose one of {listed}' if listed else f'this suite has no {kind}s'}"
+    known = list(there)
+    way_out = f"choose one of {', '.join(known)}" if known else f"this suite has no {kind}s"
+    return f"there is no {kind} {name!r}{closest(name, known)}; {way_out}"
 
 
 def _before(file: Path) -> Run:

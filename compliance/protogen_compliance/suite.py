@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from protogen.problems import closest
 from protogen_compliance.dialects import Dialect
 from protogen_compliance.plugin import Settings
 from protogen_compliance.registry import Clause, UnknownProtocol
@@ -67,10 +68,12 @@ def find(protocol: str, role: str | None = None) -> Suite:
     there = suites()
     fitting = [it for it in there if it.protocol == protocol]
     if not fitting:
-        names = ", ".join(dict.fromkeys(it.protocol for it in there))
-        raise UnknownProtocol(f"no suite for {protocol!r}; there is one for {names}")
+        names = list(dict.fromkeys(it.protocol for it in there))
+        near = closest(protocol, names)
+        raise UnknownProtocol(f"no suite for {protocol!r}{near}; there is one for {', '.join(names)}")
     for it in fitting:
         if role in (None, it.role):
             return it
-    roles = ", ".join(it.role for it in fitting)
-    raise UnknownProtocol(f"{protocol} has no suite for the role {role!r}; choose one of {roles}")
+    roles = [it.role for it in fitting]
+    near = closest(role or "", roles)
+    raise UnknownProtocol(f"{protocol} has no suite for the role {role!r}{near}; choose one of {', '.join(roles)}")

@@ -115,7 +115,10 @@ def _role(protocol: ir.Protocol, role: str | None) -> str:
     if role is None:
         return max(serving, key=lambda name: len(ir.served(protocol, name)))
     if role not in serving:
-        raise click.UsageError(f"no method is sent to the role {role!r}; choose one of {', '.join(serving)}.")
+        from protogen.problems import closest
+
+        near = closest(role, serving)
+        raise click.UsageError(f"no method is sent to the role {role!r}{near}; choose one of {', '.join(serving)}.")
     return role
 
 

@@ -9,7 +9,7 @@ import msgspec
 from protogen import ir
 from protogen.load import Document
 from protogen.positions import escape
-from protogen.problems import Problem, error, warning
+from protogen.problems import Problem, closest, error, warning
 
 from .findings import Edit
 from .rules import RULES, Rule
@@ -82,7 +82,7 @@ def _idle(document: Document, ignores: list[_Ignore], used: set[_Ignore], ran: s
     for ignore in ignores:
         place = document.place(f"{ignore.pointer}/{IGNORE}/{escape(ignore.code)}")
         if ignore.code not in known:
-            what = f"{ignore.code} is no rule of lint"
+            what = f"{ignore.code} is no rule of lint{closest(ignore.code, known)}"
             yield warning("PG490", what, fix="see protogen lint --rules", place=place)
         elif ignore.code in ran and ignore not in used:
             yield warning("PG490", f"nothing is left for {ignore.code} to find here", fix="remove it", place=place)
