@@ -28,6 +28,7 @@ from plugin_rig import (
 from protogen_runtime.jsonrpc import Success
 from protogen_runtime.stepflow.plugins.contract import CannotStart, StepContext
 from protogen_runtime.stepflow.plugins.links import Link, no
+from protogen_runtime.stepflow.plugins.processes import REPORT_SECONDS
 from protogen_runtime.stepflow.plugins.workers import WorkerPlugin
 
 
@@ -296,7 +297,9 @@ def test_every_start_is_greeted_and_only_calls_under_way_fail(tmp_path: Path) ->
             pids = {await plugins.execute("/w/pid", None, CONTEXT)}
             for _ in range(2):
                 failed = await failure_of(plugins, "/w/die")
-                assert (failed.kind, "its process ended with status 3" in failed.message) == ("crash", True)
+                assert (failed.kind, "its process ended with status 3" in failed.message) == ("crash", True), (
+                    failed.message
+                )
                 pids.add(await plugins.execute("/w/pid", None, CONTEXT))
             assert (len(pids), (tmp_path / "greeted").read_text()) == (3, "xxx")
 
@@ -414,6 +417,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(202, b"")
         elif message["params"]["component"] == "/die":
             os.kill(os.getpid(), signal.SIGKILL)
+        elif message["params"]["component"] == "/linger":
+            # As servers do that end in good order: the connections go first.
+            threading.Timer(1.5, os._exit, (3,)).start()
+            self.close_connection = True
+            return self.connection.shutdown(2)
         else:
             value = {"output": [os.getpid(), dict(os.environ), sys.stdin.read(), Handler.checks]}
         self.send(200, json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": value}).encode())
@@ -463,6 +471,23 @@ def test_a_process_announces_its_port_and_is_asked_for_its_health(
         running(scenario)
     told = {record.getMessage() for record in caplog.records}
     assert {"worker w: starting", 'worker w: {"port": "many"}', "worker w: listening"} <= told
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_process_that_ends_in_good_order_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt that is made meanwhile would be lost, too."""
+    monkeypatch.setattr("protogen_runtime.stepflow.plugins.processes.REPORT_SECONDS", REPORT_SECONDS)
+
+    async def scenario() -> None:
+        config = http_config(tmp_path, SERVER, ", healthCheck: {path: /healthz, retryDelayMs: 1}")
+        async with opened(config, folder=tmp_path) as plugins:
+            pid, *_ = await plugins.execute("/w/x", None, CONTEXT)
+            failed = await failure_of(plugins, "/w/linger")
+            assert (failed.kind, "its process ended with status 3" in failed.message) == ("crash", True)
+            again, *_ = await plugins.execute("/w/x", None, CONTEXT)
+            assert again != pid
+
+    running(scenario)
 
 
 NEVER_UP: list[tuple[str, str, int, str]] = [

@@ -27,8 +27,11 @@ from .contract import CANNOT_SPAWN, Json, StepFailed
 STOP_SECONDS: Final = 2.0
 """How long a process may take to end when its input has ended, and again after SIGTERM; then it is killed."""
 
-REPORT_SECONDS: Final = 1.0
-"""How long to wait, when the way to a process is lost, for what it ended with."""
+REPORT_SECONDS: Final = 5.0
+"""How long to wait, when the way to a process is lost, for what it ended with.
+
+Servers close their connections first, and an attempt that is made before they have ended is lost on them.
+"""
 
 MAX_LINE_BYTES: Final = 8192
 """Of a line that a worker prints; a longer one is told of, not shown."""
