@@ -373,11 +373,9 @@ class Item:
         with self.run.changed:
             if broken("SF-RUN-026") and status == "completed":
                 others = self.run.items[: self.index]
-                if others and self.run.changed.wait_for(lambda: any(it.status == "failed" for it in others), 0.3):
-                    status, result = (
-                        "failed",
-                        {"outcome": "failed", "error": {"code": 500, "message": "another failed"}},
-                    )
+                if bool(others) and self.run.changed.wait_for(lambda: any(it.status == "failed" for it in others), 0.3):
+                    status = "failed"
+                    result = {"outcome": "failed", "error": {"code": 500, "message": "another failed"}}
             if self.status == "running":
                 self.status, self.result, self.completed_at = status, result, now("Z")
                 self.run.finished.append(self)
