@@ -25,6 +25,8 @@ STDIO = profile("stdio")
 FLIGHT_SECONDS = 5.0
 RESTART_SECONDS = 30.0
 """How long a run may take in which a process is started again, after as long a pause as there may be."""
+FIRST_SECONDS = 10.0
+"""How long a process may take until it is started again for the first time."""
 WATCH_SECONDS = 4.0
 MOST_STARTS = 5
 STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -231,10 +233,11 @@ def test_restarts_are_spaced_out(settings: Settings, stage: Stage) -> None:
     """A process ends while it executes, and each that is started after it ends at once."""
     with LineWorker() as worker:
         start = launched(settings, stage.template, stage, {NAME: worker.plugin})
-        with or_lacking("a worker over stdio", start) as runtime, ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(1) as pool, or_lacking("a worker over stdio", start) as runtime:
             worker.at_start = lambda program: program.exit(1) if program.number else None
             path = worker.add(lambda call: call.program.exit(1))
-            pool.submit(OverStdio(runtime, worker).run, path, patience=WATCH_SECONDS)
+            pool.submit(OverStdio(runtime, worker).run, path, patience=RESTART_SECONDS)
+            worker.programs.wait(2, FIRST_SECONDS)
             worker.programs.wait(MOST_STARTS + 2, WATCH_SECONDS)
             times = [it.started_at for it in worker.programs.started]
     pauses = [round(after - before, 2) for before, after in itertools.pairwise(times)][1:]
