@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from apflow import core
 from apflow import suite as apflow
+from build import foreign
 from build import suite as build
 from build.peers import PeersMissing
 from constraints import suite as constraints
@@ -31,6 +32,7 @@ from store import tasks
 
 SUITES: dict[str, tuple[str, Callable[[int], Report]]] = {
     "build": ("protogen build beside quicktype and datamodel-code-generator", build.run),
+    "foreign": ("protogen build on other people's documents beside quicktype", foreign.run),
     "store": ("durable writes beside a thread call for each of them", store.run),
     "tasks": ("the life of 100,000 tasks in the store", tasks.run),
     "stdio": ("calls over pipes beside blocking ones", stdio.run),

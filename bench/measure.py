@@ -15,6 +15,11 @@ class ChildFailed(Exception):
 
 def child_cpu(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> float:
     """Seconds of user and system time that a program and the children it waited for used. Raises ChildFailed."""
+    return child_usage(command, cwd=cwd, environment=environment)[0]
+
+
+def child_usage(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> tuple[float, float]:
+    """As `child_cpu`, and the most memory that the program held, in MiB (Linux); never less than this program holds."""
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -33,7 +38,7 @@ def child_cpu(command: Sequence[str], *, cwd: Path, environment: Mapping[str, st
         raise ChildFailed(
             f"{' '.join(command)}: exit {process.returncode}\n{output.decode('utf-8', 'replace')[-2000:]}"
         )
-    return usage.ru_utime + usage.ru_stime
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def own_cpu(work: Callable[[], object], *, repeats: int) -> tuple[float, ...]:

@@ -28,17 +28,24 @@ def commands(schema: Path, out: Path) -> dict[str, list[str]]:
         if not program.exists():
             raise PeersMissing(f"{program} is missing; `make bench` installs it")
     return {
-        **{
-            f"quicktype {language}": [
-                *(str(QUICKTYPE), "--src-lang", "schema", "--lang", language),
-                *("--src", f"{schema}#/$defs/", "--out", str(out / f"quicktype.{language}")),
-            ]
-            for language in LANGUAGES
-        },
+        **quicktype(schema, out, "$defs"),
         "datamodel-codegen python": [
             *(str(DATAMODEL), "--input", str(schema), "--input-file-type", "jsonschema"),
             *("--output-model-type", "pydantic_v2.BaseModel", "--output", str(out / "datamodel.py")),
         ],
+    }
+
+
+def quicktype(schema: Path, out: Path, definitions: str) -> dict[str, list[str]]:
+    """The commands of quicktype, one a language, for the definitions under that keyword. Raises PeersMissing."""
+    if not QUICKTYPE.exists():
+        raise PeersMissing(f"{QUICKTYPE} is missing; `make bench` installs it")
+    return {
+        f"quicktype {language}": [
+            *(str(QUICKTYPE), "--src-lang", "schema", "--lang", language),
+            *("--src", f"{schema}#/{definitions}/", "--out", str(out / f"quicktype.{language}")),
+        ]
+        for language in LANGUAGES
     }
 
 

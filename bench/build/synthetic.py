@@ -98,3 +98,47 @@ def _record(description: str, required: list[str], **properties: Any) -> dict[st
         for name, schema in properties.items()
     }
     return {"type": "object", "description": description, "required": required, "properties": described}
+
+
+def openrpc(methods: int) -> dict[str, Any]:
+    """An OpenRPC document of so many methods (3.5 kB each): what a large node of a chain publishes."""
+    return {
+        "openrpc": "1.2.6",
+        "info": {"title": "Large", "version": "1.0.0"},
+        "methods": [_method(number) for number in range(methods)],
+        "components": {"schemas": {f"Type{number}": _value(number, 2) for number in range(200)}},
+    }
+
+
+_NOTE = "Some words on what this is, as one finds them in real documents of this kind."
+
+
+def _method(number: int) -> dict[str, Any]:
+    return {
+        "name": f"chain_method{number}",
+        "summary": f"Does something of kind {number}.",
+        "description": "A longer text.\n\nWith a second paragraph that says when it fails.",
+        "params": [
+            {"name": f"param{at}", "required": at == 0, "schema": _value(number + at, 1)}
+            for at in range(1 + number % 3)
+        ],
+        "result": {"name": "result", "schema": _value(number, 3)},
+        "errors": [{"code": -32000 - number % 40, "message": f"Error {number % 40}"}],
+    }
+
+
+def _value(number: int, depth: int) -> dict[str, Any]:
+    """A schema with a title and a text, as generators of documents write them out everywhere."""
+    notes = {"title": f"Value{number % 90}", "description": _NOTE}
+    match number % 7 if depth else number % 3:
+        case 0:
+            return {**notes, "type": "string", "pattern": "^0x[0-9a-f]+$"}
+        case 1:
+            return {**notes, "type": "integer", "minimum": 0}
+        case 2:
+            return {**notes, "$ref": f"#/components/schemas/Type{(number + 1) % 200}"}
+        case 3:
+            return {**notes, "type": "array", "items": _value(number + 1, depth - 1)}
+        case _:
+            members = {f"member{at}": _value(number + at, depth - 1) for at in range(2 + number % 4)}
+            return {**notes, "type": "object", "properties": members, "required": ["member0"]}

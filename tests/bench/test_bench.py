@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 
 import measure  # noqa: E402 - the folder above is on sys.path only now
-from build import peers, synthetic  # noqa: E402 - the same
+from build import foreign, peers, synthetic  # noqa: E402 - the same
 from report import Report, Series, Target, table  # noqa: E402 - the same
 
 
@@ -32,6 +32,29 @@ def test_synthetic_document_is_a_protocol_without_findings(tmp_path: Path) -> No
 def test_synthetic_document_has_whole_groups() -> None:
     with pytest.raises(ValueError, match="multiple of 10"):
         synthetic.document(155)
+
+
+def test_synthetic_openrpc_is_read_without_findings_and_as_large_as_told(tmp_path: Path) -> None:
+    text = json.dumps(synthetic.openrpc(foreign.METHODS))
+    assert 2.6e6 < len(text) < 2.8e6
+    schema = tmp_path / "openrpc.json"
+    schema.write_text(json.dumps(synthetic.openrpc(50)), "utf-8")
+    protocol, problems = read_protocol(schema, root=tmp_path.resolve(), name="large")
+    assert [problem for problem in problems if problem.level == "error"] == []
+    assert protocol is not None
+    assert len(protocol.methods) == 50
+    assert {type(definition).__name__ for definition in protocol.definitions} >= {"Record", "Alias"}
+
+
+def test_memory_of_a_child_is_its_most(tmp_path: Path) -> None:
+    _, held = measure.child_usage([sys.executable, "-c", "x = b'1' * (256 << 20); del x"], cwd=tmp_path, environment={})
+    assert held >= 256
+
+
+def test_growth_leaves_out_what_every_run_costs() -> None:
+    sizes = {1_000: [1.5, 1.4], 5_000: [5.4, 6.0], 20_000: [20.4]}
+    assert foreign._each(sizes, 5_000) == pytest.approx(0.001)
+    assert foreign._each(sizes, 20_000) == pytest.approx(0.001)
 
 
 def test_peers_read_the_document_less_notes_and_recursive_arrays() -> None:
