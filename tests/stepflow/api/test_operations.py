@@ -108,6 +108,13 @@ def test_in_0_11_a_new_run_is_answered_at_once() -> None:
             runs.holds = True
             late = await client.run(flow_id, 1, wait=True, timeoutSecs=0)
             assert (late["status"], "results" in late) == ("running", False)
+            # Under way they are this runtime's; what has ended is nobody's, and tells the id of its last event.
+            shown = [(await client.ask("GET", f"/runs/{it['runId']}")).json() for it in (late, told)]
+            assert [("orchestratorId" in it, it.get("finishedAtSeqno")) for it in shown] == [(True, None), (False, 3)]
+            listed = (await client.ask("GET", "/runs")).json()["runs"]
+            mine = {late["orchestratorId"], shown[0]["orchestratorId"], listed[0]["orchestratorId"]}
+            assert len(mine) == 1
+            assert [it.get("orchestratorId") for it in listed[1:]] == [None, None]
 
     run(main)
 

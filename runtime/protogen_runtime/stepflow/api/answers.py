@@ -123,9 +123,14 @@ class StepStatus(_Wire, frozen=True, kw_only=True):
 
 
 class RunListed(RunSummary, frozen=True, kw_only=True, rename="camel"):
-    """A run as dialect 0.11 tells it."""
+    """A run as dialect 0.11 tells it; `orchestratorId` is the runtime that it is under way in.
 
+    `finishedAtSeqno` is where it ended among its events, whose ids these are: it is told of one run with few items.
+    """
+
+    orchestrator_id: str | UnsetType = UNSET
     created_at_seqno: int = FIRST_ENTRY
+    finished_at_seqno: int | UnsetType = UNSET
 
 
 class RunCreated(RunListed, frozen=True, kw_only=True, rename="camel"):
@@ -192,9 +197,14 @@ class BlobAnswer(_Wire, frozen=True, kw_only=True):
     filename: str | UnsetType = UNSET
 
 
-def listed(summary: RunSummary) -> RunListed:
-    """A run as dialect 0.11 tells it."""
-    return RunListed(**_members(summary))
+def listed(summary: RunSummary, orchestrator: str) -> RunListed:
+    """A run as dialect 0.11 tells it, by the runtime of that id."""
+    return RunListed(**_members(summary), orchestrator_id=managed_by(orchestrator, summary))
+
+
+def managed_by(orchestrator: str, summary: RunSummary) -> str | UnsetType:
+    """Whose run it is: nobody's once it has ended."""
+    return orchestrator if summary.status == "running" else UNSET
 
 
 def _members(value: msgspec.Struct) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import IO, Any, Final
 from urllib.parse import quote
+from uuid import uuid4
 
 import msgspec
 import trio
@@ -76,6 +77,7 @@ class Api:
         self._is_newer = dialect == "0.11"
         self._version = version
         self._following = Following()
+        self._id = str(uuid4())
         self.dialect: Final[DialectName] = dialect
 
     def end(self) -> None:
@@ -175,7 +177,7 @@ class Api:
         return await self._ended(summary)
 
     async def _created(self, summary: RunSummary, *, waits: bool) -> Answer | Pieces:
-        told = answers.widened(answers.RunCreated, summary)
+        told = answers.widened(answers.RunCreated, summary, orchestrator_id=self._managed(summary))
         if not waits or summary.status == "running":
             return answer_json(200 if waits else 202, told)
         return await _with_items(told, "results", self._runs.item_pages(summary.run_id))
@@ -217,7 +219,7 @@ class Api:
         )
         runs = await self._runs.list_runs(which)
         if self._is_newer:
-            return answer_json(200, answers.RunsListed(runs=[answers.listed(run) for run in runs]))
+            return answer_json(200, answers.RunsListed(runs=[answers.listed(run, self._id) for run in runs]))
         return answer_json(200, answers.Runs(runs=runs))
 
     async def get_run(self, asked: Asked) -> Answer:
@@ -229,8 +231,21 @@ class Api:
         given = {"inputs": details.inputs, "overrides": details.overrides, "variables": details.variables}
         if not self._is_newer:
             return answer_json(200, answers.widened(answers.RunDetails, summary, **given))
+        given |= {"orchestrator_id": self._managed(summary), "finished_at_seqno": await self._end_of(summary)}
         items = await self._item_details(summary, details.inputs)
         return answer_json(200, answers.widened(answers.RunDetailsListed, summary, **given, item_details=items))
+
+    def _managed(self, summary: RunSummary) -> str | UnsetType:
+        return answers.managed_by(self._id, summary)
+
+    async def _end_of(self, summary: RunSummary) -> int | UnsetType:
+        """The place of the last event of a run that has ended; all are read, so of small ones alone."""
+        if summary.status == "running" or summary.items.total > MAX_DETAILED_ITEMS:
+            return UNSET
+        last: int | UnsetType = UNSET
+        async for event in await self._runs.events(summary.run_id):
+            last = event.sequence
+        return last
 
     async def _item_details(self, summary: RunSummary, inputs: Sequence[Json]) -> list[answers.ItemDetails] | UnsetType:
         if summary.items.total > MAX_DETAILED_ITEMS:
@@ -272,7 +287,7 @@ class Api:
     async def cancel_run(self, asked: Asked) -> Answer:
         """POST /runs/{run_id}/cancel."""
         summary = await self._runs.cancel(_run_id(asked))
-        return answer_json(200, answers.listed(summary) if self._is_newer else summary)
+        return answer_json(200, answers.listed(summary, self._id) if self._is_newer else summary)
 
     async def delete_run(self, asked: Asked) -> Answer:
         """DELETE /runs/{run_id}."""
