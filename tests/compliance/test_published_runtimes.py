@@ -12,10 +12,8 @@ from interop_env import runtime_program
 
 RELEASES = {"0.9": "0.9.0", "0.11": "0.11.1"}
 SUITE = Path("compliance", "protogen_compliance", "suites", "stepflow")
-PROFILES = (
-    *("http", "callbacks", "blobs", "routing", "flows", "runs", "http-api", "subprocess", "dialects"),
-    # "slow" takes a minute more, and both keep it.
-)
+PROFILES = ("http-api", "subprocess", "dialects")
+"""Beside those that are chosen by themselves; "slow" takes a minute more, and both keep it."""
 
 
 @pytest.mark.soak

@@ -15,7 +15,7 @@ from protogen_compliance.suites.stepflow.runtime.stage import Runtime, current, 
 from protogen_compliance.targets import START_SECONDS, NoTarget
 
 OWN = ("http", "callbacks", "blobs", "routing", "flows", "runs")
-"""Profiles of every runtime: the kit is its worker over HTTP, by a configuration with a route to it."""
+"""Profiles of every runtime of all dialects: the kit is its worker over HTTP, and the configuration leads to it."""
 
 POLL_SECONDS = 0.2
 
@@ -51,4 +51,6 @@ def preflight(settings: Settings) -> Settings:
         runtime.peer.close()
     if outcome.result != "heard":
         raise NoTarget(f"a component of the kit's worker was to be executed; the run gave {outcome.summary()}")
-    return msgspec.structs.replace(settings, profiles=tuple(dict.fromkeys([*OWN, *settings.profiles])))
+    # In S2 blobs are no matter of JSON-RPC.
+    own = [name for name in OWN if name != "blobs" or current().dialect == "S1"]
+    return msgspec.structs.replace(settings, profiles=tuple(dict.fromkeys([*own, *settings.profiles])))
