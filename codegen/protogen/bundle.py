@@ -15,7 +15,7 @@ import msgspec
 
 from protogen import keywords
 from protogen.keywords import Shape
-from protogen.load import Document, Origin, load, stem
+from protogen.load import Document, Origin, load, referred_file, stem
 from protogen.naming import pascal
 from protogen.positions import escape, unescape
 from protogen.problems import Place, Problem, closest, error, warning
@@ -436,10 +436,11 @@ class _Bundler:
         if scheme and scheme != "file":
             self._refuse(f'"$ref": {uri!r} is on another host and nothing is fetched', site, below)
             return None
-        path = Path(unquote(urlsplit(uri).path)) if scheme else Path(site.document.file).parent / unquote(uri)
-        if "\0" in str(path):
+        name = unquote(urlsplit(uri).path if scheme else uri)
+        if "\0" in name:
             self._dangling(uri, site, below, "no file is called so", "")
             return None
+        path = Path(name) if scheme else referred_file(name, document=Path(site.document.file), root=self._root)
         if not path.resolve().is_relative_to(self._root):
             self._refuse(f'"$ref": {uri!r} lies outside the project {self._root.name}/', site, below)
             return None

@@ -96,6 +96,18 @@ def stem(path: str) -> str:
     return path.rsplit("/", 1)[-1].removesuffix(".json").removesuffix(".schema")
 
 
+def referred_file(name: str, *, document: Path, root: Path) -> Path:
+    """The file that a document refers to by a relative path: beside it, else from the nearest folder above that has it.
+
+    Folders above `root` are not looked in. Some documents are written to be read from the top of their repository.
+    """
+    beside = document.parent / name
+    if beside.exists() or not document.resolve().is_relative_to(root):
+        return beside
+    above = (folder / name for folder in document.resolve().parent.parents if folder.is_relative_to(root))
+    return next((path for path in above if path.is_file()), beside)
+
+
 def load(path: Path, *, root: Path) -> tuple[Document | None, list[Problem]]:
     """Reads one JSON file; None and the reason where that cannot be done.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,6 +136,23 @@ def test_malformed_parts_are_problems_with_a_place(read: Read, tree: Any, said: 
     assert reading is None
     assert any(said in problem or said.partition(" ")[2] in problem for problem in problems), problems
     assert all(problem.startswith(("acme.json:", "none.json")) for problem in problems), problems
+
+
+def test_files_may_be_named_from_a_folder_above(tmp_path: Path) -> None:
+    shared = {"components": {"schemas": {"Felt": {"type": "string"}}, "errors": {"E": {"code": 1, "message": "No"}}}}
+    result = {"name": "r", "schema": {"$ref": "./api/shared.json#/components/schemas/Felt"}}
+    tree = _document(_method(result=result, errors=[{"$ref": "./api/shared.json#/components/errors/E"}]))
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api" / "shared.json").write_text(json.dumps(shared), "utf-8")
+    (tmp_path / "api" / "write.json").write_text(json.dumps(tree), "utf-8")
+    reading, problems = read_document(tmp_path / "api" / "write.json", root=tmp_path.resolve(), name="write")
+    assert reading is not None, problems
+    assert [name_of(m.result) for m in reading.protocol.methods] == ["Felt"]
+    assert [e.message for e in reading.protocol.errors] == ["No"]
+    assert [source.path for source in reading.protocol.sources] == ["api/write.json", "api/shared.json"]
+    alone, problems = read_document(tmp_path / "api" / "write.json", root=(tmp_path / "api").resolve(), name="write")
+    assert alone is None
+    assert "leads nowhere" in str(problems[-1])
 
 
 def test_a_schema_in_another_file_is_named_there(read: Read) -> None:

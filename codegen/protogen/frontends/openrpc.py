@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from protogen import keywords
-from protogen.load import Document, Origin, load
+from protogen.load import Document, Origin, load, referred_file
 from protogen.positions import escape, unescape
 from protogen.problems import Problem, closest, error
 
@@ -370,7 +370,7 @@ class _Reader:
             if "\0" in name:
                 what = f'"$ref": {reference!r} leads nowhere: no file is called so'
                 return self._refused("PG102", what, "correct the reference", spot)
-            path = (Path(document.file).parent / name).resolve()
+            path = referred_file(name, document=Path(document.file), root=self._root).resolve()
             if not path.is_relative_to(self._root):
                 what = f'"$ref": {reference!r} lies outside the project {self._root.name}/'
                 return self._refused("PG105", what, "copy the file into the project", spot)
