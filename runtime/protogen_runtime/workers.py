@@ -33,9 +33,9 @@ from protogen_runtime.observe import Instruments, observing
 
 _logger = logging.getLogger(__name__)
 
-COLLECTED_AFTER = (2_000, 5, 100)
+COLLECTED_AFTER = (20_000, 5, 20)
 """Objects made before the collector looks at the youngest ones, and how often before it looks further: calls leave no
-circles behind, and by default it looks three times as often at all those that wait."""
+circles behind, and by default it looks thirty times as often at all those that wait."""
 
 NO_SECONDS = 0.0
 """Sessions of workers end with their streams."""

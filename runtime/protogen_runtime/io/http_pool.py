@@ -221,6 +221,7 @@ class Asked:
 
     def abandon(self) -> None:
         """Nobody wants it any more, which the server learns from the end of the connection."""
+        self._told = _nothing
         self._pool.leave(self)
         self._pool.done(self.connection, is_whole=False)
 
@@ -235,7 +236,13 @@ class Asked:
 
     def _leave(self) -> None:
         self._pool.leave(self)
-        self._told(self)
+        # Whoever is told knows this request: a circle of the two would be left to the collector.
+        told, self._told = self._told, _nothing
+        told(self)
+
+
+def _nothing(_: Asked) -> None:
+    """Nobody is told any more."""
 
 
 class Reply:

@@ -32,10 +32,10 @@ __all__ = ["Settings", "read_settings", "serve_http"]
 
 _logger = logging.getLogger(__name__)
 
-COLLECTED_AFTER: Final = (2_000, 5, 100)
+COLLECTED_AFTER: Final = (20_000, 5, 20)
 """Objects made before the collector looks at the youngest ones, and how often before it looks further.
 
-What requests and steps make goes without it; by default it looks three times as often, at all the runs that wait.
+What requests and steps make goes without it; by default it looks thirty times as often, at all the runs that wait.
 """
 
 

@@ -181,6 +181,7 @@ class WorkerPlugin(LinkedPlugin[_Greeting]):
 
         def came(answer: Answer | prompt.Rest) -> None:
             self._under_way.pop(call, None)
+            call.late = _nothing
             if isinstance(answer, Success) and not (greeted.greeting.gives_refs and _MARK in bytes(answer.result)):
                 told(lambda: self._output(answer))
             else:

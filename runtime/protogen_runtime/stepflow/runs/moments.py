@@ -90,6 +90,8 @@ class LiveEnding(Ending):
     def _look(self) -> None:
         if not self._has_come():
             return
+        # Nothing more is to be told: a circle of the two would be left to the collector.
+        self._live.listener = None
         listener, self._listener = self._listener, None
         if self._event is not None:
             self._event.set()

@@ -118,7 +118,8 @@ class CallsOf09:
     """
 
     def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+        # Not the execution itself, which has these calls: a circle would be left to the collector.
+        self._channel = asking.channel
         self._seen = asking.observability
 
     async def put_blob(self, data: Any, blob_type: BlobType, seconds: float) -> str:
@@ -172,7 +173,7 @@ class CallsOf09:
 
     async def _ask(self, name: str, params: bytes, seconds: float) -> Any:
         """The typed result of a method."""
-        method, codec, channel = METHODS[name], PROTOCOL.codec, self._asking.channel
+        method, codec, channel = METHODS[name], PROTOCOL.codec, self._channel
         assert method.result is not None
         text = Raw(params)
         await trio.lowlevel.checkpoint_if_cancelled()
