@@ -230,23 +230,17 @@ KINDS: dict[str, Kind] = {
 
 @cache
 def dependants(kind: str) -> dict[str, set[str]]:
-    """Every clause with those whose tests build on it: what is BLOCKED where it is broken.
-
-    Clauses with a test that looks at all that a run has seen have none here: only a whole run shows them.
-    """
+    """Every clause with those whose tests build on it: what is BLOCKED where it is broken."""
     import pytest
 
     from protogen_compliance import plugin
     from protogen_compliance.suite import find
 
     found: dict[str, set[str]] = {}
-    everything: set[str] = set()
 
     class Marks:
         def pytest_collection_finish(self, session: pytest.Session) -> None:
             for item in session.items:
-                if item.get_closest_marker("last") is not None:
-                    everything.update(plugin.marked(item, "clause"))
                 for name in (*plugin.marked(item, "clause"), *plugin.marked(item, "needs")):
                     found.setdefault(name, set()).update(plugin.marked(item, "clause"))
 
@@ -254,17 +248,29 @@ def dependants(kind: str) -> dict[str, set[str]]:
     options = ["-c", os.devnull, "--rootdir", folder, "--confcutdir", folder, "--import-mode=importlib"]
     without = ["--disable-plugin-autoload", "-p", "no:cacheprovider", "-p", "no:terminal", "--collect-only"]
     pytest.main([*options, *without, folder], plugins=[plugin, Marks()])
-    return {name: names for name, names in found.items() if name not in everything}
+    return found
 
 
 def judge(kind: str, broken: Sequence[str], *, whole: bool = True) -> Judged:
-    """Runs the kit on a reference program, in this process; only what concerns the defects unless `whole`."""
+    """Runs the kit on a reference program, in this process; only what concerns the defects unless `whole`.
+
+    A clause that looks at all that a run has seen may need the whole run to be broken by what it has seen.
+    """
+    if whole:
+        return _judged(kind, broken, ())
+    clauses = {clause_of(defect) for defect in broken}
+    concerned = clauses.union(*(dependants(kind)[name] for name in clauses))
+    concerned |= {name for name, (by, _) in KINDS[kind].exceptions.items() if by in broken}
+    said = _judged(kind, broken, sorted(concerned))
+    return said if clauses <= said.found.keys() else _judged(kind, broken, ())
+
+
+def _judged(kind: str, broken: Sequence[str], only: Sequence[str]) -> Judged:
     from protogen_compliance.plugin import Settings
     from protogen_compliance.runner import run
     from protogen_compliance.suite import find
 
     it = KINDS[kind]
-    only = () if whole else sorted(set[str]().union(*(dependants(kind).get(clause_of(it), ()) for it in broken)))
     with it.opened(broken) as told:
         settings = Settings(**{"target": told.get("url", ""), **told})
         done = run(find(it.protocol, it.role), settings, only=only)
