@@ -99,11 +99,12 @@ def finished(runtime: Runtime, inputs: list[Json], *, flow: str = "", **more: Js
 
 
 class Crowd:
-    """A component whose executions wait for each other: `most` is how many were under way at once."""
+    """A component whose executions wait until so many are under way at once, or for some seconds; `most` were."""
 
-    def __init__(self, until: int) -> None:
+    def __init__(self, until: int, seconds: float) -> None:
         self.most = 0
         self._until = until
+        self._seconds = seconds
         self._now = 0
         self._changed = threading.Condition()
 
@@ -113,8 +114,7 @@ class Crowd:
             self._now += 1
             self.most = max(self.most, self._now)
             self._changed.notify_all()
-            # All of them at once would be too many; where there are fewer they give up soon.
-            self._changed.wait_for(lambda: self.most >= self._until, 0.5)
+            self._changed.wait_for(lambda: self.most >= self._until, self._seconds)
             self._now -= 1
         asked.respond(success(asked, 1))
 
@@ -487,7 +487,7 @@ def test_overrides_that_cannot_be_applied(runtime: Runtime, dialect: str, change
 @clause("SF-RUN-022")
 @needs("SF-RUN-002")
 def test_steps_at_once_are_bounded(runtime: Runtime, record: Record) -> None:
-    many, few = Crowd(until=3), Crowd(until=3)
+    many, few = Crowd(until=3, seconds=HELD_SECONDS), Crowd(until=3, seconds=0.5)
     finished(runtime, [1, 2, 3, 4], flow=stored(runtime, many), maxConcurrency=4)
     finished(runtime, [1, 2, 3, 4], flow=stored(runtime, few), maxConcurrency=2)
     assert few.most <= 2, f"maxConcurrency 2 let {few.most} items be executed at once"
