@@ -517,7 +517,7 @@ class _Lowerer:
     def _note_rest(self, said: Iterable[str], carried: Iterable[str]) -> None:
         self._inexact = max(self._inexact, _inexactness(set(said) - set(carried)))
 
-    def _exactly(self) -> dict[str, bool]:
+    def _exactly(self) -> dict[str, Any]:
         """What a definition says of its types."""
         return {"exact": not self._inexact, "shaped": self._inexact < MISSHAPEN}
 

@@ -96,6 +96,7 @@ def _run(run: Callable[[], Iterable[Path]], known: set[Path]) -> set[Path]:
 def _next_change(paths: set[Path], state: State, clock: _Clock) -> list[str]:
     """Waits for a change, and until it is complete; the paths that changed, none where the process is to end."""
     changed: list[str] = []
+    now = state
     while not changed:
         if not clock.wait(LOOK_SECONDS):
             return []
