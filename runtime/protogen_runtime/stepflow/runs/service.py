@@ -80,6 +80,7 @@ from .contract import (
     TooLarge,
     Unavailable,
 )
+from .endings import LiveEnding
 from .execution import Components, Execution
 from .feeds import Feed
 from .flows import Flows, Planned
@@ -88,7 +89,6 @@ from .journaling import LAZY_FROM, begun_of
 from .ledger import Ledger, journal_of
 from .limits import Limits
 from .live import Live, Tree, subrun_key
-from .moments import LiveEnding
 from .paging import ITEMS_AT_ONCE, pages
 from .records import (
     ITEMS,
