@@ -366,7 +366,7 @@ def page(told: dict[str, Any]) -> str:
 
 def _of(row: dict[str, Any]) -> list[str]:
     """An implementation's section: the command, the profiles, and what it breaks."""
-    lines = [f"### {row['name']} {row['version']}", "", "```sh", row["command"], "```", ""]
+    lines = [f"### {row['name']} {row['version']}", "", "```text", row["command"], "```", ""]
     profiles = (
         f"{it['name']} ({it['musts']} MUSTs{'' if it['conformant'] else ', not conformant'})" for it in row["profiles"]
     )
