@@ -102,10 +102,18 @@ def referred_file(name: str, *, document: Path, root: Path) -> Path:
     Folders above `root` are not looked in. Some documents are written to be read from the top of their repository.
     """
     beside = document.parent / name
-    if beside.exists() or not document.resolve().is_relative_to(root):
+    if _is_there(beside) or not document.resolve().is_relative_to(root):
         return beside
     above = (folder / name for folder in document.resolve().parent.parents if folder.is_relative_to(root))
-    return next((path for path in above if path.is_file()), beside)
+    return next((path for path in above if _is_there(path) and path.is_file()), beside)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something at a path; a name that no file can have names nothing."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def load(path: Path, *, root: Path) -> tuple[Document | None, list[Problem]]:

@@ -12,7 +12,10 @@ import mutations
 import pytest
 import random_schemas
 from bases import bases, own, suite
+from click.testing import CliRunner
 from holding import Tally, hold
+
+from protogen.cli import cli
 
 COUNT = int(os.environ.get("PROTOGEN_RANDOM_DOCUMENTS", "10000"))
 FIRST = int(os.environ.get("PROTOGEN_RANDOM_FIRST", "0"))
@@ -65,6 +68,24 @@ FOUND: dict[str, Any] = {
         "$defs": {"A": {"oneOf": [_tagged({"const": "a"}), _tagged({"const": "b"}), _tagged(UNLISTED)]}},
     },
     "signatures-and-raw-errors": PROTOCOL,
+    "types-called-like-a-package": {
+        "$defs": {"toJSON": {"type": "object", "properties": {"a": {"oneOf": [{"type": "null"}, {"type": "string"}]}}}}
+    },
+    "lengths-beyond-counts": {
+        "$defs": {
+            "A": {"type": "string", "maxLength": 2**63},
+            "B": {"type": "string", "minLength": 2**64},
+            "C": {"type": "array", "items": {}, "minItems": 2**63, "maxItems": 2**64},
+        }
+    },
+    "quotes-of-tex": {
+        "$defs": {
+            "A": {
+                "description": "`````tex'''",
+                "anyOf": [{"type": "string", "title": "'''"}, {"type": "integer", "title": "````"}],
+            }
+        }
+    },
 }
 """Documents that one language or the build itself once failed on, in the order they were found."""
 
@@ -75,6 +96,14 @@ def test_what_once_failed_compiles(tmp_path: Path, tool: Tool) -> None:
     hold(texts, tmp_path, tool, tally)
     assert not tally.faults, _shown(tally, texts)
     assert tally.built == len(FOUND)
+
+
+def test_a_file_whose_name_no_file_can_have_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text(json.dumps({"$defs": {"A": {"$ref": "a" * 5000 + ".json"}}}), "utf-8")
+    done = CliRunner().invoke(cli, ["build", str(file), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 1, done.output
+    assert "cannot be read: File name too long" in done.output
 
 
 def _shown(tally: Tally, texts: Mapping[str, str]) -> str:

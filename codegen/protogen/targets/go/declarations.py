@@ -12,7 +12,7 @@ from protogen.problems import Problem, warning
 from protogen.targets.go import names
 from protogen.targets.go.defaults import fits
 from protogen.targets.go.enums import TEXT, distinct, enum_base, enum_literal, json_text
-from protogen.targets.go.text import align, columns, comment, compact, quote, tag
+from protogen.targets.go.text import align, columns, comment, compact, prose, quote, tag
 from protogen.targets.go.types import ANY, GoType, Types, clipped, declared
 
 
@@ -195,7 +195,7 @@ class Declarations:
 
     def _wrapper(self, union: ir.Union, at: int, arm: GoType) -> list[str]:
         inner = self.types.of(union.arms[at].type)
-        doc = comment(union.arms[at].doc) or [f"// {arm.text} is the alternative {quote(union.arms[at].name)}."]
+        doc = comment(union.arms[at].doc) or [prose(f"// {arm.text} is the alternative {quote(union.arms[at].name)}.")]
         return [
             *doc,
             f"type {arm.text} struct {{",

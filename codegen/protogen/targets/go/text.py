@@ -101,12 +101,12 @@ def _blocks(text: str) -> list[tuple[str, list[str]]]:
         elif not line:
             fresh = True
         else:
-            _add_line(blocks, _prose(line), fresh=fresh)
+            _add_line(blocks, prose(line), fresh=fresh)
             fresh = blocks[-1][0] == "heading"
     if fence is not None:
         for line in fence:
             if line.strip():
-                _add_line(blocks, _prose(line.strip()), fresh=False)
+                _add_line(blocks, prose(line.strip()), fresh=False)
     return [(kind, lines) for kind, lines in blocks if lines]
 
 
@@ -143,7 +143,7 @@ def _add_code(blocks: list[tuple[str, list[str]]], lines: list[str]) -> None:
         # gofmt would take the block for a list, or for more of the one before.
         for line in lines:
             if line:
-                _add_line(blocks, _prose(line.strip()), fresh=False)
+                _add_line(blocks, prose(line.strip()), fresh=False)
         return
     margin = min(len(line) - len(line.lstrip()) for line in lines if line)
     code = [f"\t{line[margin:]}" if line else "" for line in lines]
@@ -153,10 +153,10 @@ def _add_code(blocks: list[tuple[str, list[str]]], lines: list[str]) -> None:
         blocks.append(("code", code))
 
 
-def _prose(line: str) -> str:
+def prose(line: str) -> str:
     """A line without what gofmt rewrites inside prose: TeX quotes and link definitions."""
     if "``" in line:
-        line = re.sub(r"(?<!`)``(?!`)", "\u201c", line)
+        line = re.sub("```|``", lambda found: found[0] if len(found[0]) > 2 else "\u201c", line)  # three stay
     if "''" in line:
         line = line.replace("''", "\u201d")
     if line.startswith("["):

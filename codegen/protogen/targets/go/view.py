@@ -465,11 +465,12 @@ def _code(declaration: Declaration) -> Iterable[str]:
 
 
 _LITERALS = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`|//.*')
+_JSON = re.compile(r"(?<![\w.])json\.")
 
 
 def uses_json(lines: Iterable[str]) -> bool:
     """Whether the code, apart from its literals and comments, mentions the package encoding/json."""
-    return any("json." in line and "json." in _LITERALS.sub("", line) for line in lines)
+    return any("json." in line and _JSON.search(_LITERALS.sub("", line)) for line in lines)
 
 
 def one_line(text: str) -> str:

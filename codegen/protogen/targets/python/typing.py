@@ -17,6 +17,8 @@ from protogen.targets.python.names import Names
 from protogen.targets.python.patterns import UnsupportedPattern, translate
 
 _INT64: Final = range(-(2**63), 2**63)
+MAX_COUNT: Final = 2**63 - 1
+"""The longest that msgspec can be told of."""
 """The bounds and literals that msgspec can hold for integers."""
 
 _MARK: Final = "\ufdd0"
@@ -246,7 +248,8 @@ class Typing:
             case ir.ListType():
                 item = self.render(type_.item)
                 expr: Expr = Call("list", (item.expr,), "[]")
-                return Rendered(_annotated(expr, min_length=type_.min_items, max_length=type_.max_items), item.exact)
+                counts, says_all = _counts(type_.min_items, type_.max_items)
+                return Rendered(_annotated(expr, **counts), item.exact and says_all)
             case ir.TupleType():
                 items = [self.render(item) for item in type_.items]
                 args = tuple(item.expr for item in items) or ("()",)
@@ -463,7 +466,18 @@ def _string(type_: ir.StringType) -> Rendered:
             pattern = text_literal(translate(type_.pattern))
         except UnsupportedPattern:
             exact = False
-    return Rendered(_annotated("str", min_length=type_.min_length, max_length=type_.max_length, pattern=pattern), exact)
+    counts, says_all = _counts(type_.min_length, type_.max_length)
+    return Rendered(_annotated("str", **counts, pattern=pattern), exact and says_all)
+
+
+def _counts(least: int | None, most: int | None) -> tuple[dict[str, int | None], bool]:
+    """Bounds of a length that msgspec can hold, and whether they say all: nothing is longer than it counts."""
+    says_all = least is None or least <= MAX_COUNT
+    shown = {
+        "min_length": least if says_all else None,
+        "max_length": None if most is None or most > MAX_COUNT else most,
+    }
+    return shown, says_all
 
 
 def _bound(value: int | float | None, *, upper: bool) -> tuple[int | None, bool]:
