@@ -223,14 +223,13 @@ def _workers(ours: str) -> list[Subject]:
 def _runtimes(ours: str) -> list[Subject]:
     kind, options = "runtime of Stepflow", ("--protocol", "stepflow", "--role", "runtime")
     mine = "protogen serve stepflow --port 0 --announce --db memory: --config {config}"
-    at_home = shlex.join([str(BIN / "protogen")])
     found = [
         Subject(
             "protogen serve stepflow",
             ours,
             kind,
             options,
-            lambda _: nullcontext(mine.replace("protogen", at_home, 1)),
+            _command(mine.replace("protogen", shlex.quote(str(BIN / "protogen")), 1)),
             mine,
         )
     ]
@@ -287,6 +286,11 @@ def _pinned(text: str, pattern: str) -> str:
 def _python(lock: str, program: Path) -> Running:
     """A program in the environment of a lock, as a command."""
     return lambda _: nullcontext(shlex.join([str(interop.environment(ROOT, lock)), str(program)]))
+
+
+def _command(target: str) -> Running:
+    """A command that needs nothing more."""
+    return lambda folder: nullcontext(target)
 
 
 def _orchestrator(dialect: str) -> Running:

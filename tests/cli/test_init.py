@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -223,7 +224,7 @@ def test_new_node_conforms_to_its_document_at_once(
         "typescript": [tool("node"), "dist/main.js", "--port", "0"],
         "go": [tool("go"), "run", ".", "--port", "0"],
     }[language]
-    kit = [sys.executable, "-m", "protogen", "test", " ".join(serve), "--schema", "protocol/protocol.json"]
+    kit = [sys.executable, "-m", "protogen", "test", shlex.join(serve), "--schema", "protocol/protocol.json"]
     done = subprocess.run(
         kit,
         cwd=folder,

@@ -201,7 +201,7 @@ def test_command_that_is_no_runtime(command: str, said: str) -> None:
 
 def test_runtime_that_is_something_else() -> None:
     program = shlex.join([sys.executable, str(HERE / "reference_endpoint.py")])
-    one_finding(told_of(f"sh -c '{program}' {{config}}", *RUNTIME), "expected the id of a flow")
+    one_finding(told_of(f"sh -c {shlex.quote(program)} {{config}}", *RUNTIME), "expected the id of a flow")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -13,12 +14,13 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 PROTOGEN = Path(sysconfig.get_path("scripts")) / "protogen"
+QUOTED = shlex.quote(str(PROTOGEN))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("over", ["stdio", "http"])
 def test_our_worker_keeps_every_must(over: str, tmp_path: Path) -> None:
-    program = f"{PROTOGEN} worker worker_components:app"
+    program = f"{QUOTED} worker worker_components:app"
     target = f"stdio:{program} --stdio" if over == "stdio" else f"{program} --port 0 --announce"
     (tmp_path / "worker_components.py").write_text((HERE / "worker_components.py").read_text("utf-8"), "utf-8")
     done = subprocess.run(
@@ -45,7 +47,7 @@ that a worker submits are below its own (docs/decisions/0053)."""
 @pytest.mark.parametrize("dialect", ["0.9", "0.11"])
 def test_our_runtime_keeps_every_must(dialect: str, tmp_path: Path) -> None:
     file = tmp_path / "run.json"
-    target = f"{PROTOGEN} serve stepflow --config {{config}} --db memory: --dialect {dialect} --port 0 --announce"
+    target = f"{QUOTED} serve stepflow --config {{config}} --db memory: --dialect {dialect} --port 0 --announce"
     profiles = ("stdio", "subprocess", "session-sse", "dialects", "http-api", "slow")
     asked = [part for name in profiles for part in ("--profile", name)]
     done = subprocess.run(
@@ -66,7 +68,7 @@ def test_our_runtime_keeps_every_must(dialect: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        f"{PROTOGEN} call {{url}} {{method}} {{params}} --json",
+        f"{QUOTED} call {{url}} {{method}} {{params}} --json",
         f"{sys.executable} {HERE / 'clients' / 'python_sdk.py'}",
     ],
     ids=["command", "python"],
@@ -89,7 +91,7 @@ def test_our_clients_have_no_finding(command: str, tmp_path: Path) -> None:
 def test_our_node_is_an_agent(tmp_path: Path) -> None:
     """Its messages of A2A, pushes included: the clauses of agents, every one."""
     (tmp_path / "node.toml").write_text("[executors]\nallow_private_addresses = true\n", "utf-8")
-    node = f"{PROTOGEN} serve apflow --port 0 --announce --db memory: --config {tmp_path / 'node.toml'}"
+    node = f"{QUOTED} serve apflow --port 0 --announce --db memory: --config {tmp_path / 'node.toml'}"
     file = tmp_path / "run.json"
     done = subprocess.run(
         [str(PROTOGEN), "test", node, "--protocol", "a2a", "--profile", "push", "--json", str(file)],

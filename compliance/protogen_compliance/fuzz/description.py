@@ -52,14 +52,16 @@ class Operation(NamedTuple):
     examples: tuple[Json, ...]
     links: tuple[Link, ...]
 
-    def but_for(self, members: frozenset[str]) -> Operation:
-        """The same, with params judged without these members."""
+    def but_for(self, members: frozenset[str], *, null: bool) -> Operation:
+        """The same, with params judged without these members, and with null taken for none where `null` is set."""
 
         def judge(value: Json) -> str | None:
+            if null and value is None:
+                return None
             read = isinstance(value, dict) and not members.isdisjoint(value)
             return self.params({k: v for k, v in value.items() if k not in members} if read else value)
 
-        return self._replace(params=judge) if members else self
+        return self._replace(params=judge) if members or null else self
 
 
 class Description(NamedTuple):

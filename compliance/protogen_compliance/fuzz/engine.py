@@ -147,8 +147,9 @@ class _Run:
             self._close(session)
         left_out = {*settings.without, *models.left_out(self._description.name)}
         ignored = models.ignored(self._description.name)
+        null_params = "null params" in models.departures(self._description.name)
         chosen = {
-            name: operation.but_for(ignored.get(name, frozenset()))
+            name: operation.but_for(ignored.get(name, frozenset()), null=null_params)
             for name, operation in self._description.operations.items()
             if operation.role == role and name not in left_out
         }
@@ -396,6 +397,7 @@ class _Sources:
         self._cases = cases
         self._settings = settings
         self._tamed = models.tamer(description.name)
+        self._departures = models.departures(description.name)
         self._model = models.find(description.name, description.operations.keys())
 
     def _params(self, method: str, params: Json) -> Json:
@@ -418,7 +420,7 @@ class _Sources:
     def systematic(self) -> Iterator[Program]:
         """What every run begins with: raw requests, examples, coverage of the schema."""
         method, params = self._example()
-        for it in raw.fixed(method, params, known=tuple(self._description.operations)):
+        for it in raw.fixed(method, params, known=tuple(self._description.operations), departures=self._departures):
             yield Program(origin="raw", steps=[raw_step(it.body, it.expect, dict(it.headers))])
         if self._settings.other_headers is not None:
             body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()

@@ -30,8 +30,14 @@ class Raw(NamedTuple):
     headers: Mapping[str, str | None] = {}
 
 
-def fixed(method: str, params: Json, *, known: tuple[str, ...]) -> Iterator[Raw]:
-    """Requests that are the same for every protocol; `method` with `params` is one that is answered."""
+def fixed(
+    method: str, params: Json, *, known: tuple[str, ...], departures: frozenset[str] = frozenset()
+) -> Iterator[Raw]:
+    """Requests that are the same for every protocol; `method` with `params` is one that is answered.
+
+    `departures` are ways in which a protocol uses JSON-RPC otherwise: "no version" (a request without jsonrpc, or with
+    null, may be served), "no batches" (a batch may be refused as a whole), "null params" (it stands for no params).
+    """
 
     def request(**members: Json) -> bytes:
         whole = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params, **members}
@@ -47,7 +53,8 @@ def fixed(method: str, params: Json, *, known: tuple[str, ...]) -> Iterator[Raw]
     for value in (1, "text", None, True, 1.5, {}, {"jsonrpc": "2.0"}, {"id": 1}):
         yield Raw(json.dumps(value).encode(), "invalid")
     for version in ("1.0", "2", 2.0, 2, None, MISSING, "2.0 "):
-        yield Raw(request(jsonrpc=version), "invalid")
+        may_lack = "no version" in departures and (version is None or version is MISSING)
+        yield Raw(request(jsonrpc=version), "any" if may_lack else "invalid")
     for no_name in (1, None, True, [method], {"name": method}, MISSING):
         yield Raw(request(method=no_name), "invalid")
     unknown = f"{method}.x" if f"{method}.x" not in known else "x" * 40
@@ -65,7 +72,8 @@ def fixed(method: str, params: Json, *, known: tuple[str, ...]) -> Iterator[Raw]
     yield Raw(request(id=MISSING), "silent")
     yield Raw(request(id=MISSING, params=MISSING), "silent")
     yield Raw(request(id=MISSING, method=unknown), "silent")
-    yield from _batches(good, request(id=2, method=unknown), request(id=MISSING))
+    for it in _batches(good, request(id=2, method=unknown), request(id=MISSING)):
+        yield it._replace(expect="any") if it.expect == "batch" and "no batches" in departures else it
     yield from _odd(good, params)
 
 

@@ -137,10 +137,11 @@ def test_inputs_that_cannot_be_meant_are_refused(tmp_path: Path, inputs: dict[st
 SILENT = """
 import json, sys
 news = open(sys.argv[1], "wb", buffering=0)
+RESULT = {"server_protocol_version": 1, "takesCancel": True}
 for line in sys.stdin:
     message = json.loads(line)
     if message["method"] == "initialize":
-        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {"server_protocol_version": 1}}), flush=True)
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": RESULT}), flush=True)
     elif message["method"] in ("components/execute", "$/cancelRequest"):
         news.write(message["method"][:1].encode())
 """

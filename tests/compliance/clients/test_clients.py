@@ -6,6 +6,7 @@ The one in Python is judged in the soak (`test_mutants.py`): it takes half a sec
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sysconfig
 from collections.abc import Callable
@@ -21,12 +22,12 @@ PROTOGEN = Path(sysconfig.get_path("scripts")) / "protogen"
 def typescript(tool: Callable[[str], str], folder: Path) -> str:
     """The command line of the client in TypeScript."""
     compiled = sdk_programs.typescript(tool, folder, [HERE / "typescript_sdk.ts"], protocols=("echo",))
-    return f"{tool('node')} {compiled['typescript_sdk']}"
+    return shlex.join([tool("node"), str(compiled["typescript_sdk"])])
 
 
 def go(tool: Callable[[str], str], folder: Path) -> str:
     """The command line of the client in Go."""
-    return str(sdk_programs.go(tool, folder, HERE / "go", protocols=("echo",)) / "sdk")
+    return shlex.quote(str(sdk_programs.go(tool, folder, HERE / "go", protocols=("echo",)) / "sdk"))
 
 
 @pytest.mark.parametrize("compiled", [typescript, go], ids=lambda it: it.__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sysconfig
 from collections.abc import Callable
@@ -28,8 +29,8 @@ def programs(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactor
     scripts = sdk_programs.typescript(tool, folder / "typescript", sources, protocols=PROTOCOLS)
     binaries = sdk_programs.go(tool, folder / "go", HERE / "go", protocols=PROTOCOLS)
     return {
-        "typescript": lambda name: f"{tool('node')} {scripts[name]}",
-        "go": lambda name: str(binaries / name),
+        "typescript": lambda name: shlex.join([tool("node"), str(scripts[name])]),
+        "go": lambda name: shlex.quote(str(binaries / name)),
     }
 
 

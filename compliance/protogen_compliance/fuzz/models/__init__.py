@@ -65,6 +65,11 @@ def left_out(protocol: str) -> frozenset[str]:
     return getattr(_module(protocol), "LEFT_OUT", frozenset())
 
 
+def departures(protocol: str) -> frozenset[str]:
+    """How the protocol uses JSON-RPC otherwise: words of `raw.fixed`."""
+    return getattr(_module(protocol), "DEPARTURES", frozenset())
+
+
 def ignored(protocol: str) -> Mapping[str, frozenset[str]]:
     """Members of params, by method, that a server may leave unread: whatever they are may be accepted."""
     return getattr(_module(protocol), "IGNORED", {})

@@ -244,3 +244,6 @@ class WorkerModel(_Asking):
 
 
 MODELS = (RuntimeModel, WorkerModel)
+
+DEPARTURES = frozenset({"no version", "null params", "no batches"})
+"""Sections 2 and 14: jsonrpc may be missing from a request, null stands for no params, and there are no batches."""
