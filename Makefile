@@ -25,7 +25,7 @@ demo: ## Install, build the SDKs, and show a client calling a server in each lan
 
 test: ## Run every test, other languages included (ARGS="-k name" chooses)
 	@$(SETUP) test
-	@$(PYTEST) -n 2 --dist loadfile $(ARGS)
+	@$(PYTEST) -n 3 --dist loadfile $(ARGS)
 
 soak: ## Run the tests that take minutes
 	@$(SETUP) test
